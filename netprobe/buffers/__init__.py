@@ -1,0 +1,1 @@
+"""The memory under test, and the patterns that prove it arrived."""

@@ -1,0 +1,199 @@
+"""The edges: what a transport, a control plane, a probe, a detector and a reporter must offer.
+
+A new probe, detector or reporter is one file with one upper-case constant (PROBE, DETECTOR, REPORTER) that
+netprobe.registry finds. Transports and control planes are implemented twice, for MPI ranks and for threads.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.model.collective import CollectiveShape
+from netprobe.model.evidence import Evidence
+from netprobe.model.finding import Finding, Gap
+from netprobe.model.limits import Limits
+from netprobe.model.plan import Scope, Stage
+from netprobe.model.record import Record
+from netprobe.model.report import Report
+from netprobe.model.series import Series
+
+Stamps = NDArray[np.int64]
+T = TypeVar("T")
+
+
+class Buffer(Protocol):
+    """Memory that a transport sends from or receives into."""
+
+    address: int
+    size_bytes: int
+
+    def fill_pattern(self, *, seed: int, rank: int, iteration: int, offset_bytes: int, size_bytes: int) -> None:
+        """Write the pattern of (seed, rank, iteration) into a slice; word k depends on k from the slice's start."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collective:
+    """One collective call, ready to run: sizes are in elements of ``dtype``."""
+
+    shape: CollectiveShape
+    send_address: int
+    receive_address: int
+    send_count: int
+    receive_count: int
+    dtype: str
+    op: str | None
+    root: int
+    in_place: bool
+
+
+class Transport(Protocol):
+    """Moves bytes between ranks; every timed operation is a whole series in one native call, off the GIL.
+
+    A series of n iterations returns n + 1 stamps of the local monotonic clock in ns: one before the first iteration
+    and one after each, so stamps[i + 1] - stamps[i] is iteration i, with one clock read an iteration. Both ends of a
+    pair must call with the same arguments, the roles swapped; collectives are called by all ranks. Failures of the
+    library raise TransportError.
+    """
+
+    rank: int
+    size: int
+    description: str
+
+    def pingpong(
+        self, *, initiates: bool, peer: int, send: int, receive: int, size_bytes: int, iterations: int
+    ) -> Stamps:
+        """Run round trips with ``peer``; the initiator sends first, ``send`` and ``receive`` are addresses."""
+        ...
+
+    def stream(self, *, sends: bool, peer: int, address: int, size_bytes: int, window: int, iterations: int) -> Stamps:
+        """Stream one way: ``window`` messages are in flight, then one acknowledgement; one window is an iteration."""
+        ...
+
+    def exchange(self, *, peer: int, send: int, receive: int, size_bytes: int, window: int, iterations: int) -> Stamps:
+        """Stream both ways at once: ``window`` messages each way are one iteration."""
+        ...
+
+    def collective(self, call: Collective, *, iterations: int) -> Stamps:
+        """Run a collective back to back; all ranks call."""
+        ...
+
+    def aligned_collective(self, call: Collective, *, iterations: int) -> tuple[Stamps, Stamps]:
+        """Run a collective with a barrier before each; return entry and exit stamps, each of shape (iterations,)."""
+        ...
+
+    def supports(self, dtype: str, op: str | None) -> str | None:
+        """Return None when the library carries this type (and reduces it with ``op``), else the reason why not."""
+        ...
+
+
+class Control(Protocol):
+    """Agreement between ranks, apart from the bytes under test. Every call is made by all ranks, in the same order."""
+
+    rank: int
+    size: int
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        ...
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return every rank's value, by rank, on rank 0; None elsewhere."""
+        ...
+
+    def broadcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        ...
+
+    def allgather(self, value: T) -> list[T]:
+        """Return every rank's value, by rank, on every rank."""
+        ...
+
+    def maximum(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the element-wise maximum over ranks, on every rank; shapes agree."""
+        ...
+
+    def minimum(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the element-wise minimum over ranks, on every rank; shapes agree."""
+        ...
+
+    def agree_with(self, peer: int, value: int, *, leads: bool) -> int:
+        """Return the leading end's value on both ends of a pair; only the two ends call."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes records from rank 0, in order."""
+
+    def emit(self, record: Record) -> None:
+        """Hand over one record; returns once it cannot be lost with this process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a probe works with on its rank."""
+
+    transport: Transport
+    control: Control
+    seed: int
+    to_reference_ns: Callable[[Stamps], NDArray[np.float64]]
+    """This rank's stamps on rank 0's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What this rank does in one round: its peer and role, or nothing (an odd rank out)."""
+
+    round_index: int
+    peer: int | None
+    leads: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A kind of measurement. ``run`` is called by every rank of the world for every round of a stage."""
+
+    id: str
+    title: str
+    is_group: bool
+    """True when all ranks work together; False for pairs."""
+    both_directions: bool
+    """Pair probes: whether (i, j) and (j, i) are different measurements."""
+    scopes: tuple[Scope, ...]
+    run: Callable[[Bench, Stage, Assignment], Sequence[Series | Gap]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """One family of faults. ``detect`` is pure; no answer means examined and clean."""
+
+    id: str
+    title: str
+    cause: str
+    evidence: str
+    remedy: str
+    limits: tuple[str, ...]
+    """Names of the fields of Limits it reads."""
+    detect: Callable[[Evidence, Limits], Iterable[Finding | Gap]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderOptions:
+    """How a text reporter may draw."""
+
+    width: int = 80
+    color: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter:
+    """One output format. ``render`` is pure and returns the whole text, ending in a newline."""
+
+    id: str
+    title: str
+    render: Callable[[Report, RenderOptions], str]

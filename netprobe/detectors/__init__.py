@@ -1,0 +1,1 @@
+"""Fault families; one file each, holding one DETECTOR."""

@@ -1,0 +1,1 @@
+"""Start ranks wherever they are wanted, and watch them."""

@@ -1,0 +1,1 @@
+"""Who is to blame: pure functions from measurements to effects."""

@@ -1,0 +1,1 @@
+"""Frozen records that pass between the rooms of netprobe; no behaviour beyond their own invariants."""

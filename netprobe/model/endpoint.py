@@ -1,0 +1,44 @@
+"""Who took part: ranks and the hosts they ran on, and how well their clocks agree."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """A rank's clock against rank 0's: ``reference = local + offset + drift * (local - at)``."""
+
+    offset_ns: float
+    drift_ratio: float
+    at_ns: int
+    error_bound_ns: float
+    """Half of the smallest round trip seen: the offset cannot be known better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rank:
+    """One process of the job."""
+
+    rank: int
+    host: str
+    local_index: int
+    """Its place among the ranks of the same host, from 0."""
+    cpus: tuple[int, ...]
+    """The CPUs it may run on."""
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What measuring itself costs on rank 0, to be printed beside small figures."""
+
+    clock_read_ns: float
+    empty_iteration_ns: float
+    """One iteration of the timed loop with no operation in it."""
+
+
+def ranks_by_host(ranks: tuple[Rank, ...]) -> dict[str, list[int]]:
+    """Return the rank numbers of each host, hosts in order of first appearance, ranks by local index."""
+    hosts: dict[str, list[int]] = {}
+    for rank in sorted(ranks, key=lambda each: (each.rank,)):
+        hosts.setdefault(rank.host, []).append(rank.rank)
+    return hosts

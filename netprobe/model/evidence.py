@@ -1,0 +1,131 @@
+"""What the judges read: a run as typed arrays, without files, polars or histograms.
+
+In the arrays NaN stands for "not known" (too few samples for that percentile); a row that was not measured is absent.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.model.endpoint import Clock, Rank
+from netprobe.model.finding import Gap
+from netprobe.model.plan import Plan, Scope
+from netprobe.model.series import Fault, Metric
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairTable:
+    """All timed pair series of one probe, scope and size; arrays have shape (n,), one row a series."""
+
+    stage: str
+    probe: str
+    metric: Metric
+    scope: Scope
+    size_bytes: int
+    bytes_per_iteration: int
+    window: int
+    src: IntArray
+    dst: IntArray
+    """Rank numbers."""
+    round_index: IntArray
+    samples: IntArray
+    p50_ns: FloatArray
+    p99_ns: FloatArray
+    p999_ns: FloatArray
+    max_ns: FloatArray
+    total_ns: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupResult:
+    """One collective at one size: each sample is the slowest rank of an iteration."""
+
+    stage: str
+    probe: str
+    size_bytes: int
+    dtype: str
+    op: str | None
+    root: int | None
+    in_place: bool
+    ranks: int
+    iterations: int
+    mean_ns: float
+    p50_ns: float
+    p99_ns: float | None
+    max_ns: float
+    wrong_bytes: int | None
+    """Over all ranks and checked iterations; None when the data was not checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArrivalTable:
+    """How late each rank entered and left one collective; arrays have shape (ranks,), indexed like ``rank``."""
+
+    stage: str
+    probe: str
+    size_bytes: int
+    iterations: int
+    rank: IntArray
+    arrival_p50_ns: FloatArray
+    arrival_p99_ns: FloatArray
+    exit_p50_ns: FloatArray
+    operation_p50_ns: float
+    """The whole collective, for scale; NaN when unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What was planned and what was measured."""
+
+    ranks: int
+    hosts: int
+    stages_planned: tuple[str, ...]
+    stages_finished: tuple[str, ...]
+    pairs_planned: int
+    """Directed pairs, distinct, over all finished stages."""
+    pairs_measured: int
+    untested_ranks: tuple[int, ...]
+    """Ranks that no finished stage measured."""
+    bytes_moved: int
+    checked_iterations: int
+
+    @property
+    def ratio(self) -> float | None:
+        """The share of planned work that was measured (pairs times stages); None if nothing was planned."""
+        if not self.stages_planned:
+            return None
+        stages = len(self.stages_finished) / len(self.stages_planned)
+        pairs = self.pairs_measured / self.pairs_planned if self.pairs_planned else 1.0
+        return stages * pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Everything a detector may look at."""
+
+    plan: Plan
+    ranks: tuple[Rank, ...]
+    clocks: tuple[Clock, ...]
+    pairs: tuple[PairTable, ...]
+    groups: tuple[GroupResult, ...]
+    arrivals: tuple[ArrivalTable, ...]
+    faults: tuple[Fault, ...]
+    coverage: Coverage
+    gaps: tuple[Gap, ...]
+    """What the ranks said they could not measure."""
+    run_error: str | None
+    """Why measuring ended early; None when it did not."""
+
+    @property
+    def crowded_hosts(self) -> tuple[str, ...]:
+        """Hosts with more ranks than CPUs those ranks may use: timings there tell of the scheduler."""
+        cpus: dict[str, set[int]] = {}
+        ranks: dict[str, int] = {}
+        for rank in self.ranks:
+            cpus.setdefault(rank.host, set()).update(rank.cpus)
+            ranks[rank.host] = ranks.get(rank.host, 0) + 1
+        return tuple(host for host, count in ranks.items() if count > len(cpus[host]))

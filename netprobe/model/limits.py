@@ -1,0 +1,47 @@
+"""Every limit a verdict depends on, with its unit and the reason for its value; a site overrides them in TOML."""
+
+from dataclasses import dataclass, field
+
+
+def _limit(default: float, unit: str, reason: str) -> float:
+    declared: float = field(default=default, metadata={"unit": unit, "reason": reason})
+    return declared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The shipped defaults; read ``netprobe explain DETECTOR`` for what each one decides."""
+
+    pair_loss_ratio: float = _limit(
+        0.10, "ratio", "a pair this far below what its two hosts do with others; p2p gates of the field sit at 5-10 %"
+    )
+    host_loss_ratio: float = _limit(
+        0.05, "ratio", "a host this far below the fleet's median; SuperBench, CVS and cloud gates use 5 %"
+    )
+    host_block_ratio: float = _limit(
+        0.25, "ratio", "a host that loses a quarter of its bandwidth sets the pace of the whole job"
+    )
+    latency_excess_ratio: float = _limit(
+        0.30, "ratio", "small-message latency above the fleet's median; switch hops differ by less within a class"
+    )
+    latency_excess_floor_ns: float = _limit(500.0, "ns", "one switch hop costs about as much, and no job notices less")
+    asymmetry_ratio: float = _limit(
+        0.10, "ratio", "the two directions of one pair use the same hosts and cables; healthy ones agree within 3 %"
+    )
+    outlier_mads: float = _limit(
+        5.0, "MADs", "robust z-score; with 1,024 hosts a normal fleet exceeds 5 scaled MADs once in a thousand runs"
+    )
+    jitter_tail_ratio: float = _limit(
+        3.0, "ratio", "p99 over median; a healthy lossless fabric stays below 1.5 idle, so 3 is no accident"
+    )
+    jitter_peer_ratio: float = _limit(
+        3.0, "ratio", "a pair's p99 over the median p99 of its peers; what all share is not this pair's fault"
+    )
+    jitter_floor_ns: float = _limit(
+        20_000.0, "ns", "a tail shorter than one timer interrupt is the host's, not the fabric's"
+    )
+    straggler_share_ratio: float = _limit(
+        0.20, "ratio", "a rank's median lateness as a share of the collective it delays"
+    )
+    straggler_floor_ns: float = _limit(20_000.0, "ns", "lateness below this hides in the launch cost of any kernel")
+    coverage_ratio: float = _limit(1.0, "ratio", "a verdict on part of what was planned would be green by accident")

@@ -1,0 +1,70 @@
+"""The header of a run directory (run.json): what was planned, where it ran, how far it came."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from netprobe.model.endpoint import Calibration, Clock, Rank
+from netprobe.model.finding import Gap
+from netprobe.model.plan import Plan
+
+RUN_FORMAT: Final = 1
+"""Raised when an older netprobe could misread the directory; every older format stays readable."""
+
+
+class RunStatus(StrEnum):
+    """How the measuring ended."""
+
+    RUNNING = "running"  # also what a killed program leaves behind
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOutcome:
+    """A stage that was finished, gathered and written."""
+
+    stage: str
+    rounds: int
+    planned_pairs: tuple[tuple[int, int], ...]
+    """Directed (src, dst) rank pairs that the rounds held, distinct; empty for collectives."""
+    elapsed_ns: int
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How the ranks were started."""
+
+    method: str
+    """``local``, ``hosts``, ``hostfile``, ``slurm``, ``external`` (already under mpirun or srun) or ``loopback``."""
+    argv: tuple[str, ...]
+    mpi: str
+    """The MPI library's own version line; empty when it never came up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """run.json."""
+
+    format: int
+    id: str
+    netprobe: str
+    started: str
+    """UTC, ISO 8601."""
+    status: RunStatus
+    plan: Plan
+    launch: Launch
+    finished: str | None = None
+    error: str | None = None
+    """Why the run failed, in one line."""
+    ranks: tuple[Rank, ...] = ()
+    clocks: tuple[Clock, ...] = ()
+    """By rank; empty when the clocks were not compared."""
+    calibration: Calibration | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    """Allow-listed variables only: a run directory is handed around."""
+    outcomes: tuple[StageOutcome, ...] = ()
+    not_tested: tuple[Gap, ...] = ()
+    """What this run could not have tested anywhere: no GPU, no RDMA device, one host."""

@@ -1,0 +1,80 @@
+"""One measured series: who, what, how large, and how long each iteration took."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from netprobe.model.histogram import Histogram
+
+
+class Metric(StrEnum):
+    """What one sample of a series is, always in nanoseconds."""
+
+    ROUND_TRIP = "round_trip_ns"  # there and back; latency is half of it
+    WINDOW = "window_ns"  # one window of messages until its acknowledgement
+    OPERATION = "operation_ns"  # one collective, the slowest rank of each iteration
+    ARRIVAL = "arrival_ns"  # how long after the first rank this rank entered a collective
+    EXIT = "exit_ns"  # how long after the first rank this rank left it
+
+
+class Phase(StrEnum):
+    """Warm-up iterations are recorded apart and never enter a statistic."""
+
+    WARMUP = "warmup"
+    TIMED = "timed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowSample:
+    """One of the slowest iterations of a series."""
+
+    iteration: int
+    elapsed_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Bytes that arrived wrong at ``rank``; ``peer`` is None for a collective."""
+
+    rank: int
+    peer: int | None
+    probe: str
+    size_bytes: int
+    iteration: int
+    first_offset_bytes: int
+    wrong_bytes: int
+    xor_mask: int
+    """All differing bits of the wrong 8-byte words, or-ed: which data lines are bad."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The iterations of one operation at one size between one pair, or on all ranks.
+
+    ``src`` is the initiating or sending rank, the rank itself for ARRIVAL and EXIT, and 0 for OPERATION; ``dst`` is
+    None for collectives. ``size_bytes`` is the message of a pair, and the nccl-tests size (model.collective) of a
+    collective. ``bytes_per_iteration`` counts what crossed from src to dst (both ways for two-way streaming).
+    """
+
+    stage: str
+    probe: str
+    metric: Metric
+    phase: Phase
+    round_index: int
+    src: int
+    dst: int | None
+    size_bytes: int
+    bytes_per_iteration: int
+    window: int
+    dtype: str
+    op: str | None
+    root: int | None
+    in_place: bool
+    iterations: int
+    total_ns: int
+    min_ns: int
+    max_ns: int
+    histogram: Histogram
+    slowest: tuple[SlowSample, ...]
+    faults: tuple[Fault, ...]
+    checked_iterations: int
+    """Iterations whose received bytes were compared; 0 means the data was not checked."""

@@ -1,0 +1,1 @@
+"""Run directories: written record by record, read back as tables."""
