@@ -24,14 +24,49 @@ Stamps = NDArray[np.int64]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """Bytes that are not what they should be."""
+
+    first_offset_bytes: int
+    """From the start of the slice that was compared."""
+    wrong_bytes: int
+    xor_mask: int
+    """Differing bits, or-ed over all 8-byte words (over all elements for a reduction)."""
+
+
 class Buffer(Protocol):
-    """Memory that a transport sends from or receives into."""
+    """Memory that a transport sends from or receives into; patterns are written and compared where it lies."""
 
     address: int
     size_bytes: int
 
-    def fill_pattern(self, *, seed: int, rank: int, iteration: int, offset_bytes: int, size_bytes: int) -> None:
-        """Write the pattern of (seed, rank, iteration) into a slice; word k depends on k from the slice's start."""
+    def fill_pattern(
+        self, *, seed: int, rank: int, iteration: int, offset_bytes: int, size_bytes: int, first_word: int = 0
+    ) -> None:
+        """Write words ``first_word``… of the pattern (seed, rank, iteration) into a slice."""
+        ...
+
+    def verify_pattern(
+        self, *, seed: int, rank: int, iteration: int, offset_bytes: int, size_bytes: int, first_word: int = 0
+    ) -> Mismatch | None:
+        """Compare a slice with the pattern; None when every byte is right."""
+        ...
+
+    def fill_contribution(
+        self, *, dtype: str, op: str, seed: int, rank: int, iteration: int, ranks: int, count: int
+    ) -> None:
+        """Write ``count`` elements that this rank adds to a reduction over ``ranks`` ranks, exact in ``dtype``."""
+        ...
+
+    def verify_reduction(
+        self, *, dtype: str, op: str, seed: int, iteration: int, ranks: int, count: int, first_element: int = 0
+    ) -> Mismatch | None:
+        """Compare ``count`` elements at the start with the reduction of all contributions from ``first_element``."""
+        ...
+
+    def poison(self) -> None:
+        """Overwrite everything with bytes that no pattern expects, so that a message that never came is noticed."""
         ...
 
 
@@ -85,6 +120,13 @@ class Transport(Protocol):
         """Run a collective with a barrier before each; return entry and exit stamps, each of shape (iterations,)."""
         ...
 
+    def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
+        """Exchange clock readings with ``peer``, which must serve if this rank does not.
+
+        Return (sent, served, returned) per ping, shape (count, 3); meaningless on the serving rank.
+        """
+        ...
+
     def supports(self, dtype: str, op: str | None) -> str | None:
         """Return None when the library carries this type (and reduces it with ``op``), else the reason why not."""
         ...
@@ -120,8 +162,8 @@ class Control(Protocol):
         """Return the element-wise minimum over ranks, on every rank; shapes agree."""
         ...
 
-    def agree_with(self, peer: int, value: int, *, leads: bool) -> int:
-        """Return the leading end's value on both ends of a pair; only the two ends call."""
+    def swap(self, peer: int, value: T) -> T:
+        """Return the value that ``peer`` gave; only the two ends of a pair call, and both do."""
         ...
 
 
@@ -140,8 +182,10 @@ class Bench:
     transport: Transport
     control: Control
     seed: int
+    memory: Callable[[str, int], Buffer]
+    """Return this rank's buffer of a role ("send", "receive") with at least so many bytes; reused between calls."""
     to_reference_ns: Callable[[Stamps], NDArray[np.float64]]
-    """This rank's stamps on rank 0's clock."""
+    """This rank's stamps on rank 0's clock, as ns since ``epoch_ns`` of that clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

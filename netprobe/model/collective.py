@@ -60,7 +60,7 @@ SHAPES: dict[str, CollectiveShape] = {
         _shape("allgather", "all_gather_perf", _share_of_others, chunked=True),
         _shape("reducescatter", "reduce_scatter_perf", _share_of_others, reduces=True, chunked=True),
         _shape("alltoall", "alltoall_perf", _share_of_others, chunked=True),
-        _shape("broadcast", "broadcast_perf", _one, rooted=True),
+        _shape("broadcast", "broadcast_perf", _one, rooted=True, has_in_place=False),  # MPI_Bcast has one buffer
         _shape("reduce", "reduce_perf", _one, reduces=True, rooted=True),
         _shape("sendrecv", "sendrecv_perf", _one, has_in_place=False),
         _shape("barrier", "barrier_perf", _one, has_in_place=False),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Clock:
     """A rank's clock against rank 0's: ``reference = local + offset + drift * (local - at)``."""
 
-    offset_ns: float
+    offset_ns: int
     drift_ratio: float
     at_ns: int
     error_bound_ns: float

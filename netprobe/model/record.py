@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
+from netprobe.model.plan import Plan
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
 
@@ -13,6 +14,8 @@ class RanksReady:
     """All ranks have met: sent once, before the first stage."""
 
     ranks: tuple[Rank, ...]
+    plan: Plan
+    """The plan as fitted to these ranks and the budget; replaces the one that was asked for."""
     mpi: str
     calibration: Calibration
     environment: tuple[tuple[str, str], ...]

@@ -1,0 +1,183 @@
+"""The commands of ``netprobe`` and the one place where errors become a line and an exit code.
+
+Commands are declared here with their options; what they do lives in the modules beside, imported when they run, so that
+``--help`` answers at once.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from netprobe import __version__
+from netprobe.cli.options import Judging, Keeping, RunDirectory, Where, duration_ns, size_bytes, with_options
+from netprobe.errors import NetprobeError
+from netprobe.model.verdict import ExitCode
+
+app = typer.Typer(
+    name="netprobe",
+    help="Is the fabric fit for a training job, and if not, what is to be fixed first?\n\n"
+    "Exit codes: 0 healthy, 1 degraded, 2 faulty (do not start the job), 3 inconclusive, 4 usage or set-up error, "
+    "130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"netprobe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@with_options(where=Where, keeping=Keeping, judging=Judging)
+def check(
+    *,
+    profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
+    budget: Annotated[str | None, typer.Option(help="Shorten the plan to fit, as in 120s or 5m.")] = None,
+    ranks: Annotated[int | None, typer.Option("--ranks", "-n", min=1, help="Ranks in all; 2 on one host.")] = None,
+    where: Where,
+    keeping: Keeping,
+    judging: Judging,
+) -> int:
+    """Measure the fabric, judge it, and exit with the verdict.
+
+    Without options: two ranks on this host, or all hosts of the Slurm allocation it runs in. Under mpirun or srun the
+    processes themselves are the ranks, and rank 0 judges.
+    """
+    from netprobe.cli.measuring import measure
+    from netprobe.plan.profiles import plan_for
+
+    budget_ns = None if budget is None else duration_ns("--budget", budget)
+    return measure(plan_for(profile, budget_ns=budget_ns), ranks, where, keeping, judging)
+
+
+@app.command()
+@with_options(where=Where, keeping=Keeping, judging=Judging)
+def run(
+    probe: Annotated[str, typer.Argument(help="latency, bandwidth, bidirectional, or a collective such as allreduce.")],
+    *,
+    begin: Annotated[str, typer.Option("--minbytes", "-b", help="Smallest message, as in 8 or 64K.")] = "8",
+    end: Annotated[str, typer.Option("--maxbytes", "-e", help="Largest message, as in 8M or 1G.")] = "8M",
+    factor: Annotated[
+        float | None, typer.Option("--stepfactor", "-f", help="Multiply sizes by this; 2 by default.")
+    ] = None,
+    step: Annotated[str | None, typer.Option("--stepbytes", "-i", help="Add this to sizes instead.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iters", "-n", min=1, help="Timed iterations a size; else as many as fit --series.")
+    ] = None,
+    warmup: Annotated[int, typer.Option("--warmup-iters", "-w", min=0, help="Warm-up iterations a size.")] = 5,
+    checks: Annotated[int, typer.Option("--check", "-c", min=0, help="Iterations with compared data; 0: none.")] = 1,
+    dtype: Annotated[str, typer.Option("--datatype", "-d", help="int8 to float64, float16, bfloat16.")] = "float32",
+    op: Annotated[str, typer.Option("--op", "-o", help="sum, prod, max or min.")] = "sum",
+    root: Annotated[int, typer.Option("--root", "-r", min=0, help="Root rank of broadcast and reduce.")] = 0,
+    window: Annotated[int, typer.Option("--window", "-W", min=1, help="Messages in flight when streaming.")] = 64,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Every pair, not three random partners each.")] = False,
+    series: Annotated[str, typer.Option(help="Time for one size in one round.")] = "200ms",
+    ranks: Annotated[int | None, typer.Option("--ranks", min=1, help="Ranks in all; 2 on one host.")] = None,
+    where: Where,
+    keeping: Keeping,
+    judging: Judging,
+) -> int:
+    """Run one probe over a sweep of sizes; -b -e -f -i -n -w -c mean what they mean to nccl-tests."""
+    from netprobe.cli.measuring import measure
+    from netprobe.plan.single import SingleProbe, plan_for_probe
+
+    single = SingleProbe(
+        probe=probe,
+        begin_bytes=size_bytes("-b", begin),
+        end_bytes=size_bytes("-e", end),
+        factor=factor,
+        step_bytes=None if step is None else size_bytes("-i", step),
+        iterations=iterations,
+        warmup_iterations=warmup,
+        check_iterations=checks,
+        dtype=dtype,
+        op=op,
+        root=root,
+        window=window,
+        all_pairs=all_pairs,
+        series_budget_ns=duration_ns("--series", series),
+    )
+    return measure(plan_for_probe(single), ranks, where, keeping, judging)
+
+
+@app.command()
+@with_options(judging=Judging)
+def judge(run_directory: RunDirectory, *, judging: Judging) -> int:
+    """Judge a run directory again, with other limits or a newer netprobe; needs neither cluster nor MPI."""
+    from netprobe.cli.reading import judge_again
+
+    return judge_again(run_directory, judging)
+
+
+@app.command()
+@with_options(judging=Judging)
+def report(run_directory: RunDirectory, *, judging: Judging) -> int:
+    """Print a run's report in any format; a run that was killed is judged up to its last finished stage."""
+    from netprobe.cli.reading import show_report
+
+    return show_report(run_directory, judging)
+
+
+@app.command()
+def doctor() -> int:
+    """Say what this host can measure, and why not the rest."""
+    from netprobe.cli.doctor import examine
+
+    return examine()
+
+
+@app.command()
+def explain(
+    detector: Annotated[str | None, typer.Argument(help="As printed in a report, such as slow-host.")] = None,
+) -> int:
+    """Explain a finding: its cause, its evidence, its remedy and its limits."""
+    from netprobe.cli.explaining import explain_detector
+
+    return explain_detector(detector)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return an exit code of the verdict table, for usage errors as well."""
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except NetprobeError as error:
+        return _complain(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (``netprobe report RUN | head``): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.HEALTHY
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        return _complain(_usage_message(error), ExitCode.SETUP_ERROR)
+    return int(result or 0)
+
+
+def _complain(message: str, code: ExitCode) -> int:
+    typer.echo(f"netprobe: {message}", err=True)
+    return code
+
+
+def _usage_message(error: Exception) -> str:
+    """Return the line for an error of the command line parser: what was wrong, and where its help is."""
+    context = getattr(error, "ctx", None)
+    command = "netprobe" if context is None else context.command_path
+    message: str = error.format_message()  # type: ignore[attr-defined]
+    return f"{message.rstrip('.')}; try: {command} --help"

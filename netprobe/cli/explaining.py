@@ -1,0 +1,44 @@
+"""``netprobe explain``: what a detector means, from the detector itself."""
+
+import textwrap
+from dataclasses import fields
+
+import typer
+
+from netprobe.cli.output import PLAIN_WIDTH
+from netprobe.contracts import Detector
+from netprobe.model.limits import Limits
+from netprobe.model.verdict import ExitCode
+from netprobe.registry import detectors, pick
+
+
+def explain_detector(name: str | None) -> int:
+    """Print one detector, or the list of all."""
+    if name is None:
+        for each in detectors().values():
+            typer.echo(f"{each.id:<14} {each.title}")
+        return ExitCode.HEALTHY
+    typer.echo(explanation(pick("detector", detectors(), name)))
+    return ExitCode.HEALTHY
+
+
+def explanation(detector: Detector) -> str:
+    """Return the text of one detector, at the width of a plain terminal."""
+    parts = [f"{detector.id}: {detector.title}"]
+    for heading, text in (("Cause", detector.cause), ("Evidence", detector.evidence), ("Remedy", detector.remedy)):
+        parts.append(f"\n{heading}\n{_wrapped(text)}")
+    parts.append("\nLimits (override with --limits FILE.toml)")
+    declared = {each.name: each for each in fields(Limits)}
+    for name in detector.limits:
+        limit = declared[name]
+        parts.append(f"  {name} = {limit.default}  # {limit.metadata['unit']}")
+        parts.append(_wrapped(limit.metadata["reason"], indent="      "))
+    return "\n".join(parts)
+
+
+def _wrapped(text: str, indent: str = "  ") -> str:
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(
+        textwrap.fill(" ".join(each.split()), PLAIN_WIDTH, initial_indent=indent, subsequent_indent=indent)
+        for each in paragraphs
+    )

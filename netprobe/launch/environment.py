@@ -1,0 +1,63 @@
+"""Which environment variables travel to the ranks, and which of them a run directory may show.
+
+Both are allow-lists: an environment holds passwords, and a run directory is handed around.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from netprobe.errors import PlanError
+
+_LIBRARY_SETTINGS: Final = ("NCCL_", "UCX_", "OMPI_MCA_", "PMIX_MCA_", "PRTE_MCA_", "MPICH_", "MPIR_", "FI_", "I_MPI_",
+                            "MV2_", "MPI4PY_")  # fmt: skip
+_VISIBLE_DEVICES: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+
+FORWARDED_PREFIXES: Final = (*_LIBRARY_SETTINGS, "NETPROBE_")
+FORWARDED_NAMES: Final = (*_VISIBLE_DEVICES, "PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV",
+                          "OPAL_PREFIX", "HOME")  # fmt: skip
+
+RECORDED_PREFIXES: Final = _LIBRARY_SETTINGS
+RECORDED_NAMES: Final = (*_VISIBLE_DEVICES, "SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_JOB_NODELIST",
+                         "SLURM_NNODES", "SLURM_NTASKS", "SLURM_TASKS_PER_NODE", "SLURM_MPI_TYPE")  # fmt: skip
+_SECRET: Final = re.compile("KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+
+# What a launcher tells its own ranks. A rank that inherits it from an outer launcher would look for that one's job.
+_RANK_PREFIXES: Final = ("PMI_", "PMIX_", "OMPI_COMM_WORLD_", "OMPI_UNIVERSE_", "PRTE_LAUNCHED")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+JOB_VARIABLE: Final = "NETPROBE_JOB"
+"""Marks the processes of one launch, so that whoever ends it finds those that its launcher lost."""
+
+
+def recorded_environment(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the settings of communication libraries and of the allocation, by name; never a secret."""
+    return tuple(
+        (name, value)
+        for name, value in sorted(environ.items())
+        if (name.startswith(RECORDED_PREFIXES) or name in RECORDED_NAMES) and not _SECRET.search(name)
+    )
+
+
+def forwarded_names(environ: Mapping[str, str], asked: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the variables that the ranks get, sorted; raise PlanError for one that was asked for and is not set."""
+    for name in asked:
+        if not _NAME.fullmatch(name):
+            raise PlanError(f"--forward {name!r} is not the name of an environment variable", remedy="--forward NAME")
+        if name not in environ:
+            raise PlanError(f"--forward {name}: it is not set here", remedy=f"export {name}=...")
+    return tuple(sorted(name for name in environ if name in asked or _is_forwarded(name)))
+
+
+def launcher_environment(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the launcher itself: this one, without an outer launcher's marks, with ``settings``."""
+    kept = {name: value for name, value in environ.items() if not _is_mark(name)}
+    return {**kept, **settings}
+
+
+def _is_forwarded(name: str) -> bool:
+    return (name in FORWARDED_NAMES or name.startswith(FORWARDED_PREFIXES)) and not _is_mark(name)
+
+
+def _is_mark(name: str) -> bool:
+    return name.startswith(_RANK_PREFIXES) and not name.startswith("PMIX_MCA_")

@@ -1,0 +1,85 @@
+"""What was asked for, and what it became: a LaunchRequest is turned into LaunchPlans (planning), each into argv."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Family(StrEnum):
+    """Launchers that understand the same options."""
+
+    MPICH = "mpich"  # Hydra: MPICH, Intel MPI, MVAPICH
+    OPEN_MPI = "open-mpi"
+    SRUN = "srun"
+
+
+class Binding(StrEnum):
+    """What each rank is tied to."""
+
+    CORE = "core"
+    HWTHREAD = "hwthread"  # more ranks than physical cores, but not more than hardware threads
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """The launch options of a command line."""
+
+    ranks: int | None = None
+    hosts: str | None = None
+    """NodeSet syntax, as in node[01-64]."""
+    hostfile: Path | None = None
+    ranks_per_host: int | None = None
+    bind: bool = True
+    oversubscribe: bool = False
+    mpiexec: Path | None = None
+    forward: tuple[str, ...] = ()
+    """Environment variables to forward beside those that are forwarded anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """One way to start ranks on this machine."""
+
+    path: Path
+    family: Family
+    version: str
+    """The line it names itself with."""
+    library: Path | None = None
+    """The MPI library that belongs to it, where mpi4py would load another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostShare:
+    """A host and the number of ranks on it."""
+
+    host: str
+    ranks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchPlan:
+    """Everything that one launcher's argument list is made of."""
+
+    method: str
+    """model.run.Launch.method: ``local``, ``hosts``, ``hostfile`` or ``slurm``."""
+    launcher: Launcher
+    worker: tuple[str, ...]
+    """The command of every rank."""
+    ranks: int
+    shares: tuple[HostShare, ...] = ()
+    """Empty when all ranks are local, and when the resource manager knows the hosts."""
+    allocation_hosts: int | None = None
+    """Hosts that the resource manager gives; None outside an allocation."""
+    binding: Binding = Binding.CORE
+    oversubscribe: bool = False
+    forward: tuple[str, ...] = ()
+    """Names of the environment variables that every rank gets; all of them are set here."""
+    is_root: bool = False
+
+    @property
+    def ranks_per_host(self) -> int:
+        """The most ranks on any host."""
+        if self.shares:
+            return max(share.ranks for share in self.shares)
+        return -(-self.ranks // (self.allocation_hosts or 1))

@@ -1,0 +1,73 @@
+"""How long a plan takes on the ranks that came, and how to make it fit a budget."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from netprobe.model.collective import SHAPES
+from netprobe.model.plan import Pairing, Plan, Stage
+from netprobe.units import NS_PER_MS, NS_PER_S
+
+RoundCount = Callable[[Stage], int]
+
+WARMUP_AND_CHECK_RATIO: Final = 0.25  # a tenth for warm-up; the rest is data check and agreement, measured on 2 ranks
+GROUP_PHASES_RATIO: Final = 1.6  # a collective has the arrival phase as well, with a barrier before each call
+OVERHEAD_NS: Final = 2 * NS_PER_MS  # gathering, a barrier and the first touch of buffers, for each round and size
+START_NS: Final = 2 * NS_PER_S  # interpreters, MPI_Init and writing the run directory
+SHORTEST_SERIES_NS: Final = 2 * NS_PER_MS  # below this the tail of a series is nothing but warm-up and noise
+
+
+def series_count(stage: Stage) -> int:
+    """Return the series that one round of a stage measures one after the other."""
+    shape = SHAPES.get(stage.probe)
+    variants = len(stage.in_place) if shape is not None and shape.has_in_place else 1
+    return len(stage.sizes_bytes) * variants
+
+
+def expected_round_ns(stage: Stage) -> int:
+    """Return how long one round of a stage should take."""
+    phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else 1.0
+    each = stage.series_budget_ns * (phases + WARMUP_AND_CHECK_RATIO) + OVERHEAD_NS
+    return round(series_count(stage) * each)
+
+
+def expected_ns(plan: Plan, round_count: RoundCount) -> int:
+    """Return how long a plan should take from Enter to verdict."""
+    return START_NS + sum(round_count(stage) * expected_round_ns(stage) for stage in plan.stages)
+
+
+def fitted(plan: Plan, round_count: RoundCount) -> Plan:
+    """Return the plan shortened to its budget: first shorter series, then fewer partners; unchanged without a budget.
+
+    What cannot be shortened further is kept: a plan that tests less than was asked for must be asked for.
+    """
+    if plan.budget_ns is None:
+        return plan
+    budget_ns = plan.budget_ns
+    plan = _with_shorter_series(plan, budget_ns, round_count)
+    while expected_ns(plan, round_count) > budget_ns and any(_can_drop(stage) for stage in plan.stages):
+        plan = replace(plan, stages=tuple(_with_fewer_partners(stage) for stage in plan.stages))
+    return plan
+
+
+def _with_shorter_series(plan: Plan, budget_ns: int, round_count: RoundCount) -> Plan:
+    overhead = expected_ns(
+        replace(plan, stages=tuple(replace(stage, series_budget_ns=0) for stage in plan.stages)), round_count
+    )
+    measuring = expected_ns(plan, round_count) - overhead
+    scale = max(budget_ns - overhead, 0) / measuring if measuring else 1.0
+    if scale >= 1.0:
+        return plan
+    return replace(plan, stages=tuple(_scaled(stage, scale) for stage in plan.stages))
+
+
+def _scaled(stage: Stage, scale: float) -> Stage:
+    return replace(stage, series_budget_ns=max(round(stage.series_budget_ns * scale), SHORTEST_SERIES_NS))
+
+
+def _can_drop(stage: Stage) -> bool:
+    return stage.pairing is Pairing.SCREENING and stage.matchings > 1
+
+
+def _with_fewer_partners(stage: Stage) -> Stage:
+    return replace(stage, matchings=stage.matchings - 1) if _can_drop(stage) else stage

@@ -1,0 +1,34 @@
+"""From a stage and the ranks that came to its rounds; pure, so that every rank computes the same."""
+
+from netprobe.contracts import Assignment, Probe
+from netprobe.model.endpoint import Rank, ranks_by_host
+from netprobe.model.plan import Scope, Stage
+from netprobe.plan.pairing import Round, both_ways, rounds_between, rounds_within
+
+GROUP_ROUND = Round(pairs=())
+"""The one round of a collective, in which all ranks work together."""
+
+
+def rounds_of(stage: Stage, probe: Probe, ranks: tuple[Rank, ...], seed: int) -> list[Round]:
+    """Return the rounds of a stage; none where its scope has no pair (one host, or one rank on every host)."""
+    if probe.is_group:
+        return [GROUP_ROUND]
+    hosts = list(ranks_by_host(ranks).values())
+    draw = rounds_within if stage.scope is Scope.WITHIN_HOST else rounds_between
+    rounds = draw(hosts, stage.pairing, stage.matchings, seed)
+    return both_ways(rounds) if probe.both_directions else rounds
+
+
+def assignment_of(each: Round, round_index: int, rank: int) -> Assignment:
+    """Return what one rank does in a round."""
+    for leader, follower in each.pairs:
+        if rank == leader:
+            return Assignment(round_index=round_index, peer=follower, leads=True)
+        if rank == follower:
+            return Assignment(round_index=round_index, peer=leader, leads=False)
+    return Assignment(round_index=round_index, peer=None, leads=False)
+
+
+def planned_pairs(rounds: list[Round]) -> tuple[tuple[int, int], ...]:
+    """Return the distinct directed pairs of all rounds, sorted."""
+    return tuple(sorted({pair for each in rounds for pair in each.pairs}))

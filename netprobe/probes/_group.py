@@ -1,0 +1,162 @@
+"""What all collectives share: two phases for each size, never mixed in one figure.
+
+Throughput: back to back, one clock read an iteration; a sample is the slowest rank of that iteration, and compares with
+nccl-tests. Arrival: a barrier before each call, and both ends of the call on synchronised clocks; it
+names the rank that comes late, which the duration cannot (all ranks wait for the late one, whose own time is short).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.contracts import Assignment, Bench, Collective
+from netprobe.model.collective import SHAPES
+from netprobe.model.finding import Gap
+from netprobe.model.plan import DTYPE_BYTES, Stage
+from netprobe.model.series import Fault, Metric, Phase, Series
+from netprobe.probes._collective_data import GroupCall, as_collective, compare, fill, usable_size
+from netprobe.probes._recording import Measured, durations_of, iterations_within, record, typical_ns
+
+ALIGNED_SHARE = 4  # of the throughput phase's iterations: lateness is a median, which needs fewer samples
+FEWEST_ALIGNED, MOST_ALIGNED = 10, 1000
+
+
+def measure_group(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Series | Gap, ...]:
+    """Run every size, in and out of place; all ranks call. Rank 0 returns OPERATION, each rank its ARRIVAL and EXIT."""
+    shape = SHAPES[stage.probe]
+    refusal = bench.transport.supports(stage.dtype, stage.op if shape.reduces else None)
+    if refusal is not None:
+        return (Gap(topic=f"{stage.probe} {stage.dtype}", reason=refusal),) if bench.transport.rank == 0 else ()
+    results: list[Series | Gap] = []
+    for size_bytes in _sizes(stage, bench.transport.size):
+        for in_place in stage.in_place if shape.has_in_place else (False,):
+            results.extend(_measure(bench, stage, _call(bench, stage, assignment, size_bytes, in_place)))
+    return tuple(results)
+
+
+def _sizes(stage: Stage, ranks: int) -> tuple[int, ...]:
+    """Return distinct usable sizes; what is too small to share becomes one element for each rank."""
+    shape = SHAPES[stage.probe]
+    if stage.probe == "barrier":
+        return (0,)
+    smallest = DTYPE_BYTES[stage.dtype] * (ranks if shape.chunked else 1)
+    usable = (max(usable_size(shape, size, stage.dtype, ranks), smallest) for size in stage.sizes_bytes)
+    return tuple(dict.fromkeys(usable))
+
+
+def _call(bench: Bench, stage: Stage, assignment: Assignment, size_bytes: int, in_place: bool) -> GroupCall:
+    shape = SHAPES[stage.probe]
+    return GroupCall(
+        shape=shape,
+        size_bytes=size_bytes,
+        dtype=stage.dtype,
+        op=stage.op if shape.reduces else None,
+        root=stage.root,
+        in_place=in_place,
+        rank=bench.transport.rank,
+        ranks=bench.transport.size,
+        seed=bench.seed + 1_000_003 * assignment.round_index + size_bytes,
+        send=bench.memory("send", max(size_bytes, 8)),
+        receive=bench.memory("receive", max(size_bytes, 8)),
+    )
+
+
+def _measure(bench: Bench, stage: Stage, call: GroupCall) -> list[Series]:
+    operation = as_collective(call)
+    faults = _check(bench, stage, call, operation)
+    fill(call, stage.check_iterations)
+    warmup, iterations = _warm_up(bench, stage, operation)
+    bench.control.barrier()
+    own = durations_of(bench.transport.collective(operation, iterations=iterations))
+    if stage.check_iterations and _keeps_its_input(call):
+        faults += _compare(bench, stage, call, stage.check_iterations)
+    slowest = bench.control.maximum(own)
+    gathered = bench.control.gather(faults)
+    series = _arrivals(bench, stage, call, operation, iterations)
+    if gathered is not None:
+        every_fault = tuple(fault for each in gathered for fault in each)
+        measured = _measured(stage, call, Metric.OPERATION)
+        checked = _checked_iterations(stage, call)
+        series += [
+            record(measured, warmup, phase=Phase.WARMUP),
+            record(measured, slowest, faults=every_fault, checked_iterations=checked),
+        ]
+    return series
+
+
+def _check(bench: Bench, stage: Stage, call: GroupCall, operation: Collective) -> tuple[Fault, ...]:
+    faults: tuple[Fault, ...] = ()
+    for iteration in range(stage.check_iterations):
+        fill(call, iteration)
+        bench.transport.collective(operation, iterations=1)
+        faults += _compare(bench, stage, call, iteration)
+    return faults
+
+
+def _compare(bench: Bench, stage: Stage, call: GroupCall, iteration: int) -> tuple[Fault, ...]:
+    mismatch = compare(call, iteration)
+    if mismatch is None:
+        return ()
+    return (
+        Fault(
+            rank=bench.transport.rank,
+            peer=None,
+            probe=stage.probe,
+            size_bytes=call.size_bytes,
+            iteration=iteration,
+            first_offset_bytes=mismatch.first_offset_bytes,
+            wrong_bytes=mismatch.wrong_bytes,
+            xor_mask=mismatch.xor_mask,
+        ),
+    )
+
+
+def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> tuple[NDArray[np.int64], int]:
+    """Return the warm-up's durations (slowest rank) and the timed iterations, equal on all ranks."""
+
+    def run(iterations: int) -> NDArray[np.int64]:
+        return bench.control.maximum(durations_of(bench.transport.collective(operation, iterations=iterations)))
+
+    warmup = run(max(stage.warmup_iterations, 1))
+    if stage.iterations is not None:
+        return warmup, stage.iterations
+    warmup = np.concatenate([warmup, run(iterations_within(stage.series_budget_ns // 10, typical_ns(warmup)))])
+    return warmup, iterations_within(stage.series_budget_ns, typical_ns(warmup))
+
+
+def _arrivals(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, iterations: int) -> list[Series]:
+    """Return how late this rank entered and left each aligned iteration, against the first rank."""
+    if bench.transport.size == 1:
+        return []
+    aligned = max(FEWEST_ALIGNED, min(MOST_ALIGNED, iterations // ALIGNED_SHARE))
+    entries, exits = bench.transport.aligned_collective(operation, iterations=aligned)
+    series = []
+    for metric, stamps in ((Metric.ARRIVAL, entries), (Metric.EXIT, exits)):
+        common = np.rint(bench.to_reference_ns(stamps)).astype(np.int64)
+        lateness = common - bench.control.minimum(common)
+        series.append(record(replace(_measured(stage, call, metric), src=bench.transport.rank), lateness))
+    return series
+
+
+def _measured(stage: Stage, call: GroupCall, metric: Metric) -> Measured:
+    return Measured(
+        stage=stage,
+        metric=metric,
+        size_bytes=call.size_bytes,
+        bytes_per_iteration=call.size_bytes if metric is Metric.OPERATION else 0,
+        op=call.op,
+        root=call.root if call.shape.rooted else None,
+        in_place=call.in_place,
+    )
+
+
+def _checked_iterations(stage: Stage, call: GroupCall) -> int:
+    if not stage.check_iterations or call.shape.id == "barrier":
+        return 0
+    return stage.check_iterations + _keeps_its_input(call)
+
+
+def _keeps_its_input(call: GroupCall) -> bool:
+    """Return whether the data can be compared after many iterations: an in-place reduction overwrites its input."""
+    return not (call.in_place and call.shape.reduces)

@@ -1,0 +1,155 @@
+"""What all pair probes share: check the data, warm up, choose the count, time one native series, check again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.contracts import Assignment, Bench, Buffer, Mismatch, Stamps
+from netprobe.model.plan import Stage
+from netprobe.model.series import Fault, Metric, Phase, Series
+from netprobe.probes._recording import Measured, durations_of, iterations_within, record, typical_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairOperation:
+    """One way of moving bytes between two ranks."""
+
+    metric: Metric
+    leader_receives: bool
+    follower_receives: bool
+    messages: Callable[[int], int]
+    """Messages of one iteration, both directions together, for a window."""
+    run: Callable[["PairRound", int], Stamps]
+    """Run so many iterations; both ends call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRound:
+    """One pair at one size, as one of its two ends sees it."""
+
+    bench: Bench
+    stage: Stage
+    round_index: int
+    peer: int
+    leads: bool
+    size_bytes: int
+    send: Buffer
+    receive: Buffer
+
+    @property
+    def pattern_seed(self) -> int:
+        """Differs from round to round and size to size, so that stale bytes never look right."""
+        return self.bench.seed + 1_000_003 * self.round_index + self.size_bytes
+
+
+def measure_pairs(bench: Bench, stage: Stage, assignment: Assignment, operation: PairOperation) -> tuple[Series, ...]:
+    """Run every size with this round's peer; the leader returns the series, the follower nothing."""
+    if assignment.peer is None:
+        return ()
+    series: list[Series] = []
+    for size_bytes in stage.sizes_bytes:
+        pair = PairRound(
+            bench=bench,
+            stage=stage,
+            round_index=assignment.round_index,
+            peer=assignment.peer,
+            leads=assignment.leads,
+            size_bytes=size_bytes,
+            send=bench.memory("send", size_bytes),
+            receive=bench.memory("receive", size_bytes),
+        )
+        series.extend(_measure(pair, operation))
+    return tuple(series)
+
+
+def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
+    faults = _check(pair, operation)
+    _fill(pair, iteration=pair.stage.check_iterations)
+    warmup, iterations = _warm_up(pair, operation)
+    timed = durations_of(operation.run(pair, iterations))
+    if pair.stage.check_iterations:
+        faults += _compare(pair, operation, iteration=pair.stage.check_iterations)
+    faults += pair.bench.control.swap(pair.peer, faults)
+    if not pair.leads:
+        return ()
+    measured = _measured(pair, operation)
+    checks = pair.stage.check_iterations
+    return (
+        record(measured, warmup, phase=Phase.WARMUP),
+        record(measured, timed, faults=faults, checked_iterations=checks + 1 if checks else 0),
+    )
+
+
+def _check(pair: PairRound, operation: PairOperation) -> tuple[Fault, ...]:
+    """Send fresh patterns, one iteration each, and compare what arrived."""
+    faults: tuple[Fault, ...] = ()
+    for iteration in range(pair.stage.check_iterations):
+        _fill(pair, iteration=iteration)
+        pair.receive.poison()
+        operation.run(pair, 1)
+        faults += _compare(pair, operation, iteration=iteration)
+    return faults
+
+
+def _fill(pair: PairRound, *, iteration: int) -> None:
+    pair.send.fill_pattern(
+        seed=pair.pattern_seed,
+        rank=pair.bench.transport.rank,
+        iteration=iteration,
+        offset_bytes=0,
+        size_bytes=pair.size_bytes,
+    )
+
+
+def _compare(pair: PairRound, operation: PairOperation, *, iteration: int) -> tuple[Fault, ...]:
+    if not (operation.leader_receives if pair.leads else operation.follower_receives):
+        return ()
+    mismatch = pair.receive.verify_pattern(
+        seed=pair.pattern_seed, rank=pair.peer, iteration=iteration, offset_bytes=0, size_bytes=pair.size_bytes
+    )
+    return () if mismatch is None else (_fault(pair, mismatch, iteration),)
+
+
+def _fault(pair: PairRound, mismatch: Mismatch, iteration: int) -> Fault:
+    return Fault(
+        rank=pair.bench.transport.rank,
+        peer=pair.peer,
+        probe=pair.stage.probe,
+        size_bytes=pair.size_bytes,
+        iteration=iteration,
+        first_offset_bytes=mismatch.first_offset_bytes,
+        wrong_bytes=mismatch.wrong_bytes,
+        xor_mask=mismatch.xor_mask,
+    )
+
+
+def _warm_up(pair: PairRound, operation: PairOperation) -> tuple[NDArray[np.int64], int]:
+    """Return the warm-up's durations and the timed iterations on which both ends agree."""
+    stage = pair.stage
+    warmup = durations_of(operation.run(pair, max(stage.warmup_iterations, 1)))
+    if stage.iterations is not None:
+        return warmup, stage.iterations
+    # A tenth of the budget brings caches, connections and clock frequency to where the timed span finds them.
+    more = _agreed(pair, iterations_within(stage.series_budget_ns // 10, typical_ns(warmup)))
+    warmup = np.concatenate([warmup, durations_of(operation.run(pair, more))])
+    return warmup, _agreed(pair, iterations_within(stage.series_budget_ns, typical_ns(warmup)))
+
+
+def _agreed(pair: PairRound, count: int) -> int:
+    theirs = pair.bench.control.swap(pair.peer, count)
+    return count if pair.leads else theirs
+
+
+def _measured(pair: PairRound, operation: PairOperation) -> Measured:
+    return Measured(
+        stage=pair.stage,
+        metric=operation.metric,
+        round_index=pair.round_index,
+        src=pair.bench.transport.rank,
+        dst=pair.peer,
+        size_bytes=pair.size_bytes,
+        bytes_per_iteration=operation.messages(pair.stage.window) * pair.size_bytes,
+        window=pair.stage.window if operation.metric is Metric.WINDOW else 1,
+    )

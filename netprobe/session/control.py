@@ -1,0 +1,55 @@
+"""Agreement between MPI ranks, on a communicator of its own so that it never meets the bytes under test."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+
+class MpiControl:
+    """contracts.Control over mpi4py; all ranks of ``comm`` construct it."""
+
+    def __init__(self, mpi: Any, comm: Any) -> None:  # noqa: ANN401 - mpi4py has no types
+        self._mpi = mpi
+        self._comm = comm
+        self.rank: int = comm.Get_rank()
+        self.size: int = comm.Get_size()
+
+    def barrier(self) -> None:
+        """See contracts.Control."""
+        self._comm.Barrier()
+
+    def gather(self, value: T) -> list[T] | None:
+        """See contracts.Control."""
+        values: list[T] | None = self._comm.gather(value, root=0)
+        return values
+
+    def broadcast(self, value: T) -> T:
+        """See contracts.Control."""
+        received: T = self._comm.bcast(value, root=0)
+        return received
+
+    def allgather(self, value: T) -> list[T]:
+        """See contracts.Control."""
+        values: list[T] = self._comm.allgather(value)
+        return values
+
+    def maximum(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See contracts.Control."""
+        return self._reduced(values, self._mpi.MAX)
+
+    def minimum(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See contracts.Control."""
+        return self._reduced(values, self._mpi.MIN)
+
+    def swap(self, peer: int, value: T) -> T:
+        """See contracts.Control."""
+        theirs: T = self._comm.sendrecv(value, dest=peer, source=peer)
+        return theirs
+
+    def _reduced(self, values: NDArray[np.int64], operator: Any) -> NDArray[np.int64]:  # noqa: ANN401
+        result = np.empty_like(values)
+        self._comm.Allreduce(np.ascontiguousarray(values), result, op=operator)
+        return result
