@@ -1,0 +1,49 @@
+/* netprobe._native: what has to be fast, in one limited-API extension that knows no MPI at link time. */
+#include "collectives.h"
+#include "halves.h"
+#include "mpi_calls.h"
+#include "pairs.h"
+#include "pattern.h"
+#include "reduce.h"
+
+static PyMethodDef methods[] = {
+    {"mpi_bind", (PyCFunction)(void (*)(void))py_mpi_bind, METH_VARARGS | METH_KEYWORDS,
+     "Take the addresses of the loaded MPI library's functions."},
+    {"empty_series", py_empty_series, METH_O, "Run the timed loop with no operation in it."},
+    {"clock_series", py_clock_series, METH_O, "Return the ns that one clock read takes, over so many."},
+    {"pingpong", py_pingpong, METH_VARARGS, "Run round trips with a peer."},
+    {"stream", py_stream, METH_VARARGS, "Stream windows of messages one way, each acknowledged."},
+    {"exchange", py_exchange, METH_VARARGS, "Stream windows of messages both ways at once."},
+    {"clock_pings", py_clock_pings, METH_VARARGS, "Exchange clock readings with a peer."},
+    {"collective", py_collective, METH_VARARGS, "Run a collective back to back."},
+    {"aligned_collective", py_aligned_collective, METH_VARARGS, "Run a collective with a barrier before each."},
+    {"pattern_fill", py_pattern_fill, METH_VARARGS, "Write words of a pattern."},
+    {"pattern_verify", py_pattern_verify, METH_VARARGS, "Compare memory with words of a pattern."},
+    {"contribution_fill", py_contribution_fill, METH_VARARGS, "Write what a rank adds to a reduction."},
+    {"reduction_verify", py_reduction_verify, METH_VARARGS, "Compare memory with the result of a reduction."},
+    {"user_reduction", py_user_reduction, METH_VARARGS, "Return the address of an MPI user function."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int fill_module(PyObject *module)
+{
+    return series_register(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, fill_module},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "netprobe._native",
+    .m_doc = "Timed loops over MPI, data patterns and exact reductions; see kernels/README.md.",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModuleDef_Init(&definition);
+}
