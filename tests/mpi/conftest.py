@@ -27,4 +27,12 @@ def launch_options(mpiexec):
     if "Open MPI" in version or "OpenRTE" in version:
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         return [*root, "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
-    return []
+    # Waiting ranks of MPICH spin until they are told to give way: five on two cores then take minutes, not seconds.
+    return [
+        "-genv",
+        "MPIR_CVAR_CH4_PROGRESS_THROTTLE",
+        "1",
+        "-genv",
+        "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT",
+        "100",
+    ]
