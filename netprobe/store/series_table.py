@@ -1,14 +1,11 @@
 """Series as a table: a row each, a column for each field, the histogram flattened into two list columns."""
 
 from collections.abc import Iterable
-from dataclasses import fields
-from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from netprobe.model.histogram import Histogram
 from netprobe.model.series import Series
 
 if TYPE_CHECKING:
@@ -65,13 +62,9 @@ def frame_of(series: Iterable[Series]) -> "pl.DataFrame":
     """Return the table of these series, in their order."""
     import polars as pl
 
-    rows = tuple(series)
-    columns = {field.name: [_cell(getattr(row, field.name)) for row in rows] for field in fields(Series)}
-    histograms: list[Histogram] = columns.pop("histogram")
-    columns["histogram_bins"] = [each.bins for each in histograms]
-    columns["histogram_counts"] = [each.counts for each in histograms]
+    rows: list[dict[str, Any]] = [_row(msgspec.to_builtins(each)) for each in series]
     schema = series_schema()
-    return pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
+    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)
 
 
 def series_of(frame: "pl.DataFrame") -> tuple[Series, ...]:
@@ -79,10 +72,11 @@ def series_of(frame: "pl.DataFrame") -> tuple[Series, ...]:
     return tuple(_series(row) for row in frame.iter_rows(named=True))
 
 
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    histogram = record.pop("histogram")
+    return {**record, "histogram_bins": histogram["bins"], "histogram_counts": histogram["counts"]}
+
+
 def _series(row: dict[str, Any]) -> Series:
     histogram = {"bins": row.pop("histogram_bins"), "counts": row.pop("histogram_counts")}
     return msgspec.convert({**row, "histogram": histogram}, Series)
-
-
-def _cell(value: object) -> object:
-    return msgspec.to_builtins(value) if isinstance(value, StrEnum | tuple) else value

@@ -1,0 +1,175 @@
+"""The figures of a report as small tables of text; the reporters only draw them."""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from netprobe.model.endpoint import Calibration
+from netprobe.model.plan import Scope
+from netprobe.model.report import GroupSummary, PairSummary, Report
+from netprobe.reporters._wording import (
+    ABSENT,
+    counted,
+    decimal_amount,
+    duration,
+    message_size,
+    short_name,
+    three_digits,
+)
+from netprobe.units import format_gbps
+
+T = TypeVar("T")
+
+LATENCY: Final = "latency"
+TITLES: Final = {
+    LATENCY: "latency, half a round trip",
+    "bandwidth": "bandwidth, one way",
+    "bidirectional": "bandwidth, both ways at once, summed",
+}
+OVERHEAD_LIMIT_RATIO: Final = 0.2  # above this the figure tells as much of measuring as of the fabric
+OVERHEAD_MARK: Final = "*"
+SMALLEST_GIGABYTES_PER_S: Final = 0.01  # small messages tell of latency; their bandwidth is noise in these columns
+
+_SCOPES: Final = {Scope.WITHIN_HOST: "within", Scope.BETWEEN_HOSTS: "between", Scope.WORLD: "all"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One table; columns named in ``words`` hold words, all others figures. The last may be cut where room is short."""
+
+    title: str
+    columns: tuple[str, ...]
+    words: frozenset[str]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def figures_of(report: Report) -> tuple[Figures, ...]:
+    """Return the tables of a report: one for each pair probe and window, one for collectives in and out of place."""
+    pairs = _grouped(report.pairs, lambda each: (each.probe, each.window))
+    groups = _grouped(report.groups, lambda each: (each.ranks, each.in_place))
+    return (
+        *(_pair_figures(rows, report.calibration) for rows in pairs),
+        *(_group_figures(rows, report.calibration) for rows in groups),
+    )
+
+
+def calibration_notes(report: Report) -> tuple[str, ...]:
+    """Return what measuring itself costs, to be read beside small figures; nothing when it was not measured."""
+    notes = []
+    if report.calibration is not None:
+        clock, empty = report.calibration.clock_read_ns, report.calibration.empty_iteration_ns
+        notes.append(f"one clock read costs {duration(clock)}, an empty iteration {duration(empty)}; both are included")
+        if any(_is_marked(report)):
+            notes.append(f"{OVERHEAD_MARK} an empty iteration is more than 20 % of this figure")
+    if report.clock_error_bound_ns is not None and report.ranks > 1:
+        notes.append(f"the ranks' clocks are compared to within {duration(report.clock_error_bound_ns)}")
+    return tuple(notes)
+
+
+def _grouped(rows: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    groups: dict[Hashable, list[T]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())
+
+
+def _pair_figures(rows: list[PairSummary], calibration: Calibration | None) -> Figures:
+    first = rows[0]
+    title = TITLES.get(first.probe, first.probe)
+    is_latency = first.probe == LATENCY
+    if not is_latency:
+        title = f"{title}, {counted(first.window, 'message')} in flight"
+    figures = ("typical", "p99", "max") if is_latency else ("typical", "messages")
+    cells = _latency_cells if is_latency else _streaming_cells
+    has_worst = any(row.worst_pair for row in rows)
+    return Figures(
+        title=title,
+        columns=("size", "hosts", "pairs", *figures, *(("worst", "from → to") if has_worst else ())),
+        words=frozenset({"hosts", "from → to"}),
+        rows=tuple(
+            (
+                message_size(row.size_bytes),
+                _SCOPES[row.scope],
+                f"{row.pairs:,}",
+                *cells(row, _mark(_pair_iteration_ns(row), calibration)),
+                *(_worst(row) if has_worst else ()),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _latency_cells(row: PairSummary, mark: str) -> tuple[str, ...]:
+    return duration(row.typical_ns) + mark, duration(row.p99_ns), duration(row.max_ns)
+
+
+def _streaming_cells(row: PairSummary, mark: str) -> tuple[str, ...]:
+    bandwidth = ABSENT if row.typical_gbps is None else format_gbps(row.typical_gbps) + mark
+    rate = ABSENT if row.typical_messages_per_s is None else decimal_amount(row.typical_messages_per_s, "/s")
+    return bandwidth, rate
+
+
+def _worst(row: PairSummary) -> tuple[str, str]:
+    if row.worst_pair is None:
+        return ABSENT, ABSENT
+    value = duration(row.worst_ns) if row.worst_gbps is None else format_gbps(row.worst_gbps)
+    return value, "→".join(short_name(name) for name in row.worst_pair)
+
+
+def _group_figures(rows: list[GroupSummary], calibration: Calibration | None) -> Figures:
+    first = rows[0]
+    kinds = {_kind(row) for row in rows} - {ABSENT}
+    one_kind = f", {kinds.pop()}" if len(kinds) == 1 else ""
+    return Figures(
+        title=(
+            f"collectives of {counted(first.ranks, 'rank')}{', in place' if first.in_place else ''}{one_kind}, "
+            "slowest rank of each iteration"
+        ),
+        columns=(
+            "operation", *(() if one_kind else ("type",)), "size", "mean", "p99", "max",
+            "algbw\nGB/s", "busbw\nGB/s", "wrong",
+        ),
+        words=frozenset({"operation", "type"}),
+        rows=tuple(
+            (
+                row.probe,
+                *(() if one_kind else (_kind(row),)),
+                message_size(row.size_bytes) if row.size_bytes else ABSENT,
+                duration(row.time_ns) + _mark(row.time_ns, calibration),
+                duration(row.p99_ns),
+                duration(row.max_ns),
+                _gigabytes(row.algbw_gigabytes_per_s),
+                _gigabytes(row.busbw_gigabytes_per_s),
+                ABSENT if row.wrong_bytes is None else f"{row.wrong_bytes:,} B",
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def _kind(row: GroupSummary) -> str:
+    if not row.size_bytes:
+        return ABSENT
+    return row.dtype if row.op in (None, "sum") else f"{row.dtype} {row.op}"
+
+
+def _gigabytes(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    return three_digits(value) if value >= SMALLEST_GIGABYTES_PER_S else f"<{SMALLEST_GIGABYTES_PER_S}"
+
+
+def _pair_iteration_ns(row: PairSummary) -> float:
+    """Return the time between two clock reads, which for latency is a whole round trip."""
+    return 2 * row.typical_ns if row.probe == LATENCY else row.typical_ns
+
+
+def _is_marked(report: Report) -> Iterable[bool]:
+    iterations_ns = [_pair_iteration_ns(row) for row in report.pairs] + [row.time_ns for row in report.groups]
+    return (bool(_mark(each, report.calibration)) for each in iterations_ns)
+
+
+def _mark(iteration_ns: float, calibration: Calibration | None) -> str:
+    if calibration is None or calibration.empty_iteration_ns <= OVERHEAD_LIMIT_RATIO * iteration_ns:
+        return ""
+    return OVERHEAD_MARK

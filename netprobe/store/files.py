@@ -1,0 +1,30 @@
+"""The files of a run directory, and writing one so that a reader sees the old or the new content, never a part."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+RUN_FILE: Final = "run.json"
+SERIES_FILE: Final = "series.parquet"
+EVENTS_FILE: Final = "events.jsonl"
+REPORT_FILE: Final = "report.json"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file's content and wait until the disk has it; OSError leaves what was there before."""
+    # In the same directory, since a rename is atomic only within a file system; hidden, so that globs skip leftovers.
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,173 @@
+"""Reads run directories, whole or cut short; everything that can be wrong with one is a StoreError of one line.
+
+run.json is authoritative: rows of stages that it does not call finished were written just before a death, and dropped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from netprobe.errors import FormatError, StoreError
+from netprobe.model.report import REPORT_FORMAT, Report
+from netprobe.model.run import RUN_FORMAT, RunHeader
+from netprobe.model.series import Metric, Phase
+from netprobe.store.encoding import from_json
+from netprobe.store.files import REPORT_FILE, RUN_FILE, SERIES_FILE
+from netprobe.store.series_table import series_schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+T = TypeVar("T")
+
+MEASURE_AGAIN: Final = "another run, or measure again with `netprobe check`"
+NAMED_BY_CHECK: Final = "the directory that `netprobe check` named at its end"
+NULLABLE: Final = frozenset({"dst", "op", "root"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """A run as it was measured: its header, and the series of its finished stages (store.series_table)."""
+
+    header: RunHeader
+    series: "pl.DataFrame"
+    directory: Path | None = None
+    """Where it was read from; None when it was made in memory."""
+
+
+class _Stamp(msgspec.Struct):
+    """What every format of every file begins with."""
+
+    format: int
+    netprobe: str = "of an unknown version"
+
+
+def read_run(path: Path) -> Run:
+    """Return the run in a directory, or beside a run.json; StoreError when there is none that can be read."""
+    file = _file_in(path, RUN_FILE)
+    header = _decoded(file, RunHeader, RUN_FORMAT)
+    if [rank.rank for rank in header.ranks] != list(range(len(header.ranks))):
+        raise FormatError(f"{file} does not number its ranks from 0 upwards", remedy=MEASURE_AGAIN)
+    return Run(header=header, series=_finished_series(file.with_name(SERIES_FILE), header), directory=file.parent)
+
+
+def read_report(path: Path) -> Report:
+    """Return the report in a run directory, or in a report.json; StoreError when there is none that can be read."""
+    return _decoded(_file_in(path, REPORT_FILE), Report, REPORT_FORMAT)
+
+
+def _file_in(path: Path, name: str) -> Path:
+    try:
+        if path.is_dir():
+            if (path / name).exists():
+                return path / name
+            raise _not_a_run(path, name)
+        if path.exists() and path.name == name:
+            return path
+        what = "is a file, not a run directory" if path.exists() else "does not exist"
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", remedy="the rights of its directories") from error
+    raise StoreError(f"{path} {what}", remedy=NAMED_BY_CHECK)
+
+
+def _not_a_run(directory: Path, name: str) -> StoreError:
+    """Return the error for a directory that lacks the file ``name``, with the one that was probably meant."""
+    runs = sorted(each.parent for each in directory.glob(f"*/{name}"))
+    if runs:
+        return StoreError(f"{directory} holds {len(runs)} runs and is none itself", remedy=str(runs[-1]))
+    if name == REPORT_FILE and (directory / RUN_FILE).exists():
+        return StoreError(f"{directory} has no {name}: it was never judged", remedy=f"netprobe judge {directory}")
+    state = "is no run directory" if any(directory.iterdir()) else "is an empty directory"
+    return StoreError(f"{directory} {state}: it has no {name}", remedy=NAMED_BY_CHECK)
+
+
+def _decoded(file: Path, kind: type[T], newest: int) -> T:
+    """Return the record in a JSON file; its format number is looked at first, for newer fields would mislead."""
+    body = _content_of(file)
+    try:
+        stamp = from_json(body, _Stamp)
+    except FormatError as error:
+        is_ours = not isinstance(error.__cause__, msgspec.ValidationError)
+        what = "is damaged" if is_ours else "was not written by netprobe"
+        raise FormatError(f"{file} {what}: {error}", remedy=MEASURE_AGAIN) from error
+    if stamp.format < 1:
+        raise FormatError(f"{file} claims format {stamp.format}, which never was", remedy=MEASURE_AGAIN)
+    if stamp.format > newest:
+        raise FormatError(
+            f"{file} was written by netprobe {stamp.netprobe!r} in format {stamp.format}; this netprobe reads up to "
+            f"{newest}",
+            remedy="pip install --upgrade netprobe",
+        )
+    try:
+        return from_json(body, kind)
+    except FormatError as error:
+        raise FormatError(f"{file} is not as netprobe writes it: {error}", remedy=MEASURE_AGAIN) from error
+
+
+def _content_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read: {error.strerror}", remedy=MEASURE_AGAIN) from error
+
+
+def _finished_series(file: Path, header: RunHeader) -> "pl.DataFrame":
+    import polars as pl
+
+    finished = [outcome.stage for outcome in header.outcomes]
+    if not finished:
+        return pl.DataFrame(schema=series_schema())
+    if not file.exists():
+        raise StoreError(
+            f"{file} is missing, though {RUN_FILE} counts {len(finished)} finished stages",
+            remedy="copying the directory again, with all its files",
+        )
+    frame = _table(file).filter(pl.col("stage").is_in(finished))
+    faulty = _contradictions(frame, len(header.ranks))
+    if faulty:
+        raise FormatError(f"{file} has rows with {', '.join(faulty)}", remedy=MEASURE_AGAIN)
+    return frame
+
+
+def _table(file: Path) -> "pl.DataFrame":
+    """Return the table with just our columns; a newer netprobe of the same format may have added others."""
+    import polars as pl
+
+    body = _content_of(file)
+    try:
+        # From memory: polars would take a path for a pattern, and its KEY=VALUE parts for columns.
+        frame = pl.read_parquet(BytesIO(body))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FormatError(f"{file} is truncated or damaged: {reason}", remedy=MEASURE_AGAIN) from error
+    schema = series_schema()
+    odd = [name for name, kind in schema.items() if frame.schema.get(name) != kind]
+    if odd:
+        raise FormatError(
+            f"{file} is no table of series: {', '.join(odd)} missing or of another type", remedy=MEASURE_AGAIN
+        )
+    return frame.select(schema.names())
+
+
+def _contradictions(frame: "pl.DataFrame", ranks: int) -> Sequence[str]:
+    """Return what rows say that cannot be, so that no judge has to doubt what it reads."""
+    import polars as pl
+
+    bins, counts = pl.col("histogram_bins").list, pl.col("histogram_counts").list
+    required = [name for name in frame.columns if name not in NULLABLE]
+    claims = {
+        "empty cells": pl.any_horizontal(pl.col(required).is_null()),
+        "a metric that is none": ~pl.col("metric").is_in(list(Metric)),
+        "a phase that is none": ~pl.col("phase").is_in(list(Phase)),
+        "ranks that run.json does not name": ~pl.col("src", "dst").is_between(0, ranks - 1),
+        "negative sizes or times": pl.any_horizontal(
+            pl.col("size_bytes", "bytes_per_iteration", "iterations", "total_ns", "min_ns", "max_ns") < 0
+        ),
+        "histograms of uneven length": (bins.len() != counts.len())
+        | (bins.drop_nulls().len() != counts.drop_nulls().len()),
+    }
+    return [name for name, claim in claims.items() if frame.select(pl.any_horizontal(claim).any()).item()]

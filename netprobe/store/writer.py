@@ -1,0 +1,197 @@
+"""Writes a run directory while the run goes on; whenever this process dies, what is there can be read.
+
+The order of writing is the whole trick: a stage's series are on disk before run.json says that the stage is finished,
+and each file is replaced in one step.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, assert_never
+
+from netprobe import __version__
+from netprobe.errors import StoreError
+from netprobe.model.plan import Plan
+from netprobe.model.record import RanksDone, RanksReady, Record, RoundStarted, StageFinished
+from netprobe.model.report import Report
+from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus
+from netprobe.store.encoding import json_document, json_line
+from netprobe.store.files import EVENTS_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, write_atomically
+from netprobe.store.series_table import frame_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROOM_REMEDY = "free some space there, or --out DIRECTORY on another file system"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run_id_for(started: datetime, suffix: str) -> str:
+    """Return an id such as ``2026-11-23T02-00-00Z-7f3a``: it sorts by time, and has no colon.
+
+    Colons in file names are refused by SMB shares and taken for a host by scp and rsync.
+    """
+    return f"{started.astimezone(UTC):%Y-%m-%dT%H-%M-%SZ}-{suffix}"
+
+
+class RunWriter:
+    """A Sink that keeps what it is told in a run directory; StoreError when the directory cannot be written."""
+
+    def __init__(self, directory: Path, header: RunHeader, *, now: Callable[[], datetime]) -> None:
+        self.directory = directory
+        self._header = header
+        self._now = now
+        self._series: pl.DataFrame = frame_of(())  # polars is loaded before the ranks run: it takes 0.4 s of a core
+        self._write_header()
+        self._log({"kind": "created", "id": header.id})
+
+    @classmethod
+    def create(  # noqa: PLR0913 - where, what, how, and the clock and chance that tests replace
+        cls,
+        root: Path,
+        plan: Plan,
+        launch: Launch,
+        *,
+        started: datetime,
+        run_id: str | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        suffix: Callable[[], str] = lambda: secrets.token_hex(2),
+    ) -> Self:
+        """Make the directory ``root/run_id`` and put the header there; StoreError if it exists or cannot be made."""
+        identity = run_id or run_id_for(started, suffix())
+        directory = root / identity
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            directory.mkdir()
+        except FileExistsError as error:
+            taken = directory if root.is_dir() else root
+            raise StoreError(f"{taken} exists already", remedy="--out with another directory") from error
+        except OSError as error:
+            raise StoreError(
+                f"no run directory can be made in {root}: {error.strerror}",
+                remedy="--out DIRECTORY where you may write",
+            ) from error
+        header = RunHeader(
+            format=RUN_FORMAT,
+            id=identity,
+            netprobe=__version__,
+            started=_timestamp(started),
+            status=RunStatus.RUNNING,
+            plan=plan,
+            launch=launch,
+        )
+        return cls(directory, header, now=now)
+
+    @property
+    def header(self) -> RunHeader:
+        """What run.json holds now."""
+        return self._header
+
+    def emit(self, record: Record) -> None:
+        """Keep a record; a stage's results are on disk when this returns."""
+        self._log(_event_of(record))
+        match record:
+            case RanksReady():
+                self._header = _with_ranks(self._header, record)
+                self._write_header()
+            case StageFinished():
+                self._keep(record)
+            case RanksDone():
+                self._header = replace(self._header, clocks=record.clocks, error=record.error)
+                self._write_header()
+            case RoundStarted():
+                pass
+            case _:
+                assert_never(record)
+
+    def close(self, status: RunStatus, error: str | None = None) -> None:
+        """Say how the run ended; an error given here outranks the one that the ranks told."""
+        self._header = replace(
+            self._header, status=status, error=error or self._header.error, finished=_timestamp(self._now())
+        )
+        self._write_header()
+        self._log({"kind": "closed", "status": status, "error": self._header.error})
+
+    def write_report(self, report: Report) -> None:
+        """Put report.json beside the run."""
+        self._write(REPORT_FILE, json_document(report))
+
+    def _keep(self, record: StageFinished) -> None:
+        self._series = self._series.vstack(frame_of(record.series))
+        self._header = replace(self._header, outcomes=(*self._header.outcomes, record.outcome))
+        table = BytesIO()
+        self._series.write_parquet(table)
+        self._write(SERIES_FILE, table.getvalue())
+        self._write_header()
+
+    def _write_header(self) -> None:
+        self._write(RUN_FILE, json_document(self._header))
+
+    def _write(self, name: str, content: bytes) -> None:
+        with self._naming(name):
+            write_atomically(self.directory / name, content)
+
+    def _log(self, event: dict[str, Any]) -> None:
+        line = json_line({"at": _timestamp(self._now()), **event}) + b"\n"
+        # Opened anew each time, and unbuffered: an event is a rare thing, and nothing is left to lose.
+        with self._naming(EVENTS_FILE), (self.directory / EVENTS_FILE).open("ab", buffering=0) as file:
+            file.write(line)
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"{self.directory / name} cannot be written: {error.strerror}; what it held before is kept",
+                remedy=ROOM_REMEDY,
+            ) from error
+
+
+def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
+    return replace(
+        header,
+        ranks=record.ranks,
+        plan=record.plan,
+        launch=replace(header.launch, mpi=record.mpi),
+        calibration=record.calibration,
+        environment=record.environment,
+        not_tested=record.not_tested,
+    )
+
+
+def _event_of(record: Record) -> dict[str, Any]:
+    """Return what the event log says of a record: enough to see where time went, without figures or bulk."""
+    match record:
+        case RanksReady():
+            hosts = {rank.host for rank in record.ranks}
+            return {"kind": "ranks-ready", "ranks": len(record.ranks), "hosts": len(hosts), "mpi": record.mpi}
+        case RoundStarted():
+            return {
+                "kind": "round-started",
+                "stage": record.stage,
+                "round_index": record.round_index,
+                "rounds": record.rounds,
+                "expected_ns": record.expected_ns,
+            }
+        case StageFinished():
+            return {
+                "kind": "stage-finished",
+                "stage": record.outcome.stage,
+                "series": len(record.series),
+                "gaps": len(record.outcome.gaps),
+                "elapsed_ns": record.outcome.elapsed_ns,
+            }
+        case RanksDone():
+            return {"kind": "ranks-done", "error": record.error}
+
+
+def _timestamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"

@@ -1,0 +1,145 @@
+"""Runs, records and series for the tests of the store, and hypothesis strategies that draw them."""
+
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from netprobe.model.endpoint import Calibration, Clock, Rank
+from netprobe.model.finding import Gap
+from netprobe.model.histogram import Histogram
+from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.model.record import RanksDone, RanksReady, RoundStarted, StageFinished
+from netprobe.model.run import Launch, StageOutcome
+from netprobe.model.series import Fault, Metric, Phase, Series, SlowSample
+
+STARTED = datetime(2026, 11, 23, 2, 0, 0, tzinfo=UTC)
+LAUNCH = Launch(method="local", argv=("mpiexec", "-n", "2"), mpi="")
+
+
+def stage(id="latency-within-host", probe="latency"):
+    return Stage(id=id, probe=probe, scope=Scope.WITHIN_HOST, sizes_bytes=(8, 1024), pairing=Pairing.SCREENING)
+
+
+def plan(stages=("one", "two", "three")):
+    return Plan(profile="quick", seed=7, stages=tuple(stage(id=name) for name in stages))
+
+
+def ranks(count=2):
+    return tuple(Rank(rank=i, host=f"node{i // 2}", local_index=i % 2, cpus=(i,), pid=1000 + i) for i in range(count))
+
+
+def series(stage="one", src=0, dst=1, **changes):
+    fields = {
+        "stage": stage,
+        "probe": "latency",
+        "metric": Metric.ROUND_TRIP,
+        "phase": Phase.TIMED,
+        "round_index": 0,
+        "src": src,
+        "dst": dst,
+        "size_bytes": 8,
+        "bytes_per_iteration": 8,
+        "window": 1,
+        "dtype": "uint8",
+        "op": None,
+        "root": None,
+        "in_place": False,
+        "iterations": 3,
+        "total_ns": 3600,
+        "min_ns": 1100,
+        "max_ns": 1300,
+        "histogram": Histogram(bins=(500, 510), counts=(2, 1)),
+        "slowest": (SlowSample(iteration=2, elapsed_ns=1300),),
+        "faults": (),
+        "checked_iterations": 1,
+    }
+    return Series(**{**fields, **changes})
+
+
+def fault(**changes):
+    fields = {
+        "rank": 1,
+        "peer": 0,
+        "probe": "latency",
+        "size_bytes": 8,
+        "iteration": 0,
+        "first_offset_bytes": 4,
+        "wrong_bytes": 1,
+        "xor_mask": 1 << 63,
+    }
+    return Fault(**{**fields, **changes})
+
+
+def ready(count=2, stages=("one", "two", "three")):
+    return RanksReady(
+        ranks=ranks(count),
+        plan=plan(stages),
+        mpi="MPICH 4.3",
+        calibration=Calibration(clock_read_ns=25.0, empty_iteration_ns=31.5),
+        environment=(("UCX_TLS", "tcp"),),
+        not_tested=(Gap(topic="gpu", reason="no CUDA driver on any host"),),
+    )
+
+
+def round_started(stage="one"):
+    return RoundStarted(stage=stage, stage_index=0, stages=3, round_index=0, rounds=2, expected_ns=50_000_000)
+
+
+def finished(stage="one", rows=2):
+    outcome = StageOutcome(stage=stage, rounds=2, planned_pairs=((0, 1),), elapsed_ns=70_000_000)
+    return StageFinished(outcome=outcome, series=tuple(series(stage, round_index=i) for i in range(rows)))
+
+
+def done(error=None):
+    clock = Clock(offset_ns=12, drift_ratio=1e-7, at_ns=5, error_bound_ns=210.0)
+    return RanksDone(clocks=(clock, clock), error=error)
+
+
+INT64 = st.integers(min_value=0, max_value=2**63 - 1)
+RANK = st.integers(min_value=0, max_value=5000)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@st.composite
+def histograms(draw):
+    bins = sorted(draw(st.sets(st.integers(min_value=0, max_value=8000), max_size=8)))
+    counts = draw(st.lists(st.integers(min_value=1, max_value=10**9), min_size=len(bins), max_size=len(bins)))
+    return Histogram(bins=tuple(bins), counts=tuple(counts))
+
+
+FAULTS = st.builds(
+    Fault,
+    rank=RANK,
+    peer=st.none() | RANK,
+    probe=TEXT,
+    size_bytes=INT64,
+    iteration=INT64,
+    first_offset_bytes=INT64,
+    wrong_bytes=INT64,
+    xor_mask=st.integers(min_value=0, max_value=2**64 - 1),
+)
+SERIES = st.builds(
+    Series,
+    stage=TEXT,
+    probe=TEXT,
+    metric=st.sampled_from(Metric),
+    phase=st.sampled_from(Phase),
+    round_index=RANK,
+    src=RANK,
+    dst=st.none() | RANK,
+    size_bytes=INT64,
+    bytes_per_iteration=INT64,
+    window=INT64,
+    dtype=TEXT,
+    op=st.none() | TEXT,
+    root=st.none() | RANK,
+    in_place=st.booleans(),
+    iterations=INT64,
+    total_ns=INT64,
+    min_ns=INT64,
+    max_ns=INT64,
+    histogram=histograms(),
+    slowest=st.lists(st.builds(SlowSample, iteration=INT64, elapsed_ns=INT64), max_size=3).map(tuple),
+    faults=st.lists(FAULTS, max_size=2).map(tuple),
+    checked_iterations=INT64,
+)

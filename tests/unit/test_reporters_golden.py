@@ -1,0 +1,46 @@
+"""reports/samples: what each reporter makes of four reports, letter by letter.
+
+``NETPROBE_UPDATE_GOLDEN=1`` writes the files anew; look at the difference before you commit it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from sample_reports import SAMPLES
+
+from netprobe.contracts import RenderOptions
+from netprobe.registry import reporters
+
+DIRECTORY = Path(__file__).parents[2] / "reports" / "samples"
+TEXTS = {
+    "report.json": ("json", RenderOptions()),
+    "console.txt": ("console", RenderOptions()),
+    "console-wide.txt": ("console", RenderOptions(width=120, verbose=True)),
+    "report.md": ("markdown", RenderOptions()),
+    "nccl-tests.txt": ("nccl-tests", RenderOptions()),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_report_reads_as_it_was_reviewed(sample, name):
+    format, options = TEXTS[name]
+    file = DIRECTORY / sample / name
+
+    text = reporters()[format].render(SAMPLES[sample](), options)
+
+    if os.environ.get("NETPROBE_UPDATE_GOLDEN") == "1":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def test_every_reporter_has_its_samples():
+    assert {format for format, _ in TEXTS.values()} == set(reporters())
+
+
+def test_no_sample_is_left_that_nobody_makes():
+    assert {path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.*")} == {
+        f"{sample}/{name}" for sample in SAMPLES for name in TEXTS
+    }
