@@ -4,6 +4,11 @@ import os
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# A shared, noisy machine makes any example slow once in a while; how long one takes says nothing about the code.
+settings.register_profile("netprobe", deadline=None)
+settings.load_profile("netprobe")
 
 Need = Callable[[str, bool, str], None]
 

@@ -36,7 +36,7 @@ def _group_stage(probe: str, sizes: tuple[int, ...], **traits: object) -> Stage:
 
 
 def _quick() -> tuple[Stage, ...]:
-    budget = 40 * NS_PER_MS
+    budget = 100 * NS_PER_MS
     return (
         *_pair_stages("latency", (8, 4 * KIB), series_budget_ns=budget),
         *_pair_stages("bandwidth", (8, 64 * KIB, 4 * MIB), series_budget_ns=budget, window=16),

@@ -1,0 +1,50 @@
+"""The README says what the program does: its tables are compared with the code."""
+
+import re
+from pathlib import Path
+
+from netprobe.model.verdict import ExitCode, Verdict
+from netprobe.plan.profiles import PROFILES
+from netprobe.registry import detectors
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def table_after(heading):
+    section = README.split(heading, 1)[1]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    end = next((index for index, line in enumerate(section.splitlines()) if line.startswith("#")), None)
+    if end is not None:
+        rows = [line for line in section.splitlines()[:end] if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def test_the_exit_code_table_is_the_programs():
+    told = {int(code): verdict for code, verdict, _ in table_after("### Exit codes")}
+
+    assert set(told) == {int(code) for code in ExitCode}
+    assert {code: name for code, name in told.items() if name != "–"} == {int(v.exit_code): v.value for v in Verdict}
+
+
+def test_the_detector_table_lists_all_detectors_with_their_titles():
+    assert dict(table_after("## What it finds today")) == {
+        each.id: each.title for each in detectors().values()
+    }
+
+
+def test_the_profile_table_lists_all_profiles():
+    assert [name for name, _ in table_after("### Profiles")] == list(PROFILES)
+
+
+def test_every_command_in_the_readme_exists():
+    from netprobe.cli.app import app
+
+    commands = {command.callback.__name__ for command in app.registered_commands}
+    shown = set(re.findall(r"^(?:mpirun .*? )?netprobe (\w+)", README, re.MULTILINE))
+
+    assert shown
+    assert shown <= commands
+
+
+def test_the_readme_stays_readable():
+    assert len(README.splitlines()) <= 250
