@@ -74,7 +74,9 @@ class LaunchPlan:
     binding: Binding = Binding.CORE
     oversubscribe: bool = False
     forward: tuple[str, ...] = ()
-    """Names of the environment variables that every rank gets; all of them are set here."""
+    """Names of the environment variables that every rank gets."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Environment variables that are set for this launch; their names are in ``forward`` as well."""
     is_root: bool = False
 
     @property

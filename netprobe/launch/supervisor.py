@@ -1,0 +1,296 @@
+"""Watch a launch: hand on what rank 0 tells, end it when it hangs or when somebody asks, and say how it ended.
+
+Does not judge what was measured.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from netprobe.contracts import Sink
+from netprobe.errors import LaunchError, StoreError
+from netprobe.launch.complaints import complaint_in
+from netprobe.launch.happenings import Exited, Expired, Happening, Interrupted, Line, Source, happenings
+from netprobe.launch.interrupts import interrupts
+from netprobe.launch.processes import LauncherProcess, started
+from netprobe.model.record import RanksDone, RanksReady, Record, RoundStarted
+from netprobe.model.run import RunStatus
+from netprobe.store.wire import LineDecoder
+from netprobe.units import NS_PER_S, format_duration
+
+KEPT_LINES: Final = 200
+
+OnChatter = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long each thing may take before the job is ended."""
+
+    meeting_ns: int = 60 * NS_PER_S
+    """Until all ranks have met, and from a finished stage to the next: Python starts slowly from a busy file system."""
+    round_floor_ns: int = 30 * NS_PER_S
+    """For a round, however short: the first one sets up connections."""
+    round_factor: int = 10
+    """Times the expected duration of a round."""
+    ending_ns: int = 30 * NS_PER_S
+    """From the last record to the end of the launcher."""
+    grace_ns: int = 5 * NS_PER_S
+    """From asking to end until killing."""
+    draining_ns: int = NS_PER_S
+    """For output that is still on its way when the launcher has ended."""
+
+
+class LaunchTimeout(LaunchError):
+    """The ranks did not meet in time; another launcher would wait as long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnd:
+    """How a job ended that began to measure, or that was interrupted."""
+
+    status: RunStatus
+    error: str | None
+    """Why it is not complete, in one line; None when it is."""
+    exit_code: int | None
+    """The launcher's; None when it was ended by a signal."""
+    stage: str | None
+    """The stage it had reached; None before the first."""
+    round_index: int | None
+    given_up: tuple[str, ...] = ()
+    """Launchers tried before, each with the reason why it was not used."""
+
+
+def supervise(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    sink: Sink,
+    *,
+    expected_ranks: int,
+    patience: Patience | None = None,
+    on_chatter: OnChatter | None = None,
+) -> JobEnd:
+    """Start the launcher, hand each record to ``sink`` as it comes, and return how the job ended.
+
+    ``environ`` is the launcher's whole environment; ``on_chatter`` gets every line of output that is no record. Ctrl-C
+    and SIGTERM end the job, and a second one kills it. LaunchError: the ranks could not be started, or did not meet as
+    one world of ``expected_ranks``; the sink has then got nothing.
+    """
+    with interrupts() as signals, started(argv, environ) as launcher:
+        watch = _Watch(launcher, sink, expected_ranks, patience or Patience(), on_chatter or _unheard)
+        for happening in happenings(launcher.popen, signals, watch.left_ns):
+            watch.take(happening)
+            if watch.is_over:
+                break
+        launcher.kill()
+        return watch.end()
+
+
+def _unheard(_line: str) -> None:
+    """Drop a line: it is kept for an error message all the same."""
+
+
+class _Watch:
+    """The state of one supervised launch."""
+
+    def __init__(
+        self, launcher: LauncherProcess, sink: Sink, expected_ranks: int, patience: Patience, on_chatter: OnChatter
+    ) -> None:
+        self.is_over = False
+        self._launcher = launcher
+        self._sink = sink
+        self._expected_ranks = expected_ranks
+        self._patience = patience
+        self._on_chatter = on_chatter
+        self._decoder = LineDecoder()
+        self._kept: deque[str] = deque(maxlen=KEPT_LINES)
+        self._is_ready = False
+        self._round: RoundStarted | None = None
+        self._done: RanksDone | None = None
+        self._refusal: LaunchError | None = None
+        self._ended_by_us: tuple[RunStatus, str] | None = None
+        self._is_killed = False
+        self._has_exited = False
+        self._arm(patience.meeting_ns)
+
+    def left_ns(self) -> int:
+        """Return the time until the deadline."""
+        return self._deadline_ns - time.monotonic_ns()
+
+    def take(self, happening: Happening) -> None:
+        """Do what a happening asks for."""
+        match happening:
+            case Line(source=Source.OUTPUT, text=text):
+                self._take_output(text)
+            case Line(text=text):
+                self._take_chatter(text)
+            case Interrupted():
+                self._take_interrupt()
+            case Exited():
+                self._has_exited = True
+                self._arm(self._patience.draining_ns)
+            case Expired():
+                self._take_expiry()
+
+    def end(self) -> JobEnd:
+        """Return how it ended; raise LaunchError when it never began."""
+        if self._refusal is not None:
+            raise self._refusal
+        code = self._launcher.popen.returncode
+        if self._ended_by_us is not None:
+            return self._job_end(*self._ended_by_us)
+        if not self._is_ready:
+            raise self._never_met(code)
+        if self._done is None:
+            return self._job_end(RunStatus.FAILED, self._with_complaint(f"the ranks ended{self._where()}", code))
+        if self._done.error is not None:
+            return self._job_end(RunStatus.FAILED, self._done.error)
+        if code != 0:
+            return self._job_end(
+                RunStatus.FAILED, self._with_complaint("all was measured, but the launcher ended", code)
+            )
+        return self._job_end(RunStatus.COMPLETE, None)
+
+    def _take_output(self, text: str) -> None:
+        try:
+            held = self._decoder.decode(text)
+        except StoreError as error:
+            self._take_damage(error)
+            return
+        for each in held:
+            if isinstance(each, str):
+                self._take_chatter(each)
+            else:
+                self._take_record(each)
+
+    def _take_chatter(self, text: str) -> None:
+        self._kept.append(text)
+        self._on_chatter(text)
+
+    def _take_record(self, record: Record) -> None:
+        if self._refusal is not None:
+            return
+        if isinstance(record, RanksReady) and len(record.ranks) != self._expected_ranks:
+            self._refuse(self._wrong_world(record))
+            return
+        self._sink.emit(record)
+        # The deadline starts here: what the sink takes to write is not the ranks' time.
+        self._follow(record)
+
+    def _follow(self, record: Record) -> None:
+        if self._ended_by_us is not None:
+            return
+        match record:
+            case RoundStarted():
+                self._round = record
+                self._arm(max(self._patience.round_floor_ns, self._patience.round_factor * record.expected_ns))
+            case RanksDone():
+                self._done = record
+                self._arm(self._patience.ending_ns)
+            case _:
+                self._is_ready = True
+                self._arm(self._patience.meeting_ns)
+
+    def _take_damage(self, error: StoreError) -> None:
+        if self._is_ready:
+            self._end_job(RunStatus.FAILED, str(error))
+        else:
+            self._refuse(LaunchError(f"{self._launcher.name} started ranks that cannot be understood: {error}"))
+
+    def _take_interrupt(self) -> None:
+        if self._ended_by_us is None:
+            self._end_job(RunStatus.INTERRUPTED, f"interrupted{self._where()}")
+        else:
+            self._kill()
+
+    def _take_expiry(self) -> None:
+        if self._has_exited or self._is_killed:
+            self.is_over = True
+        elif self._ended_by_us is not None or self._refusal is not None:
+            self._kill()
+        elif not self._is_ready:
+            self._refuse(self._too_late())
+        elif self._done is not None:
+            allowed = format_duration(self._patience.ending_ns)
+            self._end_job(RunStatus.FAILED, f"all was measured, but the ranks did not end within {allowed}")
+        else:
+            self._end_job(RunStatus.FAILED, f"the ranks hung{self._where()}: nothing came for {self._allowed}")
+
+    def _refuse(self, error: LaunchError) -> None:
+        if self._refusal is None:
+            self._refusal = error
+            self._ask_to_end()
+
+    def _end_job(self, status: RunStatus, error: str) -> None:
+        if self._ended_by_us is None:
+            self._ended_by_us = (status, error)
+            self._ask_to_end()
+
+    def _ask_to_end(self) -> None:
+        self._launcher.ask_to_end()
+        self._arm(self._patience.grace_ns)
+
+    def _kill(self) -> None:
+        self._is_killed = True
+        self._launcher.kill()
+        self._arm(self._patience.draining_ns)
+
+    def _arm(self, allowed_ns: int) -> None:
+        self._allowed = format_duration(allowed_ns)
+        self._deadline_ns = time.monotonic_ns() + allowed_ns
+
+    def _where(self) -> str:
+        if self._round is None:
+            return " before the first round"
+        return f" in {self._round.stage}, round {self._round.round_index + 1} of {self._round.rounds}"
+
+    def _wrong_world(self, record: RanksReady) -> LaunchError:
+        found, wanted = len(record.ranks), self._expected_ranks
+        world = "each rank found itself alone" if found == 1 else f"{found} ranks met instead of {wanted}"
+        name = self._launcher.name
+        mpi = record.mpi.partition(",")[0]
+        if name.endswith("srun"):
+            return LaunchError(
+                f"{name} started {wanted} ranks, but {world}: Slurm's default for MPI does not fit {mpi}",
+                remedy="SLURM_MPI_TYPE=pmix or pmi2; srun --mpi=list shows what there is",
+            )
+        return LaunchError(
+            f"{name} started {wanted} ranks, but {world}: it does not belong to {mpi}",
+            remedy="--mpiexec with the launcher of that MPI, or MPI4PY_LIBMPI with the launcher's libmpi.so",
+        )
+
+    def _too_late(self) -> LaunchError:
+        complaint = complaint_in(self._kept)
+        said = f"; it said {complaint.line!r}" if complaint.line else ""
+        return LaunchTimeout(
+            f"{self._launcher.name} brought no {self._expected_ranks} ranks together within {self._allowed}{said}",
+            remedy=complaint.remedy or "-v for its own output, or fewer hosts",
+        )
+
+    def _never_met(self, code: int) -> LaunchError:
+        complaint = complaint_in(self._kept)
+        why = complaint.line or "it said nothing"
+        remedy = complaint.remedy or (None if "; try: " in why else "-v for its own output")
+        return LaunchError(f"{self._launcher.name} could not start the ranks ({_ending(code)}): {why}", remedy=remedy)
+
+    def _with_complaint(self, what: str, code: int) -> str:
+        complaint = complaint_in(self._kept)
+        said = f": {complaint.line}" if complaint.line else ""
+        advice = f"; try: {complaint.remedy}" if complaint.remedy else ""
+        return f"{what} ({_ending(code)}){said}{advice}"
+
+    def _job_end(self, status: RunStatus, error: str | None) -> JobEnd:
+        code = self._launcher.popen.returncode
+        return JobEnd(
+            status=status,
+            error=error,
+            exit_code=code if code is not None and code >= 0 else None,
+            stage=None if self._round is None else self._round.stage,
+            round_index=None if self._round is None else self._round.round_index,
+        )
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
