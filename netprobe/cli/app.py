@@ -53,7 +53,7 @@ def check(
     keeping: Keeping,
     judging: Judging,
 ) -> int:
-    """Measure the fabric, judge it, and exit with the verdict.
+    """Measure the fabric and judge it.
 
     Without options: two ranks on this host, or all hosts of the Slurm allocation it runs in. Under mpirun or srun the
     processes themselves are the ranks, and rank 0 judges.
@@ -92,7 +92,10 @@ def run(
     keeping: Keeping,
     judging: Judging,
 ) -> int:
-    """Run one probe over a sweep of sizes; -b -e -f -i -n -w -c mean what they mean to nccl-tests."""
+    """Run one probe over a sweep of sizes.
+
+    -b -e -f -i -n -w -c mean what they mean to nccl-tests.
+    """
     from netprobe.cli.measuring import measure
     from netprobe.plan.single import SingleProbe, plan_for_probe
 
@@ -118,7 +121,10 @@ def run(
 @app.command()
 @with_options(judging=Judging)
 def judge(run_directory: RunDirectory, *, judging: Judging) -> int:
-    """Judge a run directory again, with other limits or a newer netprobe; needs neither cluster nor MPI."""
+    """Judge a run directory again.
+
+    With other limits, or with a newer netprobe; needs neither cluster nor MPI, and leaves the run as it is.
+    """
     from netprobe.cli.reading import judge_again
 
     return judge_again(run_directory, judging)
@@ -127,7 +133,10 @@ def judge(run_directory: RunDirectory, *, judging: Judging) -> int:
 @app.command()
 @with_options(judging=Judging)
 def report(run_directory: RunDirectory, *, judging: Judging) -> int:
-    """Print a run's report in any format; a run that was killed is judged up to its last finished stage."""
+    """Print a run's report again, in any format.
+
+    A run that was killed is judged up to its last finished stage.
+    """
     from netprobe.cli.reading import show_report
 
     return show_report(run_directory, judging)
@@ -145,7 +154,7 @@ def doctor() -> int:
 def explain(
     detector: Annotated[str | None, typer.Argument(help="As printed in a report, such as slow-host.")] = None,
 ) -> int:
-    """Explain a finding: its cause, its evidence, its remedy and its limits."""
+    """Explain a detector: cause, evidence, remedy, limits."""
     from netprobe.cli.explaining import explain_detector
 
     return explain_detector(detector)
@@ -154,7 +163,7 @@ def explain(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return an exit code of the verdict table, for usage errors as well."""
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = app(args=arguments, prog_name="netprobe", standalone_mode=False)
     except NetprobeError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -166,6 +175,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":  # of the click inside typer, which has moved between releases
+            typer.echo(error.format_message())
+            return ExitCode.SETUP_ERROR
         return _complain(_usage_message(error), ExitCode.SETUP_ERROR)
     return int(result or 0)
 

@@ -1,27 +1,142 @@
 """``netprobe check`` and ``netprobe run``: plan, launch, measure, judge, print, exit code.
 
-Two ways to the same run directory: this process starts the ranks and writes what rank 0 tells it, or it is itself a rank
-(under mpirun or srun), and then rank 0 writes, judges and prints.
+Two ways to the same run directory: this process starts the ranks and writes what rank 0 tells it, or it is itself a
+rank (under mpirun or srun), and then rank 0 writes, judges and prints.
 """
 
 import os
+import sys
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
 
 from netprobe.cli.options import Judging, Keeping, Where
+from netprobe.cli.output import print_report
+from netprobe.cli.progress import Progress, ProgressSink
+from netprobe.cli.reading import judged
+from netprobe.contracts import Sink
+from netprobe.errors import PlanError, UnavailableError
 from netprobe.judge.limits import load_limits
-from netprobe.launch.surroundings import detect
+from netprobe.launch.argv import argv_for
+from netprobe.launch.planning import plan_launch
+from netprobe.launch.request import LaunchPlan, LaunchRequest
+from netprobe.launch.start import run_ranks
+from netprobe.launch.surroundings import External, detect
 from netprobe.model.plan import Plan
+from netprobe.model.run import Launch, RunStatus
+from netprobe.model.verdict import ExitCode
+from netprobe.plan.token import encode
 from netprobe.registry import pick, reporters
+from netprobe.store.series_table import series_schema
+from netprobe.store.writer import RunWriter
 
 
 def measure(plan: Plan, ranks: int | None, where: Where, keeping: Keeping, judging: Judging) -> int:
     """Run a plan where it was asked to run and return the verdict's exit code."""
-    pick("format", reporters(), judging.format)  # a mistyped format must not cost a measurement
-    if judging.limits is not None:
-        load_limits(judging.limits)
+    _refuse_early(judging)
     if keeping.seed is not None:
         plan = replace(plan, seed=keeping.seed)
     surroundings = detect(os.environ)
-    if surroundings.is_rank:
+    if isinstance(surroundings, External):
+        _refuse_launch_options(ranks, where, surroundings)
         return _measure_as_rank(plan, surroundings, keeping, judging)
-    return _measure_by_launching(plan, ranks, where, keeping, judging)
+    request = LaunchRequest(
+        ranks=ranks,
+        hosts=where.hosts,
+        hostfile=where.hostfile,
+        ranks_per_host=where.ranks_per_host,
+        bind=where.bind,
+        oversubscribe=where.oversubscribe,
+        mpiexec=where.mpiexec,
+        forward=tuple(where.forward or ()),
+    )
+    return _measure_by_launching(plan, request, keeping, judging)
+
+
+def _refuse_early(judging: Judging) -> None:
+    """Refuse what would only be noticed after measuring: a mistyped format or a limits file that cannot be read."""
+    pick("format", reporters(), judging.format)
+    if judging.limits is not None:
+        load_limits(judging.limits)
+
+
+def _refuse_launch_options(ranks: int | None, where: Where, surroundings: External) -> None:
+    if ranks is not None or where.hosts is not None or where.hostfile is not None:
+        raise PlanError(
+            f"{surroundings.launcher} has started the ranks already, so -n, --hosts and --hostfile have nothing to say",
+            remedy="the same command without them, or without the launcher",
+        )
+
+
+def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, judging: Judging) -> int:
+    plans = plan_launch(request, (sys.executable, "-m", "netprobe.session", encode(plan)), os.environ)
+    writers: list[RunWriter] = []
+
+    def open_writer(chosen: LaunchPlan) -> Sink:
+        launch = Launch(method=chosen.method, argv=argv_for(chosen), mpi="")
+        writers.append(_writer(plan, launch, keeping))
+        return writers[0]
+
+    series_schema()  # loads polars now: later it would take a core from the ranks while they measure
+    with Progress() as progress:
+        end = run_ranks(
+            plans,
+            os.environ,
+            lambda chosen: ProgressSink(progress, open_writer(chosen)),
+            on_chatter=_echo if judging.verbose else None,
+        )
+    for reason in end.given_up:
+        _echo(f"netprobe: {reason}; went on with the next launcher")
+    if not writers:  # interrupted before the ranks had met: there is nothing to keep
+        return ExitCode.INTERRUPTED
+    return _finish(writers[0], end.status, end.error, judging)
+
+
+def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judging: Judging) -> int:
+    """Run as one of the ranks; rank 0 returns the verdict's exit code, the others 0."""
+    from netprobe.session.ranks import open_session
+
+    writers: list[RunWriter] = []
+    with Progress() as progress:
+
+        def open_writer() -> Sink:
+            launch = Launch(method="external", argv=(surroundings.launcher,), mpi="")
+            writers.append(_writer(plan, launch, keeping))
+            return ProgressSink(progress, writers[0])
+
+        with open_session(open_writer) as session:
+            if session.control.size < (surroundings.size or 1):
+                raise UnavailableError(
+                    f"{surroundings.launcher} started {surroundings.size} ranks, but each found itself alone: "
+                    f"it does not belong to {session.transport.description}",
+                    remedy="the launcher of that MPI, or MPI4PY_LIBMPI with the launcher's libmpi.so",
+                )
+            session.run(plan)
+    return _finish(writers[0], RunStatus.COMPLETE, None, judging) if writers else ExitCode.HEALTHY
+
+
+def _writer(plan: Plan, launch: Launch, keeping: Keeping) -> RunWriter:
+    return RunWriter.create(keeping.out or default_runs(), plan, launch, started=datetime.now(UTC))
+
+
+def default_runs() -> Path:
+    """Return where run directories go when nobody says: the user's state directory."""
+    from platformdirs import user_state_path
+
+    return user_state_path("netprobe") / "runs"
+
+
+def _finish(writer: RunWriter, status: RunStatus, error: str | None, judging: Judging) -> int:
+    """Close the run directory, judge it, print; an interrupted run keeps its own exit code."""
+    writer.close(status, error)
+    report = judged(writer.directory, judging.limits)
+    writer.write_report(report)
+    print_report(report, judging)
+    _echo(f"run directory: {writer.directory}")
+    return ExitCode.INTERRUPTED if status is RunStatus.INTERRUPTED else report.exit_code
+
+
+def _echo(line: str) -> None:
+    typer.echo(line, err=True)

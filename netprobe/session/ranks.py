@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from netprobe.contracts import Sink
+from netprobe.environment import recorded_environment
 from netprobe.errors import NetprobeError
-from netprobe.launch.environment import recorded_environment
 from netprobe.session.calibration import calibrate
 from netprobe.session.control import MpiControl
 from netprobe.session.worker import Session

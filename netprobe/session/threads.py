@@ -42,7 +42,7 @@ def run_on_threads(
             session.run(plan)
         except BaseException as error:
             errors.append(error)
-            world.barrier.abort()
+            world.fail()
 
     threads = [threading.Thread(target=rank_main, args=(rank,), name=f"rank {rank}") for rank in range(ranks)]
     for thread in threads:

@@ -52,7 +52,7 @@ class MpiTransport:
         self._comm = mpi._handleof(comm)
         self.rank: int = comm.Get_rank()
         self.size: int = comm.Get_size()
-        self.description: str = mpi.Get_library_version().splitlines()[0].strip().rstrip("\x00")
+        self.description: str = short_version(mpi.Get_library_version())
         # The extension module of mpi4py depends on the MPI library, so its handle finds the library's symbols.
         self._library = ctypes.CDLL(mpi.__file__)
         is_open_mpi = "Open MPI" in self.description
@@ -179,6 +179,12 @@ class _Translated:
         raise TransportError(
             f"{call} failed on rank {self._transport.rank}{towards} in iteration {iteration}: {text}"
         ) from error
+
+
+def short_version(library_version: str) -> str:
+    """Return name and number of an MPI library, from the many words of MPI_Get_library_version."""
+    first_line = library_version.replace("\x00", "").strip().partition("\n")[0]
+    return " ".join(first_line.partition(",")[0].replace("Version:", "").split())
 
 
 def _stamps(iterations: int) -> Stamps:

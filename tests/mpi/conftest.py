@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.environment import launch_settings
+
 if "NETPROBE_ON_RANKS" not in os.environ:
     collect_ignore = ["ranks"]
 
@@ -27,12 +29,10 @@ def launch_options(mpiexec):
     if "Open MPI" in version or "OpenRTE" in version:
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         return [*root, "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
-    # Waiting ranks of MPICH spin until they are told to give way: five on two cores then take minutes, not seconds.
-    return [
-        "-genv",
-        "MPIR_CVAR_CH4_PROGRESS_THROTTLE",
-        "1",
-        "-genv",
-        "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT",
-        "100",
-    ]
+    return []
+
+
+@pytest.fixture(scope="session")
+def giving_way():
+    """Settings without which five ranks on two cores wait for each other for minutes."""
+    return launch_settings(None, os.environ, oversubscribe=True)

@@ -12,13 +12,13 @@ DEADLINE_S = 180  # ten times what five ranks on two busy cores take
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
-def test_every_body_passes_on_all_ranks(mpiexec, launch_options, ranks):
+def test_every_body_passes_on_all_ranks(mpiexec, launch_options, giving_way, ranks):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
     bodies = str(Path(__file__).parent / "ranks")
 
     ended = subprocess.run(
         [mpiexec, *launch_options, "-n", str(ranks), *command, bodies],
-        env={**os.environ, "NETPROBE_ON_RANKS": "1"},
+        env={**os.environ, **giving_way, "NETPROBE_ON_RANKS": "1"},
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -4,10 +4,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from netprobe.judge.judge import judge
-from netprobe.store.reader import read_run
-from netprobe.store.writer import RunWriter
 
+from netprobe.judge.judge import judge
 from netprobe.model.collective import SHAPES
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Plan, Scope, Stage
@@ -15,6 +13,8 @@ from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import Verdict
 from netprobe.registry import probes
 from netprobe.session.threads import run_on_threads
+from netprobe.store.reader import read_run
+from netprobe.store.writer import RunWriter
 from netprobe.transports.loopback import clean_wire
 
 FEW = {"iterations": 4, "warmup_iterations": 1, "window": 2}
@@ -76,7 +76,7 @@ def test_reductions_are_exact_in_every_type_and_operator(tmp_path, dtype, op):
 @pytest.mark.parametrize("probe", [*PAIR_PROBES, *(name for name in SHAPES if name != "barrier")])
 def test_one_flipped_bit_on_the_wire_is_reported_with_offset_and_mask(tmp_path, probe):
     def flips_a_bit(src, dst, payload):
-        if dst != 2 or len(payload) < 400:
+        if dst != 2 or len(payload) < 300:
             return payload
         return payload[:100] + bytes([payload[100] ^ 0x10]) + payload[101:]
 
