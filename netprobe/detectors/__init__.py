@@ -1,1 +1,1 @@
-"""Fault families; one file each, holding one DETECTOR."""
+"""Families of faults; one file each, holding one DETECTOR."""

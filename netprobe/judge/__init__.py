@@ -1,1 +1,1 @@
-"""From a run directory to a report."""
+"""From a run to a report: evidence, detectors, verdict and figures."""

@@ -1,1 +1,1 @@
-"""Who is to blame: pure functions from measurements to effects."""
+"""Who is to blame: models over the matrix of pairs, and the search for the fewest culprits."""

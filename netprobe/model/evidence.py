@@ -28,6 +28,8 @@ class PairTable:
     size_bytes: int
     bytes_per_iteration: int
     window: int
+    directed: bool
+    """Whether (i, j) and (j, i) are different measurements; False for round trips and two-way streams."""
     src: IntArray
     dst: IntArray
     """Rank numbers."""

@@ -1,1 +1,1 @@
-"""Statistics as pure functions on arrays."""
+"""Quantiles, robust spread and bandwidth formulas; numpy arrays in, numpy arrays out."""

@@ -27,9 +27,7 @@ def test_the_exit_code_table_is_the_programs():
 
 
 def test_the_detector_table_lists_all_detectors_with_their_titles():
-    assert dict(table_after("## What it finds today")) == {
-        each.id: each.title for each in detectors().values()
-    }
+    assert dict(table_after("## What it finds today")) == {each.id: each.title for each in detectors().values()}
 
 
 def test_the_profile_table_lists_all_profiles():

@@ -1,0 +1,70 @@
+"""What was planned and not measured; so that nothing is green by accident."""
+
+import math
+from collections.abc import Iterator
+
+from netprobe.contracts import Detector
+from netprobe.detectors._words import listed
+from netprobe.locate.placement import placement_of
+from netprobe.model.evidence import Coverage, Evidence
+from netprobe.model.finding import Finding, Gap
+from netprobe.model.limits import Limits
+
+ID = "coverage"
+
+
+def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
+    """Report what is missing; it undermines the verdict when it is more than the limit allows."""
+    coverage = evidence.coverage
+    if coverage.ratio is None:
+        yield Gap(topic=ID, reason="nothing was planned", remedy="netprobe check", undermines=True)
+        return
+    undermines = coverage.ratio < limits.coverage_ratio
+    missing = _missing(coverage)
+    if missing:
+        yield Gap(
+            topic=ID,
+            reason=f"{_floored_percent(coverage.ratio)} of the plan was measured: {'; '.join(missing)}",
+            remedy="netprobe check again, or with fewer hosts",
+            undermines=undermines,
+        )
+    if coverage.untested_ranks:
+        placement = placement_of(evidence.ranks)
+        names = listed(placement.name(rank) for rank in coverage.untested_ranks)
+        yield Gap(
+            topic=ID,
+            reason=f"{len(coverage.untested_ranks)} of {coverage.ranks} ranks were never measured: {names}",
+            remedy="a plan in which every rank has a partner: the same number of ranks on every host",
+            undermines=undermines,
+        )
+
+
+def _floored_percent(ratio: float) -> str:
+    """Return a share rounded down: what is not complete must not read as 100 %."""
+    return f"{math.floor(1000 * ratio) / 10:g} %"
+
+
+def _missing(coverage: Coverage) -> list[str]:
+    missing = []
+    unfinished = [stage for stage in coverage.stages_planned if stage not in coverage.stages_finished]
+    if unfinished:
+        missing.append(f"{len(unfinished)} of {len(coverage.stages_planned)} stages unfinished ({listed(unfinished)})")
+    if coverage.pairs_measured < coverage.pairs_planned:
+        lost = coverage.pairs_planned - coverage.pairs_measured
+        missing.append(f"{lost} of {coverage.pairs_planned} pairs missing from finished stages")
+    return missing
+
+
+DETECTOR = Detector(
+    id=ID,
+    title="what was planned and not measured",
+    cause="""The run ended early (a rank died or hung, the budget or the scheduler ended it, somebody pressed
+    Ctrl-C), or a stage could not measure some pairs: not enough memory, ranks without a partner.""",
+    evidence="""The plan in run.json is compared with the series that were recorded: stages that were not finished,
+    pairs of finished stages that have no series or lack a size, ranks that appear in none. Below coverage_ratio the
+    verdict is INCONCLUSIVE, unless a fault that blocks was already found for sure.""",
+    remedy="""Read why the run ended (`error` in run.json, the end of events.jsonl), take out the host it names, and
+    run again. A site that accepts partial runs lowers coverage_ratio; what is missing is still listed.""",
+    limits=("coverage_ratio",),
+    detect=detect,
+)

@@ -1,0 +1,88 @@
+"""A pair that is slow though both of its hosts are fast with others: the path between them.
+
+Does not handle: pairs within one host; their ranks differ by socket and NUMA distance, as they should.
+"""
+
+from collections.abc import Iterator
+
+from netprobe.contracts import Detector
+from netprobe.detectors._paths import SlowPath, TablePaths, fitted_tables, path_fact, paths_by_hosts, retest_path
+from netprobe.detectors._words import MOST_FACTS, largest_sizes, no_peers, percent, rate_at, table_title
+from netprobe.locate.paths import is_latency
+from netprobe.locate.placement import Placement, placement_of
+from netprobe.model.evidence import Evidence, IntArray
+from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.limits import Limits
+
+ID = "slow-pair"
+
+
+def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
+    """Name pairs that lose more than their two ends explain."""
+    placement = placement_of(evidence.ranks)
+    gap = no_peers(ID, evidence, placement)
+    if gap is not None:
+        yield gap
+        return
+    by_hosts, gaps = paths_by_hosts(fitted_tables(evidence, placement, limits), placement, _slow_rows, ID)
+    largest = set(largest_sizes(evidence.pairs).values())
+    for ends, paths in by_hosts.items():
+        yield _finding(ends, paths, placement, largest)
+    yield from gaps
+
+
+def _slow_rows(fitted: TablePaths) -> IntArray:
+    return fitted.outliers.slow
+
+
+def _finding(ends: tuple[str, str], paths: list[SlowPath], placement: Placement, largest: set[int]) -> Finding:
+    """Return one finding for two hosts, led by what matters most: bandwidth at the largest size."""
+    paths = sorted(
+        paths, key=lambda path: (is_latency(path.table), path.table.size_bytes not in largest, path.observed)
+    )
+    main = paths[0]
+    seen, normal = rate_at(main.table, main.observed), rate_at(main.table, main.expected)
+    pair = f"{ends[0]} <-> {ends[1]}"
+    if is_latency(main.table):
+        figure = f"{seen} where their other pairs suggest {normal}"
+    else:
+        figure = f"{percent(main.loss_ratio)} below what their other pairs suggest: {seen} of {normal}"
+    return Finding(
+        detector=ID,
+        severity=Severity.DEGRADES,
+        confidence=Confidence.HIGH if len(placement.hosts) > 3 else Confidence.MEDIUM,
+        subjects=(pair,),
+        hosts=(),
+        summary=f"{pair}: {figure} ({table_title(main.table)}); both hosts are normal with others",
+        facts=tuple(path_fact(path, placement) for path in paths[:MOST_FACTS]),
+        excluded=(f"{ends[0]} and {ends[1]} themselves (normal with their other partners)",),
+        next_action="repeat the pair alone; if it stays slow, look at the links and spines that its flows hash to",
+        retest=retest_path(main, placement),
+    )
+
+
+DETECTOR = Detector(
+    id=ID,
+    title="a pair that is slow though both hosts are fast with others",
+    cause="""The fault lies between the two hosts: an uplink or spine port that runs at a lower rate or drops
+    packets, two flows that hash to the same uplink (ECMP collision), a cable plugged into the wrong port so that
+    the path is longer, or traffic of other jobs on that path.""",
+    evidence="""What the two hosts do with others predicts what they should do with each other (see slow-host). The
+    pair lies below that prediction by more than pair_loss_ratio, or its latency above by more than
+    latency_excess_ratio, and in either case by more than outlier_mads robust deviations of all pairs. No host is
+    blamed. When more than a tenth of all pairs are like that, it is reported as a gap: a fabric has near and far
+    pairs, and oversubscribed layers.""",
+    remedy="""Run the retest that the finding prints. If the pair is fast when it is alone, it shared a link:
+    compare with other source ports or more queue pairs, and look at the load of the uplinks. If it stays slow,
+    trace the path and read the error and discard counters of each port on it; exchange the cable or optic of the
+    port that counts.""",
+    limits=(
+        "pair_loss_ratio",
+        "asymmetry_ratio",
+        "latency_excess_ratio",
+        "latency_excess_floor_ns",
+        "host_loss_ratio",
+        "outlier_mads",
+    ),
+    detect=detect,
+)

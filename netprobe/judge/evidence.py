@@ -1,0 +1,210 @@
+"""From a run directory's table to typed arrays: the one place of the judging half that knows polars.
+
+Only timed rows are judged; warm-up rows count only towards the bytes moved. Whether a pair is within a host or
+between hosts is read off its ranks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from netprobe.locate.placement import placement_of
+from netprobe.model.evidence import ArrivalTable, Coverage, Evidence, GroupResult, PairTable
+from netprobe.model.plan import Scope
+from netprobe.model.run import RunHeader, RunStatus
+from netprobe.model.series import Fault, Metric, Phase
+from netprobe.registry import probes
+from netprobe.stats.quantiles import FlatHistograms, quantile_ns
+from netprobe.store.reader import Run
+
+PAIR_METRICS: Final = (Metric.ROUND_TRIP, Metric.WINDOW)
+PAIR_KEYS: Final = ("stage", "probe", "metric", "scope", "size_bytes", "bytes_per_iteration", "window")
+GROUP_KEYS: Final = ("stage", "probe", "size_bytes", "dtype", "op", "root", "in_place")
+ENDED_EARLY: Final = {
+    RunStatus.RUNNING: "the program ended before the run did (killed, or the machine went down)",
+    RunStatus.INTERRUPTED: "the run was interrupted",
+    RunStatus.FAILED: "the run failed",
+}
+
+
+def evidence_of(run: Run) -> Evidence:
+    """Return what the judges may look at."""
+    timed = _with_statistics(run.series.filter((pl.col("phase") == Phase.TIMED) & (pl.col("iterations") > 0)))
+    header = run.header
+    pairs = _with_scope(timed.filter(pl.col("metric").is_in(PAIR_METRICS) & pl.col("dst").is_not_null()), header)
+    return Evidence(
+        plan=header.plan,
+        ranks=header.ranks,
+        clocks=header.clocks,
+        pairs=tuple(_pair_tables(pairs)),
+        groups=tuple(_group_results(timed, len(header.ranks))),
+        arrivals=tuple(_arrival_tables(timed)),
+        faults=_faults(run.series),
+        coverage=_coverage(run, pairs, timed),
+        gaps=tuple(gap for outcome in header.outcomes for gap in outcome.gaps),
+        run_error=header.error or ENDED_EARLY.get(header.status),
+    )
+
+
+def _with_statistics(timed: pl.DataFrame) -> pl.DataFrame:
+    """Replace the histograms by their quantiles; rows whose histogram is empty were not measured, and go."""
+    timed = timed.filter(pl.col("histogram_counts").list.sum() > 0)
+    flat = FlatHistograms(
+        bins=_flattened(timed["histogram_bins"]),
+        counts=_flattened(timed["histogram_counts"]),
+        lengths=timed["histogram_bins"].list.len().to_numpy().astype(np.int64),
+        min_ns=timed["min_ns"].to_numpy().astype(np.float64),
+        max_ns=timed["max_ns"].to_numpy().astype(np.float64),
+    )
+    return timed.drop("histogram_bins", "histogram_counts", "slowest").with_columns(
+        timed["histogram_counts"].list.sum().alias("samples"),
+        pl.Series("p50_ns", quantile_ns(flat, 0.5)),
+        pl.Series("p99_ns", quantile_ns(flat, 0.99)),
+        pl.Series("p999_ns", quantile_ns(flat, 0.999)),
+    )
+
+
+def _flattened(lists: pl.Series) -> NDArray[np.int64]:
+    # explode() would make a null of an empty list, but none is left here.
+    return lists.explode().to_numpy().astype(np.int64) if len(lists) else np.zeros(0, dtype=np.int64)
+
+
+def _with_scope(pairs: pl.DataFrame, header: RunHeader) -> pl.DataFrame:
+    host_of = placement_of(header.ranks).host_of
+    src, dst = pairs["src"].to_numpy(), pairs["dst"].to_numpy()
+    is_within = host_of[src] == host_of[dst] if len(pairs) else np.zeros(0, dtype=bool)
+    scope = np.where(is_within, Scope.WITHIN_HOST.value, Scope.BETWEEN_HOSTS.value)
+    return pairs.with_columns(pl.Series("scope", scope, dtype=pl.String))
+
+
+def _pair_tables(pairs: pl.DataFrame) -> Iterator[PairTable]:
+    for _, rows in pairs.group_by(*PAIR_KEYS, maintain_order=True):
+        first = rows.row(0, named=True)
+        yield PairTable(
+            stage=first["stage"],
+            probe=first["probe"],
+            metric=Metric(first["metric"]),
+            scope=Scope(first["scope"]),
+            size_bytes=first["size_bytes"],
+            bytes_per_iteration=first["bytes_per_iteration"],
+            window=first["window"],
+            directed=_is_directed(first["probe"]),
+            src=rows["src"].to_numpy(),
+            dst=rows["dst"].to_numpy(),
+            round_index=rows["round_index"].to_numpy(),
+            samples=rows["samples"].to_numpy(),
+            p50_ns=rows["p50_ns"].to_numpy(),
+            p99_ns=rows["p99_ns"].to_numpy(),
+            p999_ns=rows["p999_ns"].to_numpy(),
+            max_ns=rows["max_ns"].to_numpy().astype(np.float64),
+            total_ns=rows["total_ns"].to_numpy().astype(np.float64),
+        )
+
+
+def _is_directed(probe: str) -> bool:
+    """Return whether a probe measures the directions apart; an unknown one is judged by pairs, which blames less."""
+    known = probes().get(probe)
+    return known is not None and known.both_directions
+
+
+def _group_results(timed: pl.DataFrame, ranks: int) -> Iterator[GroupResult]:
+    for row in timed.filter(pl.col("metric") == Metric.OPERATION).iter_rows(named=True):
+        wrong_bytes = sum(fault["wrong_bytes"] for fault in row["faults"])
+        yield GroupResult(
+            **{key: row[key] for key in GROUP_KEYS},
+            ranks=ranks,
+            iterations=row["iterations"],
+            mean_ns=row["total_ns"] / row["iterations"],
+            p50_ns=row["p50_ns"],
+            p99_ns=_known(row["p99_ns"]),
+            max_ns=float(row["max_ns"]),
+            wrong_bytes=wrong_bytes if row["checked_iterations"] else None,
+        )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _arrival_tables(timed: pl.DataFrame) -> Iterator[ArrivalTable]:
+    operations = timed.filter(pl.col("metric") == Metric.OPERATION)
+    arrivals = timed.filter(pl.col("metric") == Metric.ARRIVAL)
+    exits = timed.filter(pl.col("metric") == Metric.EXIT)
+    # A null (no op, no root) is a value of a key like any other.
+    with_exit = arrivals.join(
+        exits.select(*GROUP_KEYS, "src", exit_p50_ns="p50_ns"),
+        on=[*GROUP_KEYS, "src"],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    ).join(
+        operations.select(*GROUP_KEYS, operation_p50_ns="p50_ns").unique(GROUP_KEYS, maintain_order=True),
+        on=GROUP_KEYS,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    for _, rows in with_exit.group_by(*GROUP_KEYS, maintain_order=True):
+        first = rows.row(0, named=True)
+        operation_p50_ns = first["operation_p50_ns"]
+        yield ArrivalTable(
+            stage=first["stage"],
+            probe=first["probe"],
+            size_bytes=first["size_bytes"],
+            iterations=first["iterations"],
+            rank=rows["src"].to_numpy(),
+            arrival_p50_ns=rows["p50_ns"].to_numpy(),
+            arrival_p99_ns=rows["p99_ns"].to_numpy(),
+            exit_p50_ns=rows["exit_p50_ns"].fill_null(float("nan")).to_numpy(),
+            operation_p50_ns=float("nan") if operation_p50_ns is None else operation_p50_ns,
+        )
+
+
+def _faults(series: pl.DataFrame) -> tuple[Fault, ...]:
+    """Return the faults of all rows: a wrong byte counts wherever it was seen."""
+    faulty = series.filter(pl.col("faults").list.len() > 0)
+    return tuple(Fault(**fault) for faults in faulty["faults"] for fault in faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PairCount:
+    planned: int
+    measured: int
+
+
+def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame) -> Coverage:
+    header = run.header
+    counted = _pair_count(header, pairs)
+    moved = run.series.filter(pl.col("metric").is_in([*PAIR_METRICS, Metric.OPERATION]))
+    bytes_moved = moved.select((pl.col("bytes_per_iteration") * pl.col("iterations")).sum()).item()
+    return Coverage(
+        ranks=len(header.ranks),
+        hosts=len({rank.host for rank in header.ranks}),
+        stages_planned=tuple(stage.id for stage in header.plan.stages),
+        stages_finished=tuple(outcome.stage for outcome in header.outcomes),
+        pairs_planned=counted.planned,
+        pairs_measured=counted.measured,
+        untested_ranks=_untested_ranks(header, pairs, timed),
+        bytes_moved=int(bytes_moved),
+        checked_iterations=int(timed["checked_iterations"].sum()),
+    )
+
+
+def _pair_count(header: RunHeader, pairs: pl.DataFrame) -> _PairCount:
+    """Count planned and measured pairs stage by stage; a pair that lacks a size of its stage was not measured."""
+    sizes = pairs.group_by("stage", "src", "dst").agg(pl.col("size_bytes").n_unique())
+    most = dict(sizes.group_by("stage").agg(pl.col("size_bytes").max()).iter_rows())
+    measured = {(stage, src, dst) for stage, src, dst, count in sizes.iter_rows() if count == most[stage]}
+    planned = {(outcome.stage, *pair) for outcome in header.outcomes for pair in outcome.planned_pairs}
+    return _PairCount(planned=len(planned), measured=len(planned & measured))
+
+
+def _untested_ranks(header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame) -> tuple[int, ...]:
+    if timed.filter(pl.col("metric") == Metric.OPERATION).height:
+        return ()  # a collective has no result unless every rank took part
+    tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list()}
+    return tuple(rank.rank for rank in header.ranks if rank.rank not in tested)

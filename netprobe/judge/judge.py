@@ -1,0 +1,102 @@
+"""From a run to a report: evidence, all detectors, verdict, figures.
+
+Pure: the same run and limits give the same report.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from netprobe.judge.evidence import evidence_of
+from netprobe.judge.summary import group_summary, pair_summary
+from netprobe.judge.verdict import healthy_hosts, verdict_of
+from netprobe.locate.placement import placement_of
+from netprobe.model.evidence import Evidence
+from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.limits import Limits
+from netprobe.model.report import REPORT_FORMAT, Report
+from netprobe.model.run import RunHeader
+from netprobe.registry import detectors
+from netprobe.store.reader import Run
+from netprobe.units import NS_PER_S
+
+SEVERITIES: Final = tuple(Severity)
+CONFIDENCES: Final = tuple(Confidence)
+
+
+def judge(run: Run, limits: Limits) -> Report:
+    """Return the report on a run under these limits."""
+    evidence = evidence_of(run)
+    answers = [answer for detector in detectors().values() for answer in detector.detect(evidence, limits)]
+    findings = tuple(sorted((each for each in answers if isinstance(each, Finding)), key=_worst_first))
+    gaps = tuple(_merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
+    return _report(run.header, evidence, findings, gaps, limits)
+
+
+def _report(
+    header: RunHeader, evidence: Evidence, findings: tuple[Finding, ...], gaps: tuple[Gap, ...], limits: Limits
+) -> Report:
+    verdict = verdict_of(findings, gaps, evidence, limits)
+    placement = placement_of(header.ranks)
+    return Report(
+        format=REPORT_FORMAT,
+        run_id=header.id,
+        netprobe=header.netprobe,
+        started=header.started,
+        elapsed_ns=_elapsed_ns(header),
+        verdict=verdict,
+        exit_code=verdict.exit_code,
+        profile=header.plan.profile,
+        transport=header.plan.transport,
+        launch=header.launch,
+        run_status=header.status,
+        hosts=placement.hosts,
+        ranks=len(header.ranks),
+        rank_hosts=tuple(rank.host for rank in header.ranks),
+        rank_pids=tuple(rank.pid for rank in header.ranks),
+        findings=findings,
+        gaps=gaps,
+        not_tested=header.not_tested,
+        coverage=evidence.coverage,
+        healthy_hosts=healthy_hosts(findings, evidence),
+        pairs=tuple(pair_summary(table, placement) for table in evidence.pairs),
+        groups=tuple(group_summary(result) for result in evidence.groups),
+        calibration=header.calibration,
+        clock_error_bound_ns=max((clock.error_bound_ns for clock in header.clocks), default=None),
+    )
+
+
+def _run_gaps(evidence: Evidence) -> Iterator[Gap]:
+    if evidence.run_error is not None:
+        yield Gap(
+            topic="run",
+            reason=f"measuring ended early: {evidence.run_error}",
+            remedy="what was measured until then is judged; run it again for a verdict",
+            undermines=True,
+        )
+    yield from evidence.gaps
+
+
+def _merged(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """Say each reason once, with all topics that it leaves open."""
+    topics: dict[tuple[str, str, bool], dict[str, None]] = {}
+    for gap in gaps:
+        topics.setdefault((gap.reason, gap.remedy, gap.undermines), {})[gap.topic] = None
+    for (reason, remedy, undermines), names in topics.items():
+        yield Gap(topic=", ".join(names), reason=reason, remedy=remedy, undermines=undermines)
+
+
+def _worst_first(finding: Finding) -> tuple[int, int, str, tuple[str, ...]]:
+    severity, confidence = SEVERITIES.index(finding.severity), CONFIDENCES.index(finding.confidence)
+    return severity, confidence, finding.detector, finding.subjects
+
+
+def _elapsed_ns(header: RunHeader) -> int | None:
+    """Return how long the run took; None when it never ended, or its times cannot be read."""
+    if header.finished is None:
+        return None
+    try:
+        elapsed = datetime.fromisoformat(header.finished) - datetime.fromisoformat(header.started)
+    except (ValueError, TypeError):
+        return None  # written by hand, or with and without a zone: no reason to refuse the figures
+    return max(round(elapsed.total_seconds() * NS_PER_S), 0)

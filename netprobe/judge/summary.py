@@ -1,0 +1,86 @@
+"""The figures of a report: one row for each probe, scope and size."""
+
+import numpy as np
+
+from netprobe.locate.placement import Placement
+from netprobe.model.collective import SHAPES
+from netprobe.model.evidence import GroupResult, PairTable
+from netprobe.model.plan import DTYPE_BYTES
+from netprobe.model.report import GroupSummary, PairSummary
+from netprobe.model.series import Metric
+from netprobe.stats.rates import algbw_gigabytes_per_s, busbw_gigabytes_per_s, window_gbps
+from netprobe.units import NS_PER_S
+
+
+def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
+    """Return the row of one table of pairs, which has at least one."""
+    # Half of a round trip is the latency; a window is a window.
+    halves = 2 if table.metric is Metric.ROUND_TRIP else 1
+    typical_ns = float(np.median(table.p50_ns))
+    worst = int(np.argmax(table.p50_ns))
+    has_others = len(table.src) > 1
+    worst_ns = float(table.p50_ns[worst])
+    streams = table.metric is Metric.WINDOW
+    return PairSummary(
+        probe=table.probe,
+        scope=table.scope,
+        size_bytes=table.size_bytes,
+        window=table.window,
+        pairs=len({*zip(table.src.tolist(), table.dst.tolist(), strict=True)}),
+        samples=int(table.samples.sum()),
+        typical_ns=typical_ns / halves,
+        p99_ns=_scaled(_median_if_most_know(table.p99_ns), halves),
+        max_ns=float(table.max_ns.max()) / halves,
+        typical_gbps=window_gbps(table.bytes_per_iteration, typical_ns) if streams else None,
+        typical_messages_per_s=_messages_per_s(table, typical_ns) if streams else None,
+        worst_pair=(placement.name(int(table.src[worst])), placement.name(int(table.dst[worst])))
+        if has_others
+        else None,
+        worst_ns=worst_ns / halves if has_others else None,
+        worst_gbps=window_gbps(table.bytes_per_iteration, worst_ns) if has_others and streams else None,
+    )
+
+
+def _median_if_most_know(p99_ns: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:
+    """Return the median of what is known; None if most pairs are too slow to have enough samples: it would flatter."""
+    known = p99_ns[np.isfinite(p99_ns)]
+    return float(np.median(known)) if 2 * len(known) > len(p99_ns) else None
+
+
+def _scaled(value_ns: float | None, divisor: int) -> float | None:
+    return None if value_ns is None else value_ns / divisor
+
+
+def _messages_per_s(table: PairTable, window_ns: float) -> float | None:
+    if table.size_bytes == 0 or window_ns <= 0:
+        return None
+    return table.bytes_per_iteration / table.size_bytes * NS_PER_S / window_ns
+
+
+def group_summary(result: GroupResult) -> GroupSummary:
+    """Return the row of one collective, in the terms of nccl-tests."""
+    return GroupSummary(
+        probe=result.probe,
+        size_bytes=result.size_bytes,
+        count=_elements(result),
+        dtype=result.dtype,
+        op=result.op,
+        root=result.root,
+        in_place=result.in_place,
+        ranks=result.ranks,
+        iterations=result.iterations,
+        time_ns=result.mean_ns,
+        p50_ns=result.p50_ns,
+        p99_ns=result.p99_ns,
+        max_ns=result.max_ns,
+        algbw_gigabytes_per_s=algbw_gigabytes_per_s(result.probe, result.size_bytes, result.mean_ns, result.ranks),
+        busbw_gigabytes_per_s=busbw_gigabytes_per_s(result.probe, result.size_bytes, result.mean_ns, result.ranks),
+        wrong_bytes=result.wrong_bytes,
+    )
+
+
+def _elements(result: GroupResult) -> int:
+    """Return the count column of nccl-tests: one rank's share where the size is split among all."""
+    shape = SHAPES.get(result.probe)
+    parts = result.ranks if shape is not None and shape.chunked else 1
+    return result.size_bytes // (DTYPE_BYTES.get(result.dtype, 1) * parts)

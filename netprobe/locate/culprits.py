@@ -1,0 +1,70 @@
+"""Which hosts explain a set of bad pairs? Fewest culprits first, and nobody who only met one.
+
+For faults that pairs have or have not (a fat tail, a wrong byte); for how slow they are see locate.effects.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+HostPair = tuple[str, str]
+FEWEST_PARTNERS: Final = 2  # one bad pair names two hosts; only a second partner can tell which
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """Hosts that explain bad pairs, with the partners that witnessed it; and the pairs that no host explains."""
+
+    hosts: dict[str, tuple[str, ...]]
+    pairs: tuple[HostPair, ...]
+
+
+def blame_most_of_its_pairs(bad: Iterable[HostPair], measured: Iterable[HostPair]) -> Blame:
+    """Blame a host when more than half of its pairs are bad, at least two; its pairs then excuse their other ends."""
+    bad_with, met = _neighbours(bad), _neighbours(measured)
+    blamed: dict[str, tuple[str, ...]] = {}
+    while True:
+        suspects = [
+            host
+            for host, partners in bad_with.items()
+            if len(partners) >= FEWEST_PARTNERS and 2 * len(partners) > len(met[host] - blamed.keys())
+        ]
+        if not suspects:
+            return Blame(hosts=blamed, pairs=_left(bad_with))
+        worst = max(sorted(suspects), key=lambda host: len(bad_with[host]))
+        blamed[worst] = tuple(sorted(bad_with[worst]))
+        _excuse_partners(bad_with, worst)
+
+
+def blame_common_ends(bad: Iterable[HostPair]) -> Blame:
+    """Blame a host that is the common end of bad pairs with at least two partners, and more so than any partner is."""
+    bad_with = _neighbours(bad)
+    blamed: dict[str, tuple[str, ...]] = {}
+    while True:
+        suspects = [
+            host
+            for host, partners in bad_with.items()
+            if len(partners) >= FEWEST_PARTNERS and all(len(bad_with[each]) < len(partners) for each in partners)
+        ]
+        if not suspects:
+            return Blame(hosts=blamed, pairs=_left(bad_with))
+        worst = max(sorted(suspects), key=lambda host: len(bad_with[host]))
+        blamed[worst] = tuple(sorted(bad_with[worst]))
+        _excuse_partners(bad_with, worst)
+
+
+def _neighbours(pairs: Iterable[HostPair]) -> dict[str, set[str]]:
+    neighbours: dict[str, set[str]] = {}
+    for a, b in pairs:
+        neighbours.setdefault(a, set()).add(b)
+        neighbours.setdefault(b, set()).add(a)
+    return neighbours
+
+
+def _excuse_partners(bad_with: dict[str, set[str]], culprit: str) -> None:
+    for partner in bad_with.pop(culprit):
+        bad_with[partner].discard(culprit)
+
+
+def _left(bad_with: dict[str, set[str]]) -> tuple[HostPair, ...]:
+    return tuple(sorted({(min(a, b), max(a, b)) for a, partners in bad_with.items() for b in partners}))

@@ -1,0 +1,241 @@
+"""Which sender or receiver explains a sparse matrix of pairs? Additive effects, fewest culprits first.
+
+Model, on log speeds of directed pairs: y[i, j] = baseline + sender[i] + receiver[j] + residual[i, j]. This is median
+polish (Tukey 1977) with three changes that sparse data and the rule "never blame a victim" ask for:
+
+1. Only effects that stand out are fitted; all others are exactly 0. A full polish of three pairs a host has nearly as
+   many parameters as rows: it passes through two rows of three, and leaves no residual to judge anything by.
+2. The median of an even number of rows is whichever point between the two middle ones lies nearest to 0. With two
+   partners both must agree; with three, two of them; a victim that met one culprit keeps 0.
+3. In each sweep an effect moves only if it explains more than any effect that it shares a row with: the culprit of
+   k rows moves before its k victims could. The sum of absolute residuals therefore falls with every move.
+
+The spread that an effect must stand out from is that of the rows after all culprits are taken away, so a culprit does
+not hide itself. Rows may belong to groups with baselines of their own (rails: rank 3 of a host only ever meets rank 3
+of another), which keeps a slow rail from looking like many slow hosts.
+
+Does not handle: more than about a third of all participants bad in the same role, or fewer than three participants:
+who is normal is then anybody's guess.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.stats.spread import SIGMAS_PER_MAD
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+FEWEST_PARTNERS: Final = 2  # one partner alone cannot tell which of the two is bad
+MOST_SWEEPS: Final = 40  # a sweep settles all culprits that do not meet; random fleets need 2 to 6
+MEDIAN: Final = np.array(0.5)
+SETTLED: Final = 1e-9  # log units; far below what a histogram bin resolves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Effects:
+    """What was fitted; arrays of participants have shape (n,), arrays of rows follow the rows that were given."""
+
+    sender: FloatArray
+    """Log units, 0 for all that do not stand out; equal to ``receiver`` in a symmetric fit."""
+    receiver: FloatArray
+    sender_partners: IntArray
+    """Distinct participants that each one sent to."""
+    receiver_partners: IntArray
+    baseline: FloatArray
+    """Of each row: what a pair of its group does when neither end stands out."""
+    residual: FloatArray
+    """Of each row: what neither end explains."""
+    scale: float
+    """Robust sigma of the residuals; 0 when more than half of the rows agree to the digit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Rows:
+    """Distinct directed pairs, as the fit sees them."""
+
+    src: IntArray
+    dst: IntArray
+    group: IntArray
+    values: FloatArray
+    participants: int
+    by_src: IntArray
+    """Rows of each participant as sender, shape (n, most), filled up with the index one past the last row."""
+    by_dst: IntArray
+
+
+def fit_effects(  # noqa: PLR0913 - the rows, and the two numbers that say what stands out
+    src: IntArray,
+    dst: IntArray,
+    values: FloatArray,
+    *,
+    participants: int,
+    smallest: float,
+    outlier_mads: float,
+    group: IntArray | None = None,
+    symmetric: bool = False,
+) -> Effects:
+    """Fit effects that exceed ``smallest`` and ``outlier_mads`` robust sigmas of the residuals.
+
+    ``src`` and ``dst`` are numbers below ``participants``, ``values`` log speeds, all of shape (rows,); repeated pairs
+    count once, with their median. ``symmetric``: a row says the same of both ends (round trips, two-way streams), and
+    each participant has one effect. ``group`` numbers the rows' baselines from 0.
+    """
+    group = np.zeros(len(src), dtype=np.int64) if group is None else group
+    rows = _distinct_rows(src, dst, values, group, participants, symmetric=symmetric)
+    sender, receiver = _polished(rows, smallest, outlier_mads)
+    if symmetric:
+        sender = receiver = (sender + receiver) / 2
+    baseline = _baseline(rows, rows.values - sender[rows.src] - receiver[rows.dst], MEDIAN)
+    residual = values - baseline[group] - sender[src] - receiver[dst]
+    return Effects(
+        sender=sender,
+        receiver=receiver,
+        sender_partners=(rows.by_src < len(rows.src)).sum(axis=1),
+        receiver_partners=(rows.by_dst < len(rows.src)).sum(axis=1),
+        baseline=baseline[group],
+        residual=residual,
+        scale=_scale(residual, _fitted(baseline, sender, receiver)),
+    )
+
+
+def _polished(rows: _Rows, smallest: float, outlier_mads: float) -> tuple[FloatArray, FloatArray]:
+    """Return sender and receiver effects once no sweep changes them."""
+    sender = receiver = np.zeros(rows.participants)
+    baseline = _baseline(rows, rows.values, _shares_above_one_culprit(rows))
+    for _ in range(MOST_SWEEPS):
+        moved_sender, moved_receiver = (
+            np.where(np.abs(moved) > smallest, moved, 0.0) for moved in _moved(rows, baseline, sender, receiver)
+        )
+        unexplained = rows.values - moved_sender[rows.src] - moved_receiver[rows.dst]
+        baseline = _baseline(rows, unexplained, MEDIAN)
+        fitted = _fitted(baseline, moved_sender, moved_receiver)
+        limit = max(smallest, outlier_mads * _scale(unexplained - baseline[rows.group], fitted))
+        moved_sender = np.where(np.abs(moved_sender) > limit, moved_sender, 0.0)
+        moved_receiver = np.where(np.abs(moved_receiver) > limit, moved_receiver, 0.0)
+        change = np.abs(moved_sender - sender).sum() + np.abs(moved_receiver - receiver).sum()
+        sender, receiver = moved_sender, moved_receiver
+        if change < SETTLED:
+            break
+    return sender, receiver
+
+
+def _fitted(baseline: FloatArray, sender: FloatArray, receiver: FloatArray) -> int:
+    """Return the number of parameters that are in use."""
+    return len(baseline) + int(np.count_nonzero(sender) + np.count_nonzero(receiver))
+
+
+def _moved(
+    rows: _Rows, baseline: FloatArray, sender: FloatArray, receiver: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the effects after those moves that explain more than every move they compete with."""
+    residual = rows.values - baseline[rows.group] - sender[rows.src] - receiver[rows.dst]
+    sender_step, sender_gain = _steps(rows.by_src, residual)
+    receiver_step, receiver_gain = _steps(rows.by_dst, residual)
+    # Equal gains must stay equal whatever order they were summed in: the sender goes first, always.
+    sender_wins = sender_gain >= _most(rows.by_src, receiver_gain[rows.dst]) - SETTLED
+    receiver_wins = receiver_gain > _most(rows.by_dst, sender_gain[rows.src]) + SETTLED
+    return sender + np.where(sender_wins, sender_step, 0.0), receiver + np.where(receiver_wins, receiver_step, 0.0)
+
+
+def _steps(rows_of: IntArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return each participant's cautious median residual, and by how much taking it away lowers their sum."""
+    each = np.append(residual, np.inf)[rows_of]
+    ordered = np.sort(each, axis=1)
+    counts = np.isfinite(each).sum(axis=1)
+    low = np.take_along_axis(ordered, (np.maximum(counts - 1, 0) // 2)[:, None], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.minimum(counts // 2, ordered.shape[1] - 1)[:, None], axis=1)[:, 0]
+    is_judged = counts >= FEWEST_PARTNERS
+    step = np.where(is_judged, np.clip(0.0, low, high), 0.0)
+    present = np.where(np.isfinite(each), each, 0.0)
+    remaining = np.where(np.isfinite(each), np.abs(present - step[:, None]), 0.0)
+    return step, np.abs(present).sum(axis=1) - remaining.sum(axis=1)
+
+
+def _most(rows_of: IntArray, of_rows: FloatArray) -> FloatArray:
+    """Return the largest value among each participant's rows; 0 without rows."""
+    most: FloatArray = np.append(of_rows, 0.0)[rows_of].max(axis=1, initial=0.0)
+    return most
+
+
+def _scale(residual: FloatArray, fitted: int) -> float:
+    """Return the robust sigma of residuals, without the smallest ones: as many as there are fitted parameters.
+
+    A median passes through one of its rows, and that row's residual of 0 says nothing about the noise. Among three
+    hosts nearly all rows are of this kind, and the plain MAD would be 0.
+    """
+    largest = np.sort(np.abs(residual))[min(fitted, max(len(residual) - 1, 0)) :]
+    return SIGMAS_PER_MAD * float(np.median(largest)) if largest.size else 0.0
+
+
+def _shares_above_one_culprit(rows: _Rows) -> FloatArray:
+    """Return the quantile, for each group, that is the median once one participant's rows, all low, are set aside.
+
+    Among three participants a bad one taints four of six pairs: the plain median would call the only good pair fast.
+    """
+    ends = np.concatenate([rows.src, rows.dst])
+    groups = np.concatenate([rows.group, rows.group])
+    present = np.bincount(np.unique(groups * rows.participants + ends) // rows.participants, minlength=1)
+    return 0.5 + 1.0 / np.maximum(present, 2)
+
+
+def _baseline(rows: _Rows, values: FloatArray, share: FloatArray) -> FloatArray:
+    """Return the quantile of each group's values, shape (groups,)."""
+    order = np.lexsort((values, rows.group))
+    counts = np.bincount(rows.group, minlength=1)
+    first = np.cumsum(counts) - counts
+    position = share * np.maximum(counts - 1, 0)
+    below = np.floor(position).astype(np.int64)
+    fraction = position - below
+    ordered = np.append(values[order], 0.0)
+    low = ordered[first + below]
+    high = ordered[first + np.minimum(below + 1, np.maximum(counts - 1, 0))]
+    quantile: FloatArray = low + fraction * (high - low)
+    return quantile
+
+
+def _distinct_rows(
+    src: IntArray, dst: IntArray, values: FloatArray, group: IntArray, participants: int, *, symmetric: bool
+) -> _Rows:
+    if symmetric:
+        src, dst = np.concatenate([src, dst]), np.concatenate([dst, src])
+        values, group = np.concatenate([values, values]), np.concatenate([group, group])
+    keys, first, row_of = np.unique(src * participants + dst, return_index=True, return_inverse=True)
+    medians = _medians(row_of, values, len(keys))
+    src, dst = src[first], dst[first]
+    return _Rows(
+        src=src,
+        dst=dst,
+        group=group[first],
+        values=medians,
+        participants=participants,
+        by_src=_rows_of(src, participants),
+        by_dst=_rows_of(dst, participants),
+    )
+
+
+def _medians(row_of: IntArray, values: FloatArray, rows: int) -> FloatArray:
+    if rows == len(values):
+        medians = np.empty(rows)
+        medians[row_of] = values
+        return medians
+    order = np.lexsort((values, row_of))
+    counts = np.bincount(row_of, minlength=rows)
+    first = np.cumsum(counts) - counts
+    ordered = values[order]
+    middles: FloatArray = (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2
+    return middles
+
+
+def _rows_of(participant: IntArray, participants: int) -> IntArray:
+    """Return the rows of each participant, shape (participants, most rows of one, at least 1)."""
+    counts = np.bincount(participant, minlength=participants)
+    order = np.argsort(participant, kind="stable")
+    slot = np.arange(len(participant)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.full((participants, max(int(counts.max(initial=0)), 1)), len(participant), dtype=np.int64)
+    table[participant[order], slot] = order
+    return table

@@ -1,0 +1,1 @@
+"""Synthetic runs with known faults, in the shape of real ones; for tests and benchmarks."""

@@ -1,0 +1,45 @@
+from netprobe.locate.culprits import blame_common_ends, blame_most_of_its_pairs
+
+ALL = [(a, b) for a in "abcdef" for b in "abcdef" if a < b]
+
+
+def test_a_host_whose_pairs_are_mostly_bad_is_blamed_and_its_partners_are_not():
+    blame = blame_most_of_its_pairs([("a", "b"), ("a", "c"), ("a", "d")], ALL)
+
+    assert blame.hosts == {"a": ("b", "c", "d")}
+    assert blame.pairs == ()
+
+
+def test_a_bad_pair_alone_blames_no_host():
+    blame = blame_most_of_its_pairs([("a", "b")], ALL)
+
+    assert blame.hosts == {}
+    assert blame.pairs == (("a", "b"),)
+
+
+def test_a_host_that_met_two_culprits_is_excused_by_both():
+    met = [("a", "v"), ("b", "v"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("v", "c")]
+
+    blame = blame_most_of_its_pairs([("a", "v"), ("b", "v"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d")], met)
+
+    assert set(blame.hosts) == {"a", "b"}
+    assert blame.pairs == ()
+
+
+def test_nothing_bad_blames_nobody():
+    assert blame_most_of_its_pairs([], ALL).hosts == {}
+    assert blame_common_ends([]).pairs == ()
+
+
+def test_the_common_end_of_two_faults_is_blamed():
+    blame = blame_common_ends([("a", "b"), ("b", "c"), ("d", "e")])
+
+    assert blame.hosts == {"b": ("a", "c")}
+    assert blame.pairs == (("d", "e"),)
+
+
+def test_a_triangle_has_no_common_end():
+    blame = blame_common_ends([("a", "b"), ("b", "c"), ("a", "c")])
+
+    assert blame.hosts == {}
+    assert len(blame.pairs) == 3
