@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from netprobe import __version__
-from netprobe.cli.options import Judging, Keeping, RunDirectory, Where, duration_ns, size_bytes, with_options
+from netprobe.cli.options import AllPairs, Judging, Keeping, RunDirectory, Where, duration_ns, size_bytes, with_options
 from netprobe.errors import NetprobeError
 from netprobe.model.verdict import ExitCode
 
@@ -49,6 +49,7 @@ def check(
     profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
     budget: Annotated[str | None, typer.Option(help="Shorten the plan to fit, as in 120s or 5m.")] = None,
     ranks: Annotated[int | None, typer.Option("--ranks", "-n", min=1, help="Ranks in all; 2 on one host.")] = None,
+    all_pairs: AllPairs = False,
     where: Where,
     keeping: Keeping,
     judging: Judging,
@@ -62,7 +63,8 @@ def check(
     from netprobe.plan.profiles import plan_for
 
     budget_ns = None if budget is None else duration_ns("--budget", budget)
-    return measure(plan_for(profile, budget_ns=budget_ns), ranks, where, keeping, judging)
+    plan = plan_for(profile, budget_ns=budget_ns, all_pairs=all_pairs)
+    return measure(plan, ranks, where, keeping, judging)
 
 
 @app.command()
@@ -85,7 +87,7 @@ def run(
     op: Annotated[str, typer.Option("--op", "-o", help="sum, prod, max or min.")] = "sum",
     root: Annotated[int, typer.Option("--root", "-r", min=0, help="Root rank of broadcast and reduce.")] = 0,
     window: Annotated[int, typer.Option("--window", "-W", min=1, help="Messages in flight when streaming.")] = 64,
-    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Every pair, not three random partners each.")] = False,
+    all_pairs: AllPairs = False,
     series: Annotated[str, typer.Option(help="Time for one size in one round.")] = "200ms",
     ranks: Annotated[int | None, typer.Option("--ranks", min=1, help="Ranks in all; 2 on one host.")] = None,
     where: Where,

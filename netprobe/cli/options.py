@@ -12,6 +12,7 @@ import typer
 from netprobe.errors import PlanError
 from netprobe.units import parse_duration_ns, parse_size
 
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Every pair, not a few random partners each.")]
 RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
 
 

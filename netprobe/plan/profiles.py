@@ -7,6 +7,7 @@ deep       all pairs, wide sweeps, reduced precision and in-place variants; for 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from netprobe.errors import PlanError
@@ -17,73 +18,93 @@ from netprobe.units import NS_PER_MS
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
-PAIR_SCOPES: Final = (Scope.WITHIN_HOST, Scope.BETWEEN_HOSTS)
+LESS_COMMON: Final = ("float16", "bfloat16", "float64")
 DEFAULT_SEED: Final = 20_260_101  # any number; fixed, so that two nights draw the same partners and compare
 
 
-def _pair_stages(probe: str, sizes: tuple[int, ...], **traits: object) -> tuple[Stage, ...]:
+def _pairs(
+    probe: str,
+    sizes: tuple[int, ...],
+    budget_ns: int,
+    *,
+    window: int = 1,
+    matchings: int = 3,
+    pairing: Pairing = Pairing.SCREENING,
+) -> tuple[Stage, ...]:
+    """Return a stage within hosts and one between them."""
     return tuple(
-        Stage(id=f"{probe}-{scope.value}", probe=probe, scope=scope, sizes_bytes=sizes, **traits)  # type: ignore[arg-type]
-        for scope in PAIR_SCOPES
+        Stage(
+            id=f"{probe}-{scope.value}",
+            probe=probe,
+            scope=scope,
+            sizes_bytes=sizes,
+            pairing=pairing,
+            matchings=matchings,
+            series_budget_ns=budget_ns,
+            window=window,
+        )
+        for scope in (Scope.WITHIN_HOST, Scope.BETWEEN_HOSTS)
     )
 
 
-def _group_stage(probe: str, sizes: tuple[int, ...], **traits: object) -> Stage:
-    dtype = "float32" if SHAPES[probe].reduces else "uint8"
-    settings: dict[str, object] = {"dtype": dtype, **traits}
-    stage_id = "-".join([probe, *([str(traits["dtype"])] if "dtype" in traits else [])])
-    return Stage(id=stage_id, probe=probe, scope=Scope.WORLD, sizes_bytes=sizes, **settings)  # type: ignore[arg-type]
+def _group(
+    probe: str, sizes: tuple[int, ...], budget_ns: int, *, in_place: bool = False, dtype: str | None = None
+) -> Stage:
+    """Return a stage of a collective on all ranks: out of place, and on request in place as well."""
+    return Stage(
+        id=probe if dtype is None else f"{probe}-{dtype}",
+        probe=probe,
+        scope=Scope.WORLD,
+        sizes_bytes=sizes,
+        series_budget_ns=budget_ns,
+        dtype=dtype or ("float32" if SHAPES[probe].reduces else "uint8"),
+        in_place=(False, True) if in_place else (False,),
+    )
 
 
 def _quick() -> tuple[Stage, ...]:
-    budget = 100 * NS_PER_MS
+    budget_ns = 100 * NS_PER_MS
     return (
-        *_pair_stages("latency", (8, 4 * KIB), series_budget_ns=budget),
-        *_pair_stages("bandwidth", (8, 64 * KIB, 4 * MIB), series_budget_ns=budget, window=16),
-        *_pair_stages("bidirectional", (4 * MIB,), series_budget_ns=budget, window=16),
-        _group_stage("allreduce", (8, 64 * KIB, 4 * MIB), series_budget_ns=budget),
-        _group_stage("barrier", (8,), series_budget_ns=budget),
+        *_pairs("latency", (8, 4 * KIB), budget_ns),
+        *_pairs("bandwidth", (8, 64 * KIB, 4 * MIB), budget_ns, window=16),
+        *_pairs("bidirectional", (4 * MIB,), budget_ns, window=16),
+        _group("allreduce", (8, 64 * KIB, 4 * MIB), budget_ns),
+        _group("barrier", (8,), budget_ns),
     )
 
 
 def _pretrain() -> tuple[Stage, ...]:
-    budget = 200 * NS_PER_MS
+    budget_ns = 200 * NS_PER_MS
     return (
-        *_pair_stages("latency", (8, 4 * KIB), series_budget_ns=budget),
-        *_pair_stages("bandwidth", (8, 64 * KIB, 8 * MIB), series_budget_ns=budget, window=32),
-        *_pair_stages("bidirectional", (8 * MIB,), series_budget_ns=budget, window=32),
-        _group_stage("barrier", (8,), series_budget_ns=budget),
-        _group_stage("allreduce", sweep(8, 64 * MIB, factor=8), series_budget_ns=budget, in_place=(False, True)),
-        *(_group_stage(probe, sweep(64 * KIB, 64 * MIB, factor=8), series_budget_ns=budget) for probe in SHARDED),
-        _group_stage("sendrecv", (8 * MIB,), series_budget_ns=budget),
+        *_pairs("latency", (8, 4 * KIB), budget_ns),
+        *_pairs("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, window=32),
+        *_pairs("bidirectional", (8 * MIB,), budget_ns, window=32),
+        _group("barrier", (8,), budget_ns),
+        _group("allreduce", sweep(8, 64 * MIB, factor=8), budget_ns, in_place=True),
+        *(_group(probe, sweep(64 * KIB, 64 * MIB, factor=8), budget_ns) for probe in SHARDED),
+        _group("sendrecv", (8 * MIB,), budget_ns),
     )
 
 
 def _nightly() -> tuple[Stage, ...]:
-    budget = 500 * NS_PER_MS
+    budget_ns = 500 * NS_PER_MS
     return (
-        *_pair_stages("latency", (8, 4 * KIB), series_budget_ns=budget, matchings=5),
-        *_pair_stages("bandwidth", (8, 64 * KIB, 8 * MIB), series_budget_ns=budget, matchings=5, window=32),
-        *_pair_stages("bidirectional", (8 * MIB,), series_budget_ns=budget, matchings=5, window=32),
-        *(_group_stage(probe, sweep(8, 128 * MIB, factor=8), series_budget_ns=budget) for probe in SHAPES),
+        *_pairs("latency", (8, 4 * KIB), budget_ns, matchings=5),
+        *_pairs("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, matchings=5, window=32),
+        *_pairs("bidirectional", (8 * MIB,), budget_ns, matchings=5, window=32),
+        *(_group(probe, sweep(8, 128 * MIB, factor=8), budget_ns) for probe in SHAPES),
     )
 
 
 def _deep() -> tuple[Stage, ...]:
-    budget = 200 * NS_PER_MS
-    all_pairs: dict[str, object] = {"pairing": Pairing.ALL_PAIRS, "series_budget_ns": budget}
+    budget_ns = 200 * NS_PER_MS
+    every = Pairing.ALL_PAIRS
     return (
-        *_pair_stages("latency", sweep(1, 4 * MIB, factor=4), **all_pairs),
-        *_pair_stages("bandwidth", sweep(1, 64 * MIB, factor=4), window=64, **all_pairs),
-        *_pair_stages("bidirectional", sweep(64 * KIB, 64 * MIB, factor=8), window=64, **all_pairs),
-        *(
-            _group_stage(probe, sweep(8, 256 * MIB, factor=4), series_budget_ns=budget, in_place=(False, True))
-            for probe in SHAPES
-        ),
-        *(
-            _group_stage("allreduce", sweep(1 * MIB, 64 * MIB, factor=8), series_budget_ns=budget, dtype=dtype)
-            for dtype in ("float16", "bfloat16", "float64")
-        ),
+        *_pairs("latency", sweep(1, 4 * MIB, factor=4), budget_ns, pairing=every),
+        *_pairs("bandwidth", sweep(1, 64 * MIB, factor=4), budget_ns, pairing=every, window=64),
+        *_pairs("bidirectional", sweep(64 * KIB, 64 * MIB, factor=8), budget_ns, pairing=every, window=64),
+        *(_group(probe, sweep(8, 256 * MIB, factor=4), budget_ns, in_place=True) for probe in SHAPES),
+        *(_group("allreduce", sweep(MIB, 64 * MIB, factor=8), budget_ns, dtype=dtype) for dtype in LESS_COMMON),
     )
 
 
@@ -96,8 +117,11 @@ PROFILES: Final[dict[str, Callable[[], tuple[Stage, ...]]]] = {
 }
 
 
-def plan_for(profile: str, *, budget_ns: int | None = None) -> Plan:
+def plan_for(profile: str, *, budget_ns: int | None = None, all_pairs: bool = False) -> Plan:
     """Return the plan of a profile; raise PlanError for an unknown one."""
     if profile not in PROFILES:
         raise PlanError(f"there is no profile {profile!r}", remedy=", ".join(PROFILES))
-    return Plan(profile=profile, seed=DEFAULT_SEED, stages=PROFILES[profile](), budget_ns=budget_ns)
+    stages = PROFILES[profile]()
+    if all_pairs:
+        stages = tuple(replace(stage, pairing=Pairing.ALL_PAIRS) for stage in stages)
+    return Plan(profile=profile, seed=DEFAULT_SEED, stages=stages, budget_ns=budget_ns)

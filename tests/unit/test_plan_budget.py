@@ -114,3 +114,10 @@ def test_a_plan_survives_the_argument_list(profile):
 def test_a_damaged_token_is_one_clear_error(token):
     with pytest.raises(PlanError, match="damaged"):
         decode(token)
+
+
+def test_all_pairs_on_request_replaces_the_random_partners_of_every_stage():
+    ranks = fleet(9)
+    stage = next(stage for stage in plan_for("quick", all_pairs=True).stages if stage.id == "latency-between-hosts")
+
+    assert len(planned_pairs(rounds_of(stage, probes()["latency"], ranks, 0))) == 9 * 8 // 2
