@@ -70,8 +70,11 @@ def format_duration(elapsed_ns: float) -> str:
 
 
 def format_gbps(value_gbps: float) -> str:
-    """Return Gb/s with three significant digits and the unit."""
-    return f"{_three_digits(value_gbps)} Gb/s"
+    """Return a bandwidth with three significant digits and its unit: 392 Gb/s, 0.25 Gb/s, 1.60 Mb/s."""
+    if value_gbps >= 0.1:
+        return f"{_three_digits(value_gbps)} Gb/s"
+    value_mbps = value_gbps * 1_000
+    return f"{_three_digits(value_mbps)} Mb/s" if value_mbps >= 0.1 else f"{_three_digits(value_mbps * 1_000)} kb/s"
 
 
 def _three_digits(value: float) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from netprobe.errors import PlanError
 from netprobe.plan.sizes import sweep
-from netprobe.units import format_duration, format_size, gbps, parse_duration_ns, parse_size
+from netprobe.units import format_duration, format_gbps, format_size, gbps, parse_duration_ns, parse_size
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,14 @@ def test_one_megabyte_in_20_us_is_400_gigabits_a_second():
 )
 def test_durations_print_three_digits_and_their_unit(ns, text):
     assert format_duration(ns) == text
+
+
+@pytest.mark.parametrize(
+    ("gbps_value", "text"),
+    [(391.8, "392 Gb/s"), (12.34, "12.3 Gb/s"), (0.25, "0.25 Gb/s"), (0.0016, "1.60 Mb/s"), (2e-6, "2.00 kb/s")],
+)
+def test_bandwidths_print_three_digits_however_small(gbps_value, text):
+    assert format_gbps(gbps_value) == text
 
 
 def test_a_sweep_doubles_by_default_and_includes_both_ends():
