@@ -25,7 +25,7 @@ setup(
             depends=sorted(str(path) for path in HOST_KERNELS.glob("*.h")),
             include_dirs=[str(HOST_KERNELS)],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
-            extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra"],
+            extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra", "-fvisibility=hidden"],
             py_limited_api=True,
         )
     ],

@@ -35,7 +35,7 @@ def pingpong(
     stamps: NDArray[np.int64],
     /,
 ) -> None:
-    """Run round trips; the initiator sends first."""
+    """Run round trips, and one more that is not timed: an iteration begins and ends when a message has been sent."""
 
 def stream(
     sends: bool,

@@ -37,6 +37,13 @@ enum {
 #define SIGN_BIT UINT32_C(0x80000000)
 #define QUIET_BIT UINT32_C(0x00400000)
 
+/* By mask: of a conditional expression compilers make a jump, and a loop with jumps they cannot vectorise. */
+static inline uint32_t choose(int condition, uint32_t yes, uint32_t no)
+{
+    uint32_t mask = 0u - (uint32_t)condition;
+    return (yes & mask) | (no & ~mask);
+}
+
 static inline float from_float16(uint16_t half)
 {
     uint32_t magnitude = (uint32_t)(half & 0x7fff) << DROPPED_BITS;
@@ -44,8 +51,8 @@ static inline float from_float16(uint16_t half)
     /* Without a leading one: put one in front, and take it away again as a number. */
     uint32_t subnormal = as_bits(as_float(magnitude + EXPONENT(1 - HALF_BIAS)) - as_float(EXPONENT(1 - HALF_BIAS)));
     uint32_t infinite = magnitude | INFINITE_BITS; /* or not a number */
-    uint32_t bits = half & 0x7c00 ? normal : subnormal;
-    bits = (half & 0x7c00) == 0x7c00 ? infinite : bits;
+    uint32_t bits = choose((half & 0x7c00) == 0, subnormal, normal);
+    bits = choose((half & 0x7c00) == 0x7c00, infinite, bits);
     return as_float(bits | (uint32_t)(half & 0x8000) << 16);
 }
 
@@ -59,9 +66,9 @@ static inline uint16_t to_float16(float number)
     /* Adding 2^(-14 + 13) leaves, by the float unit's own rounding, just the bits that a subnormal half has. */
     uint32_t aligner = EXPONENT(1 - HALF_BIAS + DROPPED_BITS);
     uint32_t subnormal = as_bits(as_float(magnitude) + as_float(aligner)) - aligner;
-    uint32_t half = magnitude < EXPONENT(1 - HALF_BIAS) ? subnormal : normal >> DROPPED_BITS;
-    half = magnitude >= EXPONENT(16) ? 0x7c00 : half; /* rounding up to 2^16 gives infinity by itself */
-    half = magnitude > INFINITE_BITS ? 0x7e00 : half;
+    uint32_t half = choose(magnitude < EXPONENT(1 - HALF_BIAS), subnormal, normal >> DROPPED_BITS);
+    half = choose(magnitude >= EXPONENT(16), 0x7c00, half); /* rounding up to 2^16 gives infinity by itself */
+    half = choose(magnitude > INFINITE_BITS, 0x7e00, half);
     return (uint16_t)(half | sign >> 16);
 }
 
@@ -132,6 +139,6 @@ PyObject *py_user_reduction(PyObject *module, PyObject *args)
     for (int index = 0; index < REDUCTIONS; index++)
         if (strcmp(reductions[index].dtype, dtype) == 0 && strcmp(reductions[index].op, op) == 0)
             return PyLong_FromUnsignedLongLong((uintptr_t)reductions[index].function);
-    return PyErr_Format(PyExc_ValueError, "no user function for %s over %s; MPI has a predefined operator, or none is known",
-                        op, dtype);
+    return PyErr_Format(PyExc_ValueError, "no user function for %s over %s; use the MPI library's own operator", op,
+                        dtype);
 }

@@ -31,12 +31,8 @@ static inline uint64_t pattern_base(uint64_t key, uint64_t rank)
     return mix_strongly(key + (rank + 1) * GOLDEN);
 }
 
-static inline uint64_t pattern_word(uint64_t base, uint64_t index)
-{
-    uint64_t x = base + index * GOLDEN;
-    x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    return x ^ (x >> 32);
-}
+/* Write words `first_word`... of a base's pattern. Named in full: compilers cannot hide what the loader chooses. */
+void netprobe_pattern_words(uint64_t base, uint64_t first_word, size_t count, uint64_t *words);
 
 PyObject *py_pattern_fill(PyObject *module, PyObject *args);
 PyObject *py_pattern_verify(PyObject *module, PyObject *args);

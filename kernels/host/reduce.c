@@ -31,43 +31,43 @@ struct dtype {
     const char *name;
     int bytes;
     uint64_t largest; /* every integer up to here is exact */
-    void (*encode)(union block *block);
+    void (*encode)(union tile *tile, size_t size_bytes); /* integers to floats, in place */
 };
 
-static void encode_float16(union block *block)
+static inline uint32_t float_bits(uint16_t number)
 {
-    for (int lane = 0; lane < BLOCK_BYTES / 2; lane++) {
-        union {
-            float number;
-            uint32_t bits;
-        } value = {.number = (float)block->lane2[lane]};
-        /* The exponent's bias is 127 in a float and 15 in a half, the fraction's last 13 bits are 0 up to 2^11. */
-        uint32_t half = (value.bits - ((127u - 15u) << 23)) >> 13;
-        block->lane2[lane] = value.bits == 0 ? 0 : (uint16_t)half;
+    union {
+        float number;
+        uint32_t bits;
+    } value = {.number = (float)number};
+    return value.bits;
+}
+
+static void encode_float16(union tile *tile, size_t size_bytes)
+{
+    for (size_t lane = 0; lane < size_bytes / 2; lane++) {
+        /* The exponent's bias is 127 in a float and 15 in a half; up to 2^11, the fraction's last 13 bits are 0. */
+        uint32_t bits = float_bits(tile->lane2[lane]);
+        tile->lane2[lane] = (uint16_t)(bits == 0 ? 0 : (bits - ((127u - 15u) << 23)) >> 13);
     }
 }
 
-static void encode_bfloat16(union block *block)
+static void encode_bfloat16(union tile *tile, size_t size_bytes)
 {
-    for (int lane = 0; lane < BLOCK_BYTES / 2; lane++) {
-        union {
-            float number;
-            uint32_t bits;
-        } value = {.number = (float)block->lane2[lane]};
-        block->lane2[lane] = (uint16_t)(value.bits >> 16); /* exact up to 2^8 */
-    }
+    for (size_t lane = 0; lane < size_bytes / 2; lane++)
+        tile->lane2[lane] = (uint16_t)(float_bits(tile->lane2[lane]) >> 16); /* up to 2^8, the last 16 bits are 0 */
 }
 
-static void encode_float32(union block *block)
+static void encode_float32(union tile *tile, size_t size_bytes)
 {
-    for (int lane = 0; lane < BLOCK_BYTES / 4; lane++)
-        block->single[lane] = (float)(int32_t)block->lane4[lane];
+    for (size_t lane = 0; lane < size_bytes / 4; lane++)
+        tile->single[lane] = (float)(int32_t)tile->lane4[lane];
 }
 
-static void encode_float64(union block *block)
+static void encode_float64(union tile *tile, size_t size_bytes)
 {
-    for (int lane = 0; lane < BLOCK_BYTES / 8; lane++)
-        block->twice[lane] = (double)(int64_t)block->lane8[lane];
+    for (size_t lane = 0; lane < size_bytes / 8; lane++)
+        tile->twice[lane] = (double)(int64_t)tile->lane8[lane];
 }
 
 static const struct dtype dtypes[] = {
@@ -157,62 +157,60 @@ static uint64_t rank_after(const struct reduction *r, uint64_t rank, uint64_t pl
     return rank + places < r->ranks ? rank + places : rank + places - r->ranks;
 }
 
-static void write_active(const struct reduction *r, uint64_t base, uint64_t block_index, union block *block)
+static void write_words(uint64_t *words, size_t count, uint64_t value)
 {
-    for (int word = 0; word < BLOCK_WORDS; word++) {
-        uint64_t pattern = pattern_word(base, block_index * BLOCK_WORDS + (uint64_t)word);
-        block->lane8[word] = (pattern & r->pattern_mask) + r->active_word;
-    }
-}
-
-static void write_word(union block *block, uint64_t word)
-{
-    for (int index = 0; index < BLOCK_WORDS; index++)
-        block->lane8[index] = word;
-}
-
-static void encode(const struct reduction *r, union block *blocks, size_t count)
-{
-    if (r->dtype->encode == NULL)
-        return;
     for (size_t index = 0; index < count; index++)
-        r->dtype->encode(&blocks[index]);
+        words[index] = value;
 }
 
-static void generate_contribution(const void *what, uint64_t first_block, size_t count, union block *blocks)
+/* One block of what an active rank with this base contributes. */
+static void write_active(const struct reduction *r, uint64_t base, uint64_t block, uint64_t *words)
+{
+    netprobe_pattern_words(base, block * BLOCK_WORDS, BLOCK_WORDS, words);
+    for (int index = 0; index < BLOCK_WORDS; index++)
+        words[index] = (words[index] & r->pattern_mask) + r->active_word;
+}
+
+static void encode(const struct reduction *r, union tile *tile, size_t blocks)
+{
+    if (r->dtype->encode != NULL)
+        r->dtype->encode(tile, blocks * BLOCK_BYTES);
+}
+
+static void generate_contribution(const void *what, uint64_t first_block, size_t blocks, union tile *tile)
 {
     const struct reduction *r = what;
     const uint64_t base = pattern_base(r->key, r->rank);
     uint64_t leader = leader_of(r, first_block);
-    for (size_t index = 0; index < count; index++) {
+    for (size_t block = 0; block < blocks; block++) {
         if (rank_after(r, r->rank, r->ranks - leader) < r->active)
-            write_active(r, base, first_block + index, &blocks[index]);
+            write_active(r, base, first_block + block, &tile->lane8[block * BLOCK_WORDS]);
         else
-            write_word(&blocks[index], r->other_word);
+            write_words(&tile->lane8[block * BLOCK_WORDS], BLOCK_WORDS, r->other_word);
         leader = rank_after(r, leader, r->active);
     }
-    encode(r, blocks, count);
+    encode(r, tile, blocks);
 }
 
 /* Sums never carry from one lane into the next, so whole words are added whatever the type. */
-static void add(union block *total, const union block *block)
+static void add(union tile *total, const union tile *values, size_t size_bytes)
 {
-    for (int word = 0; word < BLOCK_WORDS; word++)
-        total->lane8[word] += block->lane8[word];
+    for (size_t lane = 0; lane < size_bytes / WORD_BYTES; lane++)
+        total->lane8[lane] += values->lane8[lane];
 }
 
-#define COMBINE(name, type, lanes, result)                                     \
-    static void name(union block *total, const union block *block)             \
-    {                                                                          \
-        for (size_t index = 0; index < BLOCK_BYTES / sizeof(type); index++) {  \
-            type a = total->lanes[index], b = block->lanes[index];             \
-            total->lanes[index] = (type)(result);                              \
-        }                                                                      \
+#define COMBINE(name, type, lanes, result)                                           \
+    static void name(union tile *total, const union tile *values, size_t size_bytes) \
+    {                                                                                \
+        for (size_t lane = 0; lane < size_bytes / sizeof(type); lane++) {            \
+            type a = total->lanes[lane], b = values->lanes[lane];                    \
+            total->lanes[lane] = (type)(result);                                     \
+        }                                                                            \
     }
 
-#define COMBINE_IN(type, lanes)                             \
-    COMBINE(multiply_##lanes, type, lanes, a * b)           \
-    COMBINE(larger_##lanes, type, lanes, a > b ? a : b)     \
+#define COMBINE_IN(type, lanes)                         \
+    COMBINE(multiply_##lanes, type, lanes, a * b)       \
+    COMBINE(larger_##lanes, type, lanes, a > b ? a : b) \
     COMBINE(smaller_##lanes, type, lanes, a < b ? a : b)
 
 COMBINE_IN(uint8_t, lane1)
@@ -220,7 +218,7 @@ COMBINE_IN(uint16_t, lane2)
 COMBINE_IN(uint32_t, lane4)
 COMBINE_IN(uint64_t, lane8)
 
-typedef void (*combine)(union block *total, const union block *block);
+typedef void (*combine)(union tile *total, const union tile *values, size_t size_bytes);
 
 static combine combine_of(enum op op, int bytes)
 {
@@ -233,22 +231,28 @@ static combine combine_of(enum op op, int bytes)
     return by_log2_bytes[op][floor_log2((uint64_t)bytes)];
 }
 
-static void generate_result(const void *what, uint64_t first_block, size_t count, union block *blocks)
+/* What the active rank at this place of each block's row contributes. */
+static void write_place(const struct reduction *r, uint64_t place, uint64_t first_block, size_t blocks,
+                        union tile *tile)
+{
+    uint64_t rank = rank_after(r, leader_of(r, first_block), place);
+    for (size_t block = 0; block < blocks; block++) {
+        write_active(r, pattern_base(r->key, rank), first_block + block, &tile->lane8[block * BLOCK_WORDS]);
+        rank = rank_after(r, rank, r->active);
+    }
+}
+
+static void generate_result(const void *what, uint64_t first_block, size_t blocks, union tile *tile)
 {
     const struct reduction *r = what;
     const combine combine_into = combine_of(r->op, r->dtype->bytes);
-    uint64_t leader = leader_of(r, first_block);
-    for (size_t index = 0; index < count; index++) {
-        write_word(&blocks[index], r->others_word);
-        for (uint64_t place = 0; place < r->active; place++) {
-            union block contribution;
-            const uint64_t base = pattern_base(r->key, rank_after(r, leader, place));
-            write_active(r, base, first_block + index, &contribution);
-            combine_into(&blocks[index], &contribution);
-        }
-        leader = rank_after(r, leader, r->active);
+    union tile values;
+    write_words(tile->lane8, blocks * BLOCK_WORDS, r->others_word);
+    for (uint64_t place = 0; place < r->active; place++) {
+        write_place(r, place, first_block, blocks, &values);
+        combine_into(tile, &values, blocks * BLOCK_BYTES);
     }
-    encode(r, blocks, count);
+    encode(r, tile, blocks);
 }
 
 static int find_dtype(const char *name, struct reduction *r)
@@ -293,8 +297,8 @@ static int prepare(const struct request *request, struct reduction *r)
     if (find_dtype(request->dtype, r) < 0 || find_op(request->op, r) < 0)
         return -1;
     if (request->count < 0 || request->first_element < 0 || request->rank < 0 || request->rank >= request->ranks) {
-        PyErr_Format(PyExc_ValueError, "%zd elements from element %zd of rank %zd of %zd ranks cannot be", request->count,
-                     request->first_element, request->rank, request->ranks);
+        PyErr_Format(PyExc_ValueError, "%zd elements from element %zd on rank %zd of %zd ranks cannot be reduced",
+                     request->count, request->first_element, request->rank, request->ranks);
         return -1;
     }
     r->key = pattern_key((uint64_t)request->seed, (uint64_t)request->iteration);

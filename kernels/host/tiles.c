@@ -9,19 +9,19 @@ struct piece {
     size_t size_bytes;
 };
 
-static struct piece next_piece(const struct source *source, uint64_t at_byte, size_t left_bytes, union block *tile)
+static struct piece next_piece(const struct source *source, uint64_t at_byte, size_t left_bytes, union tile *tile)
 {
     size_t skipped = at_byte % BLOCK_BYTES;
     size_t size_bytes = left_bytes < TILE_BYTES - skipped ? left_bytes : TILE_BYTES - skipped;
     source->generate(source->what, at_byte / BLOCK_BYTES, (skipped + size_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, tile);
-    return (struct piece){(const unsigned char *)tile + skipped, size_bytes};
+    return (struct piece){tile->lane1 + skipped, size_bytes};
 }
 
 void tiles_fill(const struct source *source, uint64_t offset_bytes, unsigned char *memory, size_t size_bytes)
 {
-    alignas(BLOCK_BYTES) union block tile[TILE_BLOCKS];
+    alignas(BLOCK_BYTES) union tile tile;
     for (size_t done = 0; done < size_bytes;) {
-        struct piece piece = next_piece(source, offset_bytes + done, size_bytes - done, tile);
+        struct piece piece = next_piece(source, offset_bytes + done, size_bytes - done, &tile);
         memcpy(memory + done, piece.bytes, piece.size_bytes);
         done += piece.size_bytes;
     }
@@ -44,10 +44,10 @@ static void note_differences(struct mismatch *mismatch, struct piece expected, c
 struct mismatch tiles_compare(const struct source *source, uint64_t offset_bytes, const unsigned char *memory,
                               size_t size_bytes)
 {
-    alignas(BLOCK_BYTES) union block tile[TILE_BLOCKS];
+    alignas(BLOCK_BYTES) union tile tile;
     struct mismatch mismatch = {0, 0, 0};
     for (size_t done = 0; done < size_bytes;) {
-        struct piece piece = next_piece(source, offset_bytes + done, size_bytes - done, tile);
+        struct piece piece = next_piece(source, offset_bytes + done, size_bytes - done, &tile);
         if (memcmp(memory + done, piece.bytes, piece.size_bytes) != 0)
             note_differences(&mismatch, piece, memory, done, offset_bytes + done);
         done += piece.size_bytes;

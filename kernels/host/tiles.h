@@ -19,22 +19,22 @@ enum {
     WORD_BYTES = 8,
     BLOCK_WORDS = 8,
     BLOCK_BYTES = BLOCK_WORDS * WORD_BYTES,
-    TILE_BLOCKS = 64, /* 4 KiB: small against any first-level cache, large against the cost of a call */
-    TILE_BYTES = TILE_BLOCKS * BLOCK_BYTES,
+    TILE_BYTES = 4096, /* small against any first-level cache, large against the cost of a call */
 };
 
-/* One block, as lanes of every width. */
-union block {
-    uint64_t lane8[BLOCK_WORDS];
-    uint32_t lane4[BLOCK_BYTES / 4];
-    uint16_t lane2[BLOCK_BYTES / 2];
-    uint8_t lane1[BLOCK_BYTES];
-    float single[BLOCK_BYTES / 4];
-    double twice[BLOCK_WORDS];
+/* Memory as lanes of every width, and as what the wider ones can hold. */
+union tile {
+    uint64_t lane8[TILE_BYTES / 8];
+    uint32_t lane4[TILE_BYTES / 4];
+    uint16_t lane2[TILE_BYTES / 2];
+    uint8_t lane1[TILE_BYTES];
+    float single[TILE_BYTES / 4];
+    double twice[TILE_BYTES / 8];
 };
 
+/* Writes blocks `first_block`... of the stream to the start of a tile. */
 struct source {
-    void (*generate)(const void *what, uint64_t first_block, size_t count, union block *blocks);
+    void (*generate)(const void *what, uint64_t first_block, size_t blocks, union tile *tile);
     const void *what;
 };
 
