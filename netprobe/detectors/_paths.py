@@ -5,13 +5,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.detectors._words import between_hosts, is_common, listed, rate_at, retest, table_title
+from netprobe.detectors._words import (
+    MOST_FACTS,
+    between_hosts,
+    is_common,
+    listed,
+    percent,
+    rate_at,
+    retest,
+    table_title,
+)
 from netprobe.locate.effects import Effects
-from netprobe.locate.paths import PathOutliers, host_effects, path_outliers
+from netprobe.locate.paths import PathOutliers, host_effects, is_latency, path_outliers
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray, PairTable
-from netprobe.model.finding import Fact, Gap
+from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Scope
 from netprobe.stats.rates import log_speed, loss_ratio
 
 
@@ -67,20 +77,28 @@ def fitted_tables(evidence: Evidence, placement: Placement, limits: Limits) -> I
 
 
 def paths_by_hosts(
-    tables: Iterator[TablePaths], placement: Placement, chosen: Callable[[TablePaths], IntArray], topic: str
-) -> tuple[dict[tuple[str, str], list[SlowPath]], list[Gap]]:
-    """Return the chosen rows of all tables by the two hosts they join; a gap where too many pairs share the trait."""
+    tables: Iterator[TablePaths],
+    placement: Placement,
+    chosen: Callable[[TablePaths], IntArray],
+    topic: str,
+    largest: dict[tuple[str, Scope], int],
+) -> tuple[dict[tuple[str, str], list[SlowPath]], list[Finding | Gap]]:
+    """Return the chosen rows of all tables by the two hosts they join; apart, what too many pairs have in common.
+
+    ``largest`` are the sizes that tell of bandwidth (largest_sizes).
+    """
     by_hosts: dict[tuple[str, str], list[SlowPath]] = {}
-    gaps: list[Gap] = []
+    shared: list[Finding | Gap] = []
     for fitted in tables:
-        rows = chosen(fitted)
-        if _is_class(fitted.table, rows, placement):
-            gaps.append(_class_of_paths(fitted, rows, placement, topic))
+        rows, table = chosen(fitted), fitted.table
+        if _is_class(table, rows, placement):
+            is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.probe, table.scope]
+            shared.append((_shared_loss if is_bandwidth else _distance)(fitted, rows, placement, topic))
             continue
         for path in (fitted.path(int(row)) for row in rows):
             ends = sorted((placement.host(path.src), placement.host(path.dst)))
             by_hosts.setdefault((ends[0], ends[1]), []).append(path)
-    return by_hosts, gaps
+    return by_hosts, shared
 
 
 def path_fact(path: SlowPath, placement: Placement) -> Fact:
@@ -112,15 +130,37 @@ def _is_class(table: PairTable, rows: IntArray, placement: Placement) -> bool:
     return is_common(some, _distinct_pairs(table.src, table.dst, placement))
 
 
-def _class_of_paths(fitted: TablePaths, rows: IntArray, placement: Placement, topic: str) -> Gap:
+def _share(fitted: TablePaths, rows: IntArray, placement: Placement) -> str:
     table = fitted.table
     slow = _distinct_pairs(table.src[rows], table.dst[rows], placement)
     pairs = _distinct_pairs(table.src, table.dst, placement)
-    names = [f"{placement.host(int(table.src[row]))}-{placement.host(int(table.dst[row]))}" for row in rows]
+    return f"{slow} of {pairs} pairs of hosts are slower than the rest at {table_title(table)}"
+
+
+def _distance(fitted: TablePaths, rows: IntArray, placement: Placement, topic: str) -> Gap:
+    """Return the answer for latencies and message rates: a fabric has near and far pairs, and nothing is lost."""
+    ends = zip(fitted.table.src[rows].tolist(), fitted.table.dst[rows].tolist(), strict=True)
+    names = dict.fromkeys(f"{placement.host(src)}-{placement.host(dst)}" for src, dst in ends)
     return Gap(
         topic=topic,
-        reason=f"{slow} of {pairs} pairs are slower than the rest at {table_title(table)} "
-        f"({listed(dict.fromkeys(names))}): so many share it that it is probably distance or an oversubscribed layer, "
-        "and no path is blamed",
+        reason=f"{_share(fitted, rows, placement)} ({listed(names)}): so many share it that it is probably "
+        "their distance, and no path is blamed",
         remedy="compare hosts of one leaf with each other: netprobe check --hosts",
+    )
+
+
+def _shared_loss(fitted: TablePaths, rows: IntArray, placement: Placement, topic: str) -> Finding:
+    """Return the answer for bandwidth: disjoint pairs should all have it, whoever is to blame."""
+    paths = [fitted.path(int(row)) for row in rows]
+    typical = float(np.median([path.loss_ratio for path in paths]))
+    return Finding(
+        detector=topic,
+        severity=Severity.WARNS,
+        confidence=Confidence.MEDIUM,
+        subjects=("fabric",),
+        hosts=(),
+        summary=f"{_share(fitted, rows, placement)}, typically by {percent(typical)}: no single host or path",
+        facts=tuple(path_fact(path, placement) for path in paths[:MOST_FACTS]),
+        excluded=("single hosts and paths (too many pairs share it)",),
+        next_action="look for what they share: colliding flows (ECMP), an oversubscribed layer, another job's traffic",
     )

@@ -48,10 +48,10 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         if fitted.table.directed
         and (has_peers or fitted.table.size_bytes == largest[fitted.table.probe, fitted.table.scope])
     )
-    by_hosts, gaps = paths_by_hosts(tables, placement, _one_sided_rows, ID)
+    by_hosts, shared = paths_by_hosts(tables, placement, _one_sided_rows, ID, largest)
     for paths in by_hosts.values():
         yield _finding(paths, placement, has_peers=has_peers)
-    yield from gaps
+    yield from shared
 
 
 def _one_sided_rows(fitted: TablePaths) -> IntArray:

@@ -100,7 +100,8 @@ def _figures(faults: list[Fault], placement: Placement) -> str:
 
 
 def _damage(fault: Fault) -> str:
-    return f"{fault.wrong_bytes} wrong bytes from offset {fault.first_offset_bytes}, bits {_bits(fault.xor_mask)}"
+    noun = "byte" if fault.wrong_bytes == 1 else "bytes"
+    return f"{fault.wrong_bytes} wrong {noun} from offset {fault.first_offset_bytes}, bits {_bits(fault.xor_mask)}"
 
 
 def _bits(xor_mask: int) -> str:

@@ -279,6 +279,8 @@ DETECTOR = Detector(
     others; whoever merely met a slow host keeps a share of zero. Ranks are compared with ranks of the same place on
     other hosts. Figures within the host are compared between hosts.
 
+    Low pairs that fall on hosts as chance would have it name nobody, however many there are.
+
     A loss at the largest size blocks beyond host_block_ratio; losses at smaller sizes and longer latencies degrade.
     When more than a tenth of all hosts answer late together, that is reported as a gap: it is probably their
     distance.""",

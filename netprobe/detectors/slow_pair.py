@@ -24,11 +24,12 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     if gap is not None:
         yield gap
         return
-    by_hosts, gaps = paths_by_hosts(fitted_tables(evidence, placement, limits), placement, _slow_rows, ID)
-    largest = set(largest_sizes(evidence.pairs).values())
+    largest = largest_sizes(evidence.pairs)
+    tables = fitted_tables(evidence, placement, limits)
+    by_hosts, shared = paths_by_hosts(tables, placement, _slow_rows, ID, largest)
     for ends, paths in by_hosts.items():
-        yield _finding(ends, paths, placement, largest)
-    yield from gaps
+        yield _finding(ends, paths, placement, set(largest.values()))
+    yield from shared
 
 
 def _slow_rows(fitted: TablePaths) -> IntArray:
@@ -70,8 +71,9 @@ DETECTOR = Detector(
     evidence="""What the two hosts do with others predicts what they should do with each other (see slow-host). The
     pair lies below that prediction by more than pair_loss_ratio, or its latency above by more than
     latency_excess_ratio, and in either case by more than outlier_mads robust deviations of all pairs. No host is
-    blamed. When more than a tenth of all pairs are like that, it is reported as a gap: a fabric has near and far
-    pairs, and oversubscribed layers.""",
+    blamed. When more than a tenth of all pairs are like that, no pair is named: bandwidth that so many lack is a
+    warning about the fabric (colliding flows, an oversubscribed layer), and a longer latency is reported as a gap
+    (near and far pairs).""",
     remedy="""Run the retest that the finding prints. If the pair is fast when it is alone, it shared a link:
     compare with other source ports or more queue pairs, and look at the load of the uplinks. If it stays slow,
     trace the path and read the error and discard counters of each port on it; exchange the cable or optic of the

@@ -92,15 +92,14 @@ def _lateness(table: ArrivalTable, bounds_ns: NDArray[np.float64]) -> _Lateness:
 
 
 def _median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return, for each value, the median of all others; O(n log n)."""
+    """Return, for each value, the upper median of all others: when half of them are as late, nobody stands out."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
-    others = len(values) - 1
     place = np.empty(len(values), dtype=np.int64)
     place[order] = np.arange(len(values))
-    low, high = (others - 1) // 2, others // 2
-    # Without the value at `place`, everything from there on moves down by one.
-    medians: NDArray[np.float64] = (ordered[low + (place <= low)] + ordered[high + (place <= high)]) / 2
+    middle = (len(values) - 1) // 2
+    # Without the value at `place`, everything behind it moves up by one.
+    medians: NDArray[np.float64] = ordered[middle + (place <= middle)]
     return medians
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from netprobe.judge.evidence import evidence_of
 from netprobe.judge.summary import group_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
@@ -26,6 +25,8 @@ CONFIDENCES: Final = tuple(Confidence)
 
 def judge(run: Run, limits: Limits) -> Report:
     """Return the report on a run under these limits."""
+    from netprobe.judge.evidence import evidence_of  # loads polars, which ranks that merely could judge never need
+
     evidence = evidence_of(run)
     answers = [answer for detector in detectors().values() for answer in detector.detect(evidence, limits)]
     findings = tuple(sorted((each for each in answers if isinstance(each, Finding)), key=_worst_first))

@@ -1,7 +1,7 @@
 """Which sender or receiver explains a sparse matrix of pairs? Additive effects, fewest culprits first.
 
 Model, on log speeds of directed pairs: y[i, j] = baseline + sender[i] + receiver[j] + residual[i, j]. This is median
-polish (Tukey 1977) with three changes that sparse data and the rule "never blame a victim" ask for:
+polish (Tukey 1977) with four changes that sparse data and the rule "never blame a victim" ask for:
 
 1. Only effects that stand out are fitted; all others are exactly 0. A full polish of three pairs a host has nearly as
    many parameters as rows: it passes through two rows of three, and leaves no residual to judge anything by.
@@ -9,6 +9,7 @@ polish (Tukey 1977) with three changes that sparse data and the rule "never blam
    partners both must agree; with three, two of them; a victim that met one culprit keeps 0.
 3. In each sweep an effect moves only if it explains more than any effect that it shares a row with: the culprit of
    k rows moves before its k victims could. The sum of absolute residuals therefore falls with every move.
+4. An effect is dropped when chance alone, in a fabric with so many low rows, would put as many on one participant.
 
 The spread that an effect must stand out from is that of the rows after all culprits are taken away, so a culprit does
 not hide itself. Rows may belong to groups with baselines of their own (rails: rank 3 of a host only ever meets rank 3
@@ -24,7 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.stats.spread import SIGMAS_PER_MAD
+from netprobe.stats.spread import scale_of, upper_scale
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -33,6 +34,7 @@ BoolArray = NDArray[np.bool_]
 FEWEST_PARTNERS: Final = 2  # one partner alone cannot tell which of the two is bad
 MOST_SWEEPS: Final = 40  # a sweep settles all culprits that do not meet; random fleets need 2 to 6
 MEDIAN: Final = np.array(0.5)
+CHANCE: Final = 0.02  # of naming anybody in a fleet whose slow pairs fall at random
 SETTLED: Final = 1e-9  # log units; far below what a histogram bin resolves
 
 
@@ -51,7 +53,7 @@ class Effects:
     residual: FloatArray
     """Of each row: what neither end explains."""
     scale: float
-    """Robust sigma of the residuals; 0 when more than half of the rows agree to the digit."""
+    """Robust sigma of the residuals, at the upper end of what so few rows leave open; 0 when most rows agree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,22 +101,38 @@ def fit_effects(  # noqa: PLR0913 - the rows, and the two numbers that say what 
         receiver_partners=(rows.by_dst < len(rows.src)).sum(axis=1),
         baseline=baseline[group],
         residual=residual,
-        scale=_scale(residual, _fitted(baseline, sender, receiver)),
+        scale=upper_scale(_telling(residual, _fitted(baseline, sender, receiver))),
     )
 
 
 def _polished(rows: _Rows, smallest: float, outlier_mads: float) -> tuple[FloatArray, FloatArray]:
-    """Return sender and receiver effects once no sweep changes them."""
+    """Return sender and receiver effects that stand out and that chance does not explain."""
+    may_send = may_receive = np.ones(rows.participants, dtype=bool)
+    while True:
+        sender, receiver = _settled(rows, smallest, outlier_mads, (may_send, may_receive))
+        residual = rows.values - sender[rows.src] - receiver[rows.dst]
+        residual = residual - _baseline(rows, residual, MEDIAN)[rows.group]
+        by_chance = _is_chance(rows.by_src, sender, residual), _is_chance(rows.by_dst, receiver, residual)
+        if not (by_chance[0].any() or by_chance[1].any()):
+            return sender, receiver
+        may_send, may_receive = may_send & ~by_chance[0], may_receive & ~by_chance[1]
+
+
+def _settled(
+    rows: _Rows, smallest: float, outlier_mads: float, may_have: tuple[BoolArray, BoolArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the effects of those that may have one, as senders and as receivers, once no sweep changes them."""
     sender = receiver = np.zeros(rows.participants)
     baseline = _baseline(rows, rows.values, _shares_above_one_culprit(rows))
     for _ in range(MOST_SWEEPS):
         moved_sender, moved_receiver = (
-            np.where(np.abs(moved) > smallest, moved, 0.0) for moved in _moved(rows, baseline, sender, receiver)
+            np.where(may & (np.abs(moved) > smallest), moved, 0.0)
+            for may, moved in zip(may_have, _moved(rows, baseline, sender, receiver), strict=True)
         )
         unexplained = rows.values - moved_sender[rows.src] - moved_receiver[rows.dst]
         baseline = _baseline(rows, unexplained, MEDIAN)
         fitted = _fitted(baseline, moved_sender, moved_receiver)
-        limit = max(smallest, outlier_mads * _scale(unexplained - baseline[rows.group], fitted))
+        limit = max(smallest, outlier_mads * scale_of(_telling(unexplained - baseline[rows.group], fitted)))
         moved_sender = np.where(np.abs(moved_sender) > limit, moved_sender, 0.0)
         moved_receiver = np.where(np.abs(moved_receiver) > limit, moved_receiver, 0.0)
         change = np.abs(moved_sender - sender).sum() + np.abs(moved_receiver - receiver).sum()
@@ -122,6 +140,39 @@ def _polished(rows: _Rows, smallest: float, outlier_mads: float) -> tuple[FloatA
         if change < SETTLED:
             break
     return sender, receiver
+
+
+def _is_chance(rows_of: IntArray, effect: FloatArray, residual: FloatArray) -> BoolArray:
+    """Return whose effect may come from rows that are low at random, wherever they fall.
+
+    Where flows collide in the fabric, a quarter of all pairs may be slow for no fault of their ends, and among many
+    hosts some have two or three of them. How often that happens is told by the rows of participants that have normal
+    ones as well; Chernoff's bound then tells how likely it is that so many fall on one.
+    """
+    candidates = np.flatnonzero(effect)
+    is_chance = np.zeros(len(effect), dtype=bool)
+    if not len(candidates):
+        return is_chance
+    deviation = np.append(residual, np.nan)[rows_of] + effect[:, None]
+    half = effect[candidates] / 2
+    rows = np.isfinite(deviation[candidates]).sum(axis=1)
+    share = (deviation[candidates] / half[:, None] >= 1.0).sum(axis=1) / rows
+    is_mixed = effect == 0.0
+    is_mixed[candidates[share < 1.0]] = True
+    mixed = np.sort(deviation[is_mixed], axis=None)
+    mixed = mixed[np.isfinite(mixed)]
+    below, above = np.searchsorted(mixed, half, side="right"), len(mixed) - np.searchsorted(mixed, half, side="left")
+    background = np.where(half < 0, below, above) / len(mixed) if len(mixed) else np.ones(len(half))
+    is_chance[candidates] = np.log(len(effect)) - rows * _divergence(share, background) >= np.log(CHANCE)
+    return is_chance
+
+
+def _divergence(share: FloatArray, background: FloatArray) -> FloatArray:
+    """Return the Kullback-Leibler divergence of two coins, 0 where ``share`` is not the larger one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        heads = np.where(share > 0, share * np.log(share / background), 0.0)
+        tails = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - background)), 0.0)
+    return np.where(share > background, heads + tails, 0.0)
 
 
 def _fitted(baseline: FloatArray, sender: FloatArray, receiver: FloatArray) -> int:
@@ -162,14 +213,13 @@ def _most(rows_of: IntArray, of_rows: FloatArray) -> FloatArray:
     return most
 
 
-def _scale(residual: FloatArray, fitted: int) -> float:
-    """Return the robust sigma of residuals, without the smallest ones: as many as there are fitted parameters.
+def _telling(residual: FloatArray, fitted: int) -> FloatArray:
+    """Return the sizes of residuals without the smallest ones: as many as there are fitted parameters.
 
     A median passes through one of its rows, and that row's residual of 0 says nothing about the noise. Among three
     hosts nearly all rows are of this kind, and the plain MAD would be 0.
     """
-    largest = np.sort(np.abs(residual))[min(fitted, max(len(residual) - 1, 0)) :]
-    return SIGMAS_PER_MAD * float(np.median(largest)) if largest.size else 0.0
+    return np.sort(np.abs(residual))[min(fitted, max(len(residual) - 1, 0)) :]
 
 
 def _shares_above_one_culprit(rows: _Rows) -> FloatArray:

@@ -72,7 +72,8 @@ def path_outliers(table: PairTable, effects: Effects, limits: Limits) -> PathOut
         is_low &= table.p50_ns - expected_ns > 2 * limits.latency_excess_floor_ns
     reverse = _reverse_rows(table)
     gap = np.where(reverse >= 0, residual - residual[reverse], np.nan)
-    known = gap[np.isfinite(gap)]
+    # Once for each pair: the other way round it is the same with its sign changed, and two hosts would seem to vary.
+    known = gap[np.isfinite(gap) & (table.src < table.dst)]
     gap_limit = outlier_distance(known, mads=limits.outlier_mads, floor=loss_as_log(limits.asymmetry_ratio))
     both_low = is_low & (reverse >= 0) & is_low[reverse]
     one_sided = (gap < -gap_limit) & ~both_low

@@ -41,6 +41,7 @@ from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Plan, Scope
 from netprobe.model.series import Fault, Metric
+from netprobe.registry import detectors
 from netprobe.units import parse_size
 
 ENOUGH_SAMPLES = 1000
@@ -114,6 +115,24 @@ class Scenario(Strict):
 
 def load(path: Path) -> Scenario:
     return msgspec.toml.decode(path.read_bytes(), type=Scenario)
+
+
+def answers(id: str, text: str) -> list[Finding | Gap]:
+    """Return what a detector answers to a scenario written in place."""
+    scenario = msgspec.toml.decode(text, type=Scenario)
+    return list(detectors()[id].detect(evidence_of(scenario), limits_of(scenario)))
+
+
+def evidence_in(text: str) -> Evidence:
+    return evidence_of(msgspec.toml.decode(text, type=Scenario))
+
+
+def findings(id: str, text: str) -> list[Finding]:
+    return [answer for answer in answers(id, text) if isinstance(answer, Finding)]
+
+
+def gaps(id: str, text: str) -> list[Gap]:
+    return [answer for answer in answers(id, text) if isinstance(answer, Gap)]
 
 
 def limits_of(scenario: Scenario) -> Limits:

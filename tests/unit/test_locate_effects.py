@@ -169,6 +169,28 @@ def test_in_a_fleet_that_varies_a_limit_of_percents_is_not_enough():
     assert named(effects.sender) == named(effects.receiver) == set()
 
 
+def test_flows_that_collide_at_random_name_hardly_anybody():
+    named_in = 0
+    for seed in range(100):
+        src, dst = screening(16, 3, seed)
+        collides = np.random.default_rng(seed).random(len(src)) < 0.25
+        effects = fit(src, dst, noisy(src, 0.01, seed) - 0.4 * collides, 16)
+        named_in += bool(named(effects.sender) | named(effects.receiver))
+
+    assert named_in <= 5  # a plain median of three would name somebody in nearly every fleet
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_hosts_of_eight_that_are_slow_both_ways_are_no_chance(seed):
+    src, dst = screening(8, 3, seed)
+    culprits = {int(src[0]), int(src[1])}
+    is_slow = [np.isin(end, list(culprits)) for end in (src, dst)]
+
+    effects = fit(src, dst, noisy(src, 0.005, seed) - 0.4 * is_slow[0] - 0.4 * is_slow[1], 8)
+
+    assert named(effects.sender) == named(effects.receiver) == culprits
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_round_trip_gives_each_host_one_effect(seed):
     src, dst = screening(16, 3, seed)

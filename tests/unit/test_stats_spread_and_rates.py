@@ -14,24 +14,27 @@ from netprobe.stats.rates import (
     loss_ratio,
     window_gbps,
 )
-from netprobe.stats.spread import outlier_distance, robust_scale
+from netprobe.stats.spread import outlier_distance, upper_scale
 
 
-def test_the_robust_scale_of_normal_values_is_their_sigma():
-    values = np.random.default_rng(1).normal(50.0, 3.0, 20_000)
+def test_the_scale_of_normal_distances_is_their_sigma():
+    distances = np.abs(np.random.default_rng(1).normal(0.0, 3.0, 20_000))
 
-    assert robust_scale(values) == pytest.approx(3.0, rel=0.03)
-
-
-def test_a_few_wild_values_do_not_move_the_robust_scale():
-    values = np.random.default_rng(1).normal(0.0, 1.0, 1000)
-    wild = np.concatenate([values, np.full(100, 1e9)])
-
-    assert robust_scale(wild) == pytest.approx(robust_scale(values), rel=0.2)
+    assert upper_scale(distances) == pytest.approx(3.0, rel=0.03)
 
 
-def test_the_scale_of_nothing_is_not_known():
-    assert math.isnan(robust_scale(np.array([])))
+def test_a_few_wild_values_do_not_move_the_scale():
+    distances = np.abs(np.random.default_rng(1).normal(0.0, 1.0, 1000))
+    wild = np.concatenate([distances, np.full(100, 1e9)])
+
+    assert upper_scale(wild) == pytest.approx(upper_scale(distances), rel=0.2)
+
+
+def test_few_values_leave_room_for_a_larger_scale():
+    few, many = np.ones(4), np.ones(400)
+
+    assert upper_scale(few) > 1.4 * upper_scale(many)
+    assert upper_scale(np.array([])) == 0.0
 
 
 def test_a_tight_fleet_falls_back_on_the_floor_and_a_loose_one_on_its_spread():

@@ -1,0 +1,125 @@
+import msgspec
+import pytest
+from judge_samples import all_pairs, collective, run_of, series
+
+from netprobe.judge.evidence import evidence_of
+from netprobe.judge.judge import judge
+from netprobe.judge.verdict import healthy_hosts, verdict_of
+from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.limits import Limits
+from netprobe.model.report import Report
+from netprobe.model.run import RunStatus
+from netprobe.model.series import Metric
+from netprobe.model.verdict import ExitCode, Verdict
+
+UNDERMINING = Gap(topic="x", reason="x", undermines=True)
+HARMLESS = Gap(topic="x", reason="x")
+
+
+def finding(severity, confidence=Confidence.MEDIUM, hosts=()):
+    return Finding(detector="d", severity=severity, confidence=confidence, subjects=("s",), hosts=hosts, summary="s")
+
+
+SURE, UNSURE = finding(Severity.BLOCKS, Confidence.HIGH), finding(Severity.BLOCKS)
+COMPLETE = run_of(all_pairs())
+KILLED = run_of(all_pairs(), status=RunStatus.RUNNING)
+HALF = run_of(all_pairs(), planned={"bandwidth": tuple((a, b) for a in range(4) for b in range(4))})
+NOTHING = run_of([])
+
+
+@pytest.mark.parametrize(
+    ("findings", "gaps", "run", "expected"),
+    [
+        ([], [], COMPLETE, Verdict.HEALTHY),
+        ([], [HARMLESS], COMPLETE, Verdict.HEALTHY),
+        ([finding(Severity.WARNS)], [], COMPLETE, Verdict.DEGRADED),
+        ([finding(Severity.DEGRADES)], [], COMPLETE, Verdict.DEGRADED),
+        ([UNSURE, finding(Severity.DEGRADES)], [], COMPLETE, Verdict.FAULTY),
+        ([SURE], [], COMPLETE, Verdict.FAULTY),
+        ([], [UNDERMINING], COMPLETE, Verdict.INCONCLUSIVE),
+        ([UNSURE], [UNDERMINING], COMPLETE, Verdict.INCONCLUSIVE),
+        ([SURE], [UNDERMINING], COMPLETE, Verdict.FAULTY),
+        ([], [], KILLED, Verdict.INCONCLUSIVE),
+        ([finding(Severity.DEGRADES)], [], KILLED, Verdict.INCONCLUSIVE),
+        ([SURE], [], KILLED, Verdict.FAULTY),
+        ([], [], HALF, Verdict.INCONCLUSIVE),
+        ([], [], NOTHING, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_the_verdict_follows_from_findings_gaps_and_coverage(findings, gaps, run, expected):
+    assert verdict_of(findings, gaps, evidence_of(run), Limits()) is expected
+
+
+def test_a_site_may_accept_less_coverage():
+    assert verdict_of([], [], evidence_of(HALF), Limits(coverage_ratio=0.7)) is Verdict.HEALTHY
+
+
+def test_healthy_hosts_were_measured_and_no_finding_leaves_them_out():
+    run = run_of([series(0, 1, [5]), series(1, 0, [5])], planned={"bandwidth": ((0, 1), (1, 0), (2, 3))})
+
+    assert healthy_hosts([finding(Severity.DEGRADES, hosts=("n1",))], evidence_of(run)) == ("n0",)
+    assert healthy_hosts([], evidence_of(NOTHING)) == ()
+
+
+def test_a_complete_clean_run_is_healthy_and_exits_with_zero():
+    report = judge(COMPLETE, Limits())
+
+    assert (report.verdict, report.exit_code) == (Verdict.HEALTHY, ExitCode.HEALTHY)
+    assert report.healthy_hosts == report.hosts == ("n0", "n1", "n2", "n3")
+    assert report.elapsed_ns == 10_500_000_000
+    assert report.clock_error_bound_ns == 900.0
+
+
+def test_a_killed_run_is_inconclusive_and_says_why():
+    report = judge(KILLED, Limits())
+
+    assert report.exit_code == ExitCode.INCONCLUSIVE
+    assert any(gap.topic == "run" and gap.undermines for gap in report.gaps)
+    assert report.pairs  # what was measured is reported nevertheless
+
+
+def test_a_run_without_ranks_is_a_report():
+    report = judge(run_of([], hosts=(), outcomes=(), status=RunStatus.FAILED, error="mpiexec died"), Limits())
+
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.hosts == report.healthy_hosts == ()
+    assert report.clock_error_bound_ns is None
+
+
+@pytest.mark.parametrize("finished", [None, "yesterday", "2026-01-01T00:00:10"])
+def test_times_that_cannot_be_read_are_not_known(finished):
+    assert judge(run_of(all_pairs(), finished=finished), Limits()).elapsed_ns is None
+
+
+def test_a_reason_that_several_detectors_give_is_said_once():
+    report = judge(run_of([collective(Metric.OPERATION, 0, [5])], stages=("allreduce",)), Limits())
+
+    reasons = [gap.reason for gap in report.gaps]
+    assert len(reasons) == len(set(reasons))
+    assert "asymmetry, slow-host, slow-pair" in {gap.topic for gap in report.gaps}
+
+
+def test_the_same_run_gives_the_same_report_and_it_survives_being_written():
+    report = judge(COMPLETE, Limits())
+
+    assert judge(COMPLETE, Limits()) == report
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+
+
+def test_blocking_findings_come_first():
+    rows = [row for row in all_pairs() if row.src != 1]
+    rows += [series(1, b, [600_000] * 200) for b in (0, 2, 3)]
+    rows += [series(a, b, [3_000] * 98 + [900_000] * 102, size_bytes=8) for a, b in ((0, 1), (2, 3), (0, 2), (1, 3))]
+
+    severities = [finding.severity for finding in judge(run_of(rows), Limits()).findings]
+
+    assert severities == sorted(severities, key=list(Severity).index)
+    assert severities[0] is Severity.BLOCKS
+
+
+def test_another_limit_changes_the_verdict_of_the_same_run():
+    rows = [row for row in all_pairs() if row.src != 1] + [series(1, b, [330_000] * 200) for b in (0, 2, 3)]
+
+    assert judge(run_of(rows), Limits()).verdict is Verdict.DEGRADED
+    assert judge(run_of(rows), Limits(host_loss_ratio=0.2)).verdict is Verdict.HEALTHY
+    assert judge(run_of(rows), Limits(host_block_ratio=0.05)).verdict is Verdict.FAULTY
