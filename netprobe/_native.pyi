@@ -13,7 +13,7 @@ class MpiError(Exception):
     args: tuple[str, int, int]
 
 def mpi_bind(
-    addresses: dict[str, int], *, request_bytes: int, status_bytes: int, status_ignore: int, statuses_ignore: int
+    addresses: dict[str, int], *, request_bytes: int, status_ignore: int, statuses_ignore: int
 ) -> None:
     """Take the function addresses ("Send", "Recv", ...) of the MPI library that this process has loaded."""
 

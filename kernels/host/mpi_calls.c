@@ -48,13 +48,13 @@ static int bind_function(struct mpi_calls *calls, PyObject *addresses, const str
 
 PyObject *py_mpi_bind(PyObject *module, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"addresses", "request_bytes", "status_bytes", "status_ignore", "statuses_ignore", NULL};
+    static char *names[] = {"addresses", "request_bytes", "status_ignore", "statuses_ignore", NULL};
     (void)module;
     PyObject *addresses;
-    Py_ssize_t request_bytes, status_bytes;
+    Py_ssize_t request_bytes;
     struct mpi_calls calls;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!$nnO&O&:mpi_bind", names, &PyDict_Type, &addresses,
-                                     &request_bytes, &status_bytes, to_pointer, &calls.status_ignore, to_pointer,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!$nO&O&:mpi_bind", names, &PyDict_Type, &addresses,
+                                     &request_bytes, to_pointer, &calls.status_ignore, to_pointer,
                                      &calls.statuses_ignore))
         return NULL;
     if (request_bytes < 1 || request_bytes > WIDEST_REQUEST_BYTES)

@@ -53,7 +53,6 @@ class Library:
         _native.mpi_bind(
             self.addresses,
             request_bytes=self.request_bytes,
-            status_bytes=20,
             status_ignore=IGNORE,
             statuses_ignore=IGNORE_ALL,
         )
