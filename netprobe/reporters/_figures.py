@@ -58,9 +58,7 @@ def calibration_notes(report: Report) -> tuple[str, ...]:
     notes = []
     if report.calibration is not None:
         clock, empty = report.calibration.clock_read_ns, report.calibration.empty_iteration_ns
-        notes.append(
-            f"measuring costs {duration(empty)} an iteration, of which a clock read is {duration(clock)}; not taken off"
-        )
+        notes.append(f"an empty iteration costs {duration(empty)} (one clock read: {duration(clock)}); not taken off")
         if any(_is_marked(report)):
             notes.append(f"{OVERHEAD_MARK} an empty iteration is more than 20 % of this figure")
     if report.clock_error_bound_ns is not None and report.ranks > 1:
