@@ -59,7 +59,7 @@ def _report(
         gaps=gaps,
         not_tested=header.not_tested,
         coverage=evidence.coverage,
-        healthy_hosts=healthy_hosts(findings, evidence),
+        healthy_hosts=healthy_hosts(verdict, findings, evidence),
         pairs=tuple(pair_summary(table, placement) for table in evidence.pairs),
         groups=tuple(group_summary(result) for result in evidence.groups),
         calibration=header.calibration,

@@ -40,9 +40,12 @@ def was_measured(evidence: Evidence) -> bool:
     return bool(evidence.pairs or evidence.groups)
 
 
-def healthy_hosts(findings: Iterable[Finding], evidence: Evidence) -> tuple[str, ...]:
-    """Return the hosts that were measured and that no finding asks to leave out, in order of their ranks."""
-    if not was_measured(evidence):
+def healthy_hosts(verdict: Verdict, findings: Iterable[Finding], evidence: Evidence) -> tuple[str, ...]:
+    """Return the hosts that were measured and that no finding asks to leave out, in order of their ranks.
+
+    None without a verdict: a host that half a plan has cleared must not be taken for a healthy one.
+    """
+    if verdict is Verdict.INCONCLUSIVE:
         return ()
     left_out = {host for finding in findings for host in finding.hosts}
     untested = set(evidence.coverage.untested_ranks)

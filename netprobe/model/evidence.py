@@ -124,10 +124,13 @@ class Evidence:
 
     @property
     def crowded_hosts(self) -> tuple[str, ...]:
-        """Hosts with more ranks than CPUs those ranks may use: timings there tell of the scheduler."""
+        """Hosts with more ranks than CPUs those ranks may use: timings there tell of the scheduler.
+
+        A host whose system does not tell its CPUs is not among them.
+        """
         cpus: dict[str, set[int]] = {}
         ranks: dict[str, int] = {}
         for rank in self.ranks:
             cpus.setdefault(rank.host, set()).update(rank.cpus)
             ranks[rank.host] = ranks.get(rank.host, 0) + 1
-        return tuple(host for host, count in ranks.items() if count > len(cpus[host]))
+        return tuple(host for host, count in ranks.items() if 0 < len(cpus[host]) < count)

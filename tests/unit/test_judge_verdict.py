@@ -57,8 +57,8 @@ def test_a_site_may_accept_less_coverage():
 def test_healthy_hosts_were_measured_and_no_finding_leaves_them_out():
     run = run_of([series(0, 1, [5]), series(1, 0, [5])], planned={"bandwidth": ((0, 1), (1, 0), (2, 3))})
 
-    assert healthy_hosts([finding(Severity.DEGRADES, hosts=("n1",))], evidence_of(run)) == ("n0",)
-    assert healthy_hosts([], evidence_of(NOTHING)) == ()
+    assert healthy_hosts(Verdict.DEGRADED, [finding(Severity.DEGRADES, hosts=("n1",))], evidence_of(run)) == ("n0",)
+    assert healthy_hosts(Verdict.INCONCLUSIVE, [], evidence_of(run)) == ()
 
 
 def test_a_complete_clean_run_is_healthy_and_exits_with_zero():
