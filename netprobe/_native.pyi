@@ -46,11 +46,15 @@ def stream(
     tag: int,
     comm: int,
     window: int,
+    stride_bytes: int,
     ack_address: int,
     stamps: NDArray[np.int64],
     /,
 ) -> None:
-    """Stream one way: ``window`` messages under ``tag``, then an empty acknowledgement under ``tag + 1``."""
+    """Stream one way: ``window`` messages under ``tag``, then an empty acknowledgement under ``tag + 1``.
+
+    Each message lies ``stride_bytes`` after the one before; 0: all use the same memory.
+    """
 
 def exchange(
     send: int,
@@ -61,6 +65,7 @@ def exchange(
     tag: int,
     comm: int,
     window: int,
+    stride_bytes: int,
     stamps: NDArray[np.int64],
     /,
 ) -> None:

@@ -104,12 +104,35 @@ class Transport(Protocol):
         """Run round trips with ``peer``; the initiator sends first, ``send`` and ``receive`` are addresses."""
         ...
 
-    def stream(self, *, sends: bool, peer: int, address: int, size_bytes: int, window: int, iterations: int) -> Stamps:
-        """Stream one way: ``window`` messages are in flight, then one acknowledgement; one window is an iteration."""
+    def stream(
+        self,
+        *,
+        sends: bool,
+        peer: int,
+        address: int,
+        size_bytes: int,
+        window: int,
+        iterations: int,
+        stride_bytes: int = 0,
+    ) -> Stamps:
+        """Stream one way: ``window`` messages are in flight, then one acknowledgement; one window is an iteration.
+
+        Each message of a window lies ``stride_bytes`` after the one before; 0: all use the same memory.
+        """
         ...
 
-    def exchange(self, *, peer: int, send: int, receive: int, size_bytes: int, window: int, iterations: int) -> Stamps:
-        """Stream both ways at once: ``window`` messages each way are one iteration."""
+    def exchange(
+        self,
+        *,
+        peer: int,
+        send: int,
+        receive: int,
+        size_bytes: int,
+        window: int,
+        iterations: int,
+        stride_bytes: int = 0,
+    ) -> Stamps:
+        """Stream both ways at once: ``window`` messages each way are an iteration; ``stride_bytes`` as in stream."""
         ...
 
     def collective(self, call: Collective, *, iterations: int) -> Stamps:

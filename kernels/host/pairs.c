@@ -73,10 +73,12 @@ PyObject *py_pingpong(PyObject *module, PyObject *args)
     return series_run(initiates ? initiate : respond, &pair, stamps);
 }
 
-/* Messages that are in flight together; all use the same buffer, as every streaming benchmark does. */
+/* Messages that are in flight together. When timed they share one buffer, as in every streaming benchmark (stride 0);
+ * when their data is compared each has its own, `stride_bytes` after the one before. */
 struct window {
     struct pair pair;
     int messages;
+    Py_ssize_t stride_bytes;
     char *ack;
     char *requests;
 };
@@ -85,7 +87,7 @@ static struct failure post_sends(const struct window *window, char *requests, Py
 {
     const struct pair *pair = &window->pair;
     for (int index = 0; index < window->messages; index++)
-        CHECKED("MPI_Isend", mpi.isend(pair->send, pair->count, pair->datatype, pair->peer, pair->tag, pair->comm,
+        CHECKED("MPI_Isend", mpi.isend(pair->send + index * window->stride_bytes, pair->count, pair->datatype, pair->peer, pair->tag, pair->comm,
                                        requests + (size_t)index * mpi.request_bytes));
     return NO_FAILURE;
 }
@@ -94,7 +96,7 @@ static struct failure post_receives(const struct window *window, char *requests,
 {
     const struct pair *pair = &window->pair;
     for (int index = 0; index < window->messages; index++)
-        CHECKED("MPI_Irecv", mpi.irecv(pair->receive, pair->count, pair->datatype, pair->peer, pair->tag, pair->comm,
+        CHECKED("MPI_Irecv", mpi.irecv(pair->receive + index * window->stride_bytes, pair->count, pair->datatype, pair->peer, pair->tag, pair->comm,
                                        requests + (size_t)index * mpi.request_bytes));
     return NO_FAILURE;
 }
@@ -174,9 +176,9 @@ PyObject *py_stream(PyObject *module, PyObject *args)
     struct window window;
     struct pair *pair = &window.pair;
     PyObject *stamps;
-    if (!PyArg_ParseTuple(args, "pO&iO&iiO&iO&O:stream", &sends, to_pointer, &pair->send, &pair->count, to_word,
-                          &pair->datatype, &pair->peer, &pair->tag, to_word, &pair->comm, &window.messages, to_pointer,
-                          &window.ack, &stamps) ||
+    if (!PyArg_ParseTuple(args, "pO&iO&iiO&inO&O:stream", &sends, to_pointer, &pair->send, &pair->count, to_word,
+                          &pair->datatype, &pair->peer, &pair->tag, to_word, &pair->comm, &window.messages,
+                          &window.stride_bytes, to_pointer, &window.ack, &stamps) ||
         mpi_require() < 0)
         return NULL;
     pair->receive = pair->send;
@@ -189,9 +191,9 @@ PyObject *py_exchange(PyObject *module, PyObject *args)
     struct window window;
     struct pair *pair = &window.pair;
     PyObject *stamps;
-    if (!PyArg_ParseTuple(args, "O&O&iO&iiO&iO:exchange", to_pointer, &pair->send, to_pointer, &pair->receive,
+    if (!PyArg_ParseTuple(args, "O&O&iO&iiO&inO:exchange", to_pointer, &pair->send, to_pointer, &pair->receive,
                           &pair->count, to_word, &pair->datatype, &pair->peer, &pair->tag, to_word, &pair->comm,
-                          &window.messages, &stamps) ||
+                          &window.messages, &window.stride_bytes, &stamps) ||
         mpi_require() < 0)
         return NULL;
     return run_window(stream_both_ways, &window, 2, stamps);

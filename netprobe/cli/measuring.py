@@ -27,6 +27,7 @@ from netprobe.launch.surroundings import External, detect
 from netprobe.model.plan import Plan
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import ExitCode
+from netprobe.plan.rounds import refuse_missing_root
 from netprobe.plan.token import encode
 from netprobe.registry import pick, reporters
 from netprobe.store.series_table import series_schema
@@ -71,7 +72,8 @@ def _refuse_launch_options(ranks: int | None, where: Where, surroundings: Extern
 
 
 def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, judging: Judging) -> int:
-    plans = plan_launch(request, (sys.executable, "-m", "netprobe.session", encode(plan)), os.environ)
+    plans = plan_launch(request, (sys.executable, "-P", "-m", "netprobe.session", encode(plan)), os.environ)
+    refuse_missing_root(plan, plans[0].ranks)
     writers: list[RunWriter] = []
 
     def open_writer(chosen: LaunchPlan) -> Sink:

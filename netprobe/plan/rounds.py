@@ -1,8 +1,9 @@
 """From a stage and the ranks that came to its rounds; pure, so that every rank computes the same."""
 
 from netprobe.contracts import Assignment, Probe
+from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank, ranks_by_host
-from netprobe.model.plan import Scope, Stage
+from netprobe.model.plan import Plan, Scope, Stage
 from netprobe.plan.pairing import Round, both_ways, rounds_between, rounds_within
 
 GROUP_ROUND = Round(pairs=())
@@ -27,6 +28,15 @@ def assignment_of(each: Round, round_index: int, rank: int) -> Assignment:
         if rank == follower:
             return Assignment(round_index=round_index, peer=leader, leads=False)
     return Assignment(round_index=round_index, peer=None, leads=False)
+
+
+def refuse_missing_root(plan: Plan, ranks: int) -> None:
+    """Raise PlanError when a stage's root is none of so many ranks; pure, so that all ranks raise or none."""
+    for stage in plan.stages:
+        if stage.root >= ranks:
+            raise PlanError(
+                f"-r {stage.root} is none of the {ranks} ranks, which are numbered from 0", remedy=f"-r {ranks - 1}"
+            )
 
 
 def planned_pairs(rounds: list[Round]) -> tuple[tuple[int, int], ...]:

@@ -5,11 +5,15 @@ from typing import Final
 
 from netprobe.errors import PlanError
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import DTYPES, OPS, Pairing, Plan, Stage
+from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Pairing, Plan, Stage
 from netprobe.plan.profiles import DEFAULT_SEED
 from netprobe.plan.sizes import sweep
 from netprobe.registry import pick, probes, suggestion
+from netprobe.units import format_size
 
+LARGEST_COUNT: Final = 2**31 - 1  # MPI counts are C ints
+MOST_ITERATIONS: Final = 10_000_000  # 80 MB of stamps on every rank
+MOST_WINDOW: Final = 16_384  # thousands fill any NIC; each takes a request and a match entry
 NCCL_DTYPES: Final = {"float": "float32", "double": "float64", "half": "float16"}
 
 
@@ -39,7 +43,10 @@ def plan_for_probe(single: SingleProbe) -> Plan:
     shape = SHAPES.get(single.probe)
     dtype = _known("datatype", NCCL_DTYPES.get(single.dtype, single.dtype), DTYPES)
     op = _known("operator", single.op, OPS)
+    _refuse_excess(single, dtype if shape is not None else "uint8")
     sizes = sweep(single.begin_bytes, single.end_bytes, factor=single.factor, step_bytes=single.step_bytes)
+    if single.probe == "barrier":
+        sizes = sizes[:1]  # it moves no data, whatever the size
     stages = tuple(
         Stage(
             id=f"{single.probe}-{scope.value}" if shape is None else single.probe,
@@ -60,6 +67,20 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         for scope in probe.scopes
     )
     return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=stages)
+
+
+def _refuse_excess(single: SingleProbe, dtype: str) -> None:
+    """Refuse what no MPI call can carry, and counts that would take more memory than they tell anything."""
+    largest_bytes = LARGEST_COUNT * DTYPE_BYTES[dtype]
+    if single.end_bytes > largest_bytes:
+        raise PlanError(
+            f"a message of {format_size(single.end_bytes)} of {dtype} exceeds what one MPI call counts",
+            remedy="-e 1G",
+        )
+    if single.iterations is not None and single.iterations > MOST_ITERATIONS:
+        raise PlanError(f"{single.iterations} iterations are more than can be kept", remedy=f"-n {MOST_ITERATIONS}")
+    if single.window > MOST_WINDOW:
+        raise PlanError(f"{single.window} messages in flight exhaust any MPI library", remedy=f"-W {MOST_WINDOW}")
 
 
 def _known(kind: str, name: str, known: tuple[str, ...]) -> str:

@@ -1,5 +1,7 @@
 """Message sizes: the sweep between two sizes, as nccl-tests' -b -e -f -i mean it."""
 
+import math
+
 from netprobe.errors import PlanError
 from netprobe.units import format_size
 
@@ -22,7 +24,7 @@ def sweep(
             remedy=f"-b {format_size(end_bytes)} -e {format_size(begin_bytes)}",
         )
     if end_bytes >= LARGEST_BYTES:
-        raise PlanError(f"a message of {format_size(end_bytes)} does not fit any host's memory", remedy="-e 8G or less")
+        raise PlanError(f"a message of {format_size(end_bytes)} does not fit any host's memory", remedy="-e 1G or less")
     if step_bytes is not None:
         return _arithmetic(begin_bytes, end_bytes, step_bytes)
     return _geometric(begin_bytes, end_bytes, 2.0 if factor is None else factor)
@@ -38,7 +40,7 @@ def _arithmetic(begin_bytes: int, end_bytes: int, step_bytes: int) -> tuple[int,
 
 
 def _geometric(begin_bytes: int, end_bytes: int, factor: float) -> tuple[int, ...]:
-    if factor <= 1:
+    if not 1 < factor < math.inf:
         raise PlanError(f"a factor of {factor:g} never ends", remedy="-f 2")
     sizes = [begin_bytes]
     while (larger := max(int(sizes[-1] * factor), sizes[-1] + 1)) <= end_bytes:

@@ -16,8 +16,14 @@ from netprobe.model.finding import Gap
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.model.series import Fault, Metric, Phase, Series
 from netprobe.probes._collective_data import GroupCall, as_collective, compare, fill, usable_size
-from netprobe.probes._recording import Measured, durations_of, iterations_within, record, typical_ns
+from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, record, spend
 
+ALONE = Gap(
+    topic="collectives",
+    reason="one rank has nobody to exchange data with",
+    remedy="two ranks or more",
+    undermines=True,
+)
 ALIGNED_SHARE = 4  # of the throughput phase's iterations: lateness is a median, which needs fewer samples
 FEWEST_ALIGNED, MOST_ALIGNED = 10, 1000
 
@@ -25,6 +31,8 @@ FEWEST_ALIGNED, MOST_ALIGNED = 10, 1000
 def measure_group(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Series | Gap, ...]:
     """Run every size, in and out of place; all ranks call. Rank 0 returns OPERATION, each rank its ARRIVAL and EXIT."""
     shape = SHAPES[stage.probe]
+    if bench.transport.size == 1:
+        return (ALONE,)
     refusal = bench.transport.supports(stage.dtype, stage.op if shape.reduces else None)
     if refusal is not None:
         return (Gap(topic=f"{stage.probe} {stage.dtype}", reason=refusal),) if bench.transport.rank == 0 else ()
@@ -66,14 +74,12 @@ def _measure(bench: Bench, stage: Stage, call: GroupCall) -> list[Series]:
     operation = as_collective(call)
     faults = _check(bench, stage, call, operation)
     fill(call, stage.check_iterations)
-    warmup, iterations = _warm_up(bench, stage, operation)
-    bench.control.barrier()
-    own = durations_of(bench.transport.collective(operation, iterations=iterations))
+    warmup = _warm_up(bench, stage, operation)
+    slowest = _time(bench, stage, operation, warmup)
     if stage.check_iterations and _keeps_its_input(call):
         faults += _compare(bench, stage, call, stage.check_iterations)
-    slowest = bench.control.maximum(own)
     gathered = bench.control.gather(faults)
-    series = _arrivals(bench, stage, call, operation, iterations)
+    series = _arrivals(bench, stage, call, operation, len(slowest))
     if gathered is not None:
         every_fault = tuple(fault for each in gathered for fault in each)
         measured = _measured(stage, call, Metric.OPERATION)
@@ -112,23 +118,32 @@ def _compare(bench: Bench, stage: Stage, call: GroupCall, iteration: int) -> tup
     )
 
 
-def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> tuple[NDArray[np.int64], int]:
-    """Return the warm-up's durations (slowest rank) and the timed iterations, equal on all ranks."""
+def _run(bench: Bench, operation: Collective, iterations: int) -> NDArray[np.int64]:
+    """Return the slowest rank of each iteration, the same on all ranks."""
+    bench.control.barrier()
+    return bench.control.maximum(durations_of(bench.transport.collective(operation, iterations=iterations)))
 
-    def run(iterations: int) -> NDArray[np.int64]:
-        return bench.control.maximum(durations_of(bench.transport.collective(operation, iterations=iterations)))
 
-    warmup = run(max(stage.warmup_iterations, 1))
+def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> NDArray[np.int64]:
+    first = _run(bench, operation, max(stage.warmup_iterations, 1))
     if stage.iterations is not None:
-        return warmup, stage.iterations
-    warmup = np.concatenate([warmup, run(iterations_within(stage.series_budget_ns // 10, typical_ns(warmup)))])
-    return warmup, iterations_within(stage.series_budget_ns, typical_ns(warmup))
+        return first
+    return np.concatenate([first, _spend(bench, operation, stage.series_budget_ns // WARMUP_SHARE, first)])
+
+
+def _time(bench: Bench, stage: Stage, operation: Collective, warmup: NDArray[np.int64]) -> NDArray[np.int64]:
+    if stage.iterations is not None:
+        return _run(bench, operation, stage.iterations)
+    return _spend(bench, operation, stage.series_budget_ns, warmup)
+
+
+def _spend(bench: Bench, operation: Collective, budget_ns: int, seen: NDArray[np.int64]) -> NDArray[np.int64]:
+    # All ranks see the same durations, and so decide the same.
+    return spend(budget_ns, seen, lambda count: _run(bench, operation, count), lambda count: count)
 
 
 def _arrivals(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, iterations: int) -> list[Series]:
     """Return how late this rank entered and left each aligned iteration, against the first rank."""
-    if bench.transport.size == 1:
-        return []
     aligned = max(FEWEST_ALIGNED, min(MOST_ALIGNED, iterations // ALIGNED_SHARE))
     entries, exits = bench.transport.aligned_collective(operation, iterations=aligned)
     series = []

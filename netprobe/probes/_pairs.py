@@ -1,7 +1,8 @@
 """What all pair probes share: check the data, warm up, choose the count, time one native series, check again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from netprobe.contracts import Assignment, Bench, Buffer, Mismatch, Stamps
 from netprobe.model.plan import Stage
 from netprobe.model.series import Fault, Metric, Phase, Series
-from netprobe.probes._recording import Measured, durations_of, iterations_within, record, typical_ns
+from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, record, spend
+
+COMPARED_BYTES: Final = 64 << 20  # a window of large messages is compared as far as this; every size is, with one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,16 @@ class PairRound:
     peer: int
     leads: bool
     size_bytes: int
+    window: int
+    stride_bytes: int
+    """From one message of a window to the next; 0 when all use the same memory."""
     send: Buffer
     receive: Buffer
+
+    @property
+    def span_bytes(self) -> int:
+        """The memory that one window uses."""
+        return self.stride_bytes * (self.window - 1) + self.size_bytes
 
     @property
     def pattern_seed(self) -> int:
@@ -50,6 +61,7 @@ def measure_pairs(bench: Bench, stage: Stage, assignment: Assignment, operation:
         return ()
     series: list[Series] = []
     for size_bytes in stage.sizes_bytes:
+        room_bytes = size_bytes * _messages_apart(stage, size_bytes, operation)
         pair = PairRound(
             bench=bench,
             stage=stage,
@@ -57,8 +69,10 @@ def measure_pairs(bench: Bench, stage: Stage, assignment: Assignment, operation:
             peer=assignment.peer,
             leads=assignment.leads,
             size_bytes=size_bytes,
-            send=bench.memory("send", size_bytes),
-            receive=bench.memory("receive", size_bytes),
+            window=stage.window,
+            stride_bytes=0,
+            send=bench.memory("send", room_bytes),
+            receive=bench.memory("receive", room_bytes),
         )
         series.extend(_measure(pair, operation))
     return tuple(series)
@@ -67,8 +81,8 @@ def measure_pairs(bench: Bench, stage: Stage, assignment: Assignment, operation:
 def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
     faults = _check(pair, operation)
     _fill(pair, iteration=pair.stage.check_iterations)
-    warmup, iterations = _warm_up(pair, operation)
-    timed = durations_of(operation.run(pair, iterations))
+    warmup = _warm_up(pair, operation)
+    timed = _time(pair, operation, warmup)
     if pair.stage.check_iterations:
         faults += _compare(pair, operation, iteration=pair.stage.check_iterations)
     faults += pair.bench.control.swap(pair.peer, faults)
@@ -83,7 +97,9 @@ def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
 
 
 def _check(pair: PairRound, operation: PairOperation) -> tuple[Fault, ...]:
-    """Send fresh patterns, one iteration each, and compare what arrived."""
+    """Send fresh patterns, one iteration each, and compare what arrived, message by message."""
+    apart = _messages_apart(pair.stage, pair.size_bytes, operation)
+    pair = replace(pair, window=apart, stride_bytes=pair.size_bytes if apart > 1 else 0)
     faults: tuple[Fault, ...] = ()
     for iteration in range(pair.stage.check_iterations):
         _fill(pair, iteration=iteration)
@@ -93,13 +109,20 @@ def _check(pair: PairRound, operation: PairOperation) -> tuple[Fault, ...]:
     return faults
 
 
+def _messages_apart(stage: Stage, size_bytes: int, operation: PairOperation) -> int:
+    """Return how many messages of a window get memory of their own when their data is compared."""
+    if operation.metric is Metric.ROUND_TRIP or not stage.check_iterations:
+        return 1
+    return max(1, min(stage.window, COMPARED_BYTES // size_bytes))
+
+
 def _fill(pair: PairRound, *, iteration: int) -> None:
     pair.send.fill_pattern(
         seed=pair.pattern_seed,
         rank=pair.bench.transport.rank,
         iteration=iteration,
         offset_bytes=0,
-        size_bytes=pair.size_bytes,
+        size_bytes=pair.span_bytes,
     )
 
 
@@ -107,7 +130,7 @@ def _compare(pair: PairRound, operation: PairOperation, *, iteration: int) -> tu
     if not (operation.leader_receives if pair.leads else operation.follower_receives):
         return ()
     mismatch = pair.receive.verify_pattern(
-        seed=pair.pattern_seed, rank=pair.peer, iteration=iteration, offset_bytes=0, size_bytes=pair.size_bytes
+        seed=pair.pattern_seed, rank=pair.peer, iteration=iteration, offset_bytes=0, size_bytes=pair.span_bytes
     )
     return () if mismatch is None else (_fault(pair, mismatch, iteration),)
 
@@ -125,21 +148,30 @@ def _fault(pair: PairRound, mismatch: Mismatch, iteration: int) -> Fault:
     )
 
 
-def _warm_up(pair: PairRound, operation: PairOperation) -> tuple[NDArray[np.int64], int]:
-    """Return the warm-up's durations and the timed iterations on which both ends agree."""
+def _warm_up(pair: PairRound, operation: PairOperation) -> NDArray[np.int64]:
+    """Return the warm-up's durations; caches, connections and clock frequency are then where they stay."""
     stage = pair.stage
-    warmup = durations_of(operation.run(pair, max(stage.warmup_iterations, 1)))
+    first = durations_of(operation.run(pair, max(stage.warmup_iterations, 1)))
     if stage.iterations is not None:
-        return warmup, stage.iterations
-    # A tenth of the budget brings caches, connections and clock frequency to where the timed span finds them.
-    more = _agreed(pair, iterations_within(stage.series_budget_ns // 10, typical_ns(warmup)))
-    warmup = np.concatenate([warmup, durations_of(operation.run(pair, more))])
-    return warmup, _agreed(pair, iterations_within(stage.series_budget_ns, typical_ns(warmup)))
+        return first
+    budget_ns = stage.series_budget_ns // WARMUP_SHARE
+    return np.concatenate([first, _spend(pair, operation, budget_ns, first)])
 
 
-def _agreed(pair: PairRound, count: int) -> int:
-    theirs = pair.bench.control.swap(pair.peer, count)
-    return count if pair.leads else theirs
+def _time(pair: PairRound, operation: PairOperation, warmup: NDArray[np.int64]) -> NDArray[np.int64]:
+    if pair.stage.iterations is not None:
+        return durations_of(operation.run(pair, pair.stage.iterations))
+    return _spend(pair, operation, pair.stage.series_budget_ns, warmup)
+
+
+def _spend(pair: PairRound, operation: PairOperation, budget_ns: int, seen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Run until the leader's clock says that the budget is spent; both ends call, and run what the leader decides."""
+
+    def agree(count: int) -> int:
+        theirs = pair.bench.control.swap(pair.peer, count)
+        return count if pair.leads else theirs
+
+    return spend(budget_ns, seen, lambda count: durations_of(operation.run(pair, count)), agree)
 
 
 def _measured(pair: PairRound, operation: PairOperation) -> Measured:

@@ -1,5 +1,6 @@
 """From stamps to Series: what every probe does with the times it got."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,10 @@ from netprobe.model.series import Fault, Metric, Phase, Series, SlowSample
 SLOWEST_KEPT: Final = 8  # enough to see a period or a burst; the histogram has the rest
 MOST_ITERATIONS: Final = 200_000  # 1.6 MB of stamps; more samples sharpen no percentile that is reported
 FEWEST_ITERATIONS: Final = 4  # below this a median says nothing
+PARTS: Final = 4  # series that a budget is cut into; each costs one agreement, outside of the timed span
+MOST_PARTS: Final = 24
+ENOUGH: Final = 0.9  # of the budget: another series of a few iterations would add nothing
+WARMUP_SHARE: Final = 10  # of the budget goes to warm-up
 
 
 def durations_of(stamps: Stamps) -> NDArray[np.int64]:
@@ -21,15 +26,30 @@ def durations_of(stamps: Stamps) -> NDArray[np.int64]:
     return np.diff(stamps)
 
 
-def iterations_within(budget_ns: int, iteration_ns: float) -> int:
-    """Return how many iterations fit the budget, within what is useful to record."""
-    fitting = int(budget_ns / max(iteration_ns, 1.0))
-    return max(FEWEST_ITERATIONS, min(MOST_ITERATIONS, fitting))
+def spend(
+    budget_ns: int,
+    seen: NDArray[np.int64],
+    run: Callable[[int], NDArray[np.int64]],
+    agree: Callable[[int], int],
+) -> NDArray[np.int64]:
+    """Run iterations until ``budget_ns`` are spent, and return their durations.
 
-
-def typical_ns(durations: NDArray[np.int64]) -> float:
-    """Return the median of the later half, when caches and connections are warm."""
-    return float(np.median(durations[len(durations) // 2 :]))
+    In a few series, each as long as the mean of the one before lets expect (first: of ``seen``): a count that was fixed
+    in advance would miss the budget thirtyfold when those few iterations met a disturbance. ``agree`` turns the count
+    that this rank wants into the one that all run; 0 ends it.
+    """
+    parts: list[NDArray[np.int64]] = []
+    spent_ns, done, mean_ns = 0, 0, float(seen.mean())
+    while True:
+        wanted = 0
+        if len(parts) < MOST_PARTS and spent_ns < budget_ns * ENOUGH and done < MOST_ITERATIONS:
+            span_ns = min(budget_ns - spent_ns, budget_ns / PARTS)
+            wanted = min(max(int(span_ns / max(mean_ns, 1.0)), FEWEST_ITERATIONS), MOST_ITERATIONS - done)
+        count = agree(wanted)
+        if count == 0:
+            return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        parts.append(run(count))
+        spent_ns, done, mean_ns = spent_ns + int(parts[-1].sum()), done + count, float(parts[-1].mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ def _windows(pair: PairRound, iterations: int) -> Stamps:
         peer=pair.peer,
         address=buffer.address,
         size_bytes=pair.size_bytes,
-        window=pair.stage.window,
+        window=pair.window,
         iterations=iterations,
+        stride_bytes=pair.stride_bytes,
     )
 
 

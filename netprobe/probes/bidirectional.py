@@ -15,8 +15,9 @@ def _windows(pair: PairRound, iterations: int) -> Stamps:
         send=pair.send.address,
         receive=pair.receive.address,
         size_bytes=pair.size_bytes,
-        window=pair.stage.window,
+        window=pair.window,
         iterations=iterations,
+        stride_bytes=pair.stride_bytes,
     )
 
 

@@ -60,4 +60,4 @@ def not_tested(control: Control, ranks: tuple[Rank, ...], root: Path = Path("/")
 def _device_gap(topic: str, is_present: bool, device: str, path: str) -> Gap:
     if is_present:
         return Gap(topic=topic, reason=f"{device}s are present, but this version measures MPI with host memory only")
-    return Gap(topic=topic, reason=f"no {device} on any host, so {path} was not measured")
+    return Gap(topic=topic, reason=f"no {device} on any host: {path} not measured")

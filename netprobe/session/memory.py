@@ -51,4 +51,6 @@ def fitting(
         return stage, ()
     names = ", ".join(format_size(size) for size in left_out)
     reason = f"{names} left out: {format_size(smallest)} is the most that every rank's host has memory for"
-    return replace(stage, sizes_bytes=kept), (Gap(topic=stage.id, reason=reason, remedy="a smaller -e"),)
+    return replace(stage, sizes_bytes=kept), (
+        Gap(topic=stage.id, reason=reason, remedy="a smaller -e, or fewer ranks on each host", undermines=True),
+    )

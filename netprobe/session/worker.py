@@ -16,13 +16,16 @@ from netprobe.model.plan import Plan, Stage
 from netprobe.model.record import RanksDone, RanksReady, RoundStarted, StageFinished
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
-from netprobe.plan.budget import expected_round_ns, fitted
+from netprobe.plan.budget import expected_ns, expected_round_ns, fitted
 from netprobe.plan.pairing import Round
-from netprobe.plan.rounds import assignment_of, planned_pairs, rounds_of
+from netprobe.plan.rounds import assignment_of, planned_pairs, refuse_missing_root, rounds_of
 from netprobe.registry import pick, probes
 from netprobe.session.clock import compare_clocks, to_reference, with_drift
 from netprobe.session.host import meet, not_tested
 from netprobe.session.memory import BufferPool, fitting
+from netprobe.units import format_duration
+
+OVERRUN_RATIO = 1.25  # estimates are no better; a smaller excess is not worth a line
 
 
 class _Clocks:
@@ -60,7 +63,8 @@ class Session:
         """Measure the whole plan; all ranks call. TransportError from any rank means that the job must be aborted."""
         ranks = meet(self.control, self.host)
         plan = fitted(plan, lambda stage: len(_rounds(stage, ranks, plan.seed)))
-        missing = not_tested(self.control, ranks)
+        refuse_missing_root(plan, len(ranks))
+        missing = (*not_tested(self.control, ranks), *_over_budget(plan, ranks))
         if self.sink is not None:
             self.sink.emit(
                 RanksReady(
@@ -92,11 +96,11 @@ class Session:
         stage, gaps = fitting(plan.stages[index], self.control, ranks)
         probe = pick("probe", probes(), stage.probe)
         rounds = _rounds(stage, ranks, plan.seed) if stage.sizes_bytes else []
-        if probe.is_group:
-            clocks.compare()
         results: list[Series | Gap] = []
         for round_index, each in enumerate(rounds):
             self._announce(plan, index, round_index, len(rounds))
+            if probe.is_group:
+                clocks.compare()
             results.extend(self._run_round(bench, probe, stage, each, round_index))
         if self.sink is not None:
             outcome = StageOutcome(
@@ -128,6 +132,17 @@ class Session:
                     expected_ns=expected_round_ns(plan.stages[index]),
                 )
             )
+
+
+def _over_budget(plan: Plan, ranks: tuple[Rank, ...]) -> tuple[Gap, ...]:
+    """Say beforehand that a budget cannot be kept: the plan is as short as it gets."""
+    needed_ns = expected_ns(plan, lambda stage: len(_rounds(stage, ranks, plan.seed)))
+    if plan.budget_ns is None or needed_ns <= plan.budget_ns * OVERRUN_RATIO:
+        return ()
+    reason = (
+        f"the plan needs about {format_duration(needed_ns)}, more than the budget of {format_duration(plan.budget_ns)}"
+    )
+    return (Gap(topic="budget", reason=reason, remedy="a smaller profile, or a larger --budget"),)
 
 
 def _rounds(stage: Stage, ranks: tuple[Rank, ...], seed: int) -> list[Round]:

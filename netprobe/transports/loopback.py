@@ -149,15 +149,25 @@ class LoopbackTransport:
 
         return self._timed(iterations, round_trip)
 
-    def stream(self, *, sends: bool, peer: int, address: int, size_bytes: int, window: int, iterations: int) -> Stamps:
+    def stream(
+        self,
+        *,
+        sends: bool,
+        peer: int,
+        address: int,
+        size_bytes: int,
+        window: int,
+        iterations: int,
+        stride_bytes: int = 0,
+    ) -> Stamps:
         """See contracts.Transport."""
 
         def one_window() -> None:
-            for _ in range(window):
+            for message in range(window):
                 if sends:
-                    self._send(peer, address, size_bytes)
+                    self._send(peer, address + message * stride_bytes, size_bytes)
                 else:
-                    self._receive(peer, address)
+                    self._receive(peer, address + message * stride_bytes)
             if sends:
                 self._world.fetch("ack", peer, self.rank)
             else:
@@ -165,14 +175,24 @@ class LoopbackTransport:
 
         return self._timed(iterations, one_window)
 
-    def exchange(self, *, peer: int, send: int, receive: int, size_bytes: int, window: int, iterations: int) -> Stamps:
+    def exchange(
+        self,
+        *,
+        peer: int,
+        send: int,
+        receive: int,
+        size_bytes: int,
+        window: int,
+        iterations: int,
+        stride_bytes: int = 0,
+    ) -> Stamps:
         """See contracts.Transport."""
 
         def one_window() -> None:
-            for _ in range(window):
-                self._send(peer, send, size_bytes)
-            for _ in range(window):
-                self._receive(peer, receive)
+            for message in range(window):
+                self._send(peer, send + message * stride_bytes, size_bytes)
+            for message in range(window):
+                self._receive(peer, receive + message * stride_bytes)
 
         return self._timed(iterations, one_window)
 

@@ -49,8 +49,7 @@ def test_every_probe_measures_and_checks_its_data_at_any_rank_count(tmp_path, ra
     run = measured(tmp_path, [*pair_stages(*PAIR_PROBES), *group_stages(*SHAPES)], ranks)
 
     assert {outcome.stage for outcome in run.header.outcomes} == {stage.id for stage in run.header.plan.stages}
-    expected = set(SHAPES) | (set(PAIR_PROBES) if ranks > 1 else set())
-    assert set(run.series["probe"].unique()) == expected
+    assert set(run.series["probe"].unique()) == ({*SHAPES, *PAIR_PROBES} if ranks > 1 else set())
     timed = run.series.filter(
         (run.series["phase"] == "timed") & run.series["metric"].is_in(["arrival_ns", "exit_ns"]).not_()
     )
@@ -103,6 +102,28 @@ def test_a_host_that_sends_slowly_is_named_and_its_partners_are_not(tmp_path):
     slow = [finding for finding in report.findings if finding.detector == "slow-host"]
     assert [finding.hosts for finding in slow] == [("n3",)]
     assert report.verdict is Verdict.FAULTY
+
+
+@pytest.mark.parametrize("probe", ["bandwidth", "bidirectional"])
+def test_every_message_of_a_window_is_compared_and_not_just_its_last(tmp_path, probe):
+    carried = {"messages": 0}
+
+    def spoils_the_first_message(src, dst, payload):
+        if dst != 1:
+            return payload
+        carried["messages"] += 1
+        return b"\x00" * len(payload) if carried["messages"] == 1 else payload
+
+    run = measured(tmp_path, pair_stages(probe), 2, wire=spoils_the_first_message)
+
+    assert sum(len(faults) for faults in run.series["faults"]) == 1
+
+
+def test_a_single_rank_measures_nothing_and_is_never_healthy(tmp_path):
+    report = judge(measured(tmp_path, [*pair_stages("latency"), *group_stages("allreduce")], 1), Limits())
+
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "nobody to exchange data with" in " ".join(gap.reason for gap in report.gaps)
 
 
 def test_ranks_of_one_host_are_paired_within_it_and_between_hosts_is_said_to_be_untested(tmp_path):

@@ -105,7 +105,7 @@ def test_the_other_end_of_a_ping_pong_answers_every_message(library):
 def test_a_window_is_sent_completed_and_acknowledged(library):
     stamps = stamps_for(2)
 
-    _native.stream(True, SEND, 8, TYPE, PEER, TAG, COMM, 3, ACK, stamps)
+    _native.stream(True, SEND, 8, TYPE, PEER, TAG, COMM, 3, 0, ACK, stamps)
 
     assert library.names == (["Isend"] * 3 + ["Waitall", "Recv"]) * 2
     requests = [each[-1] for each in library.calls[:3]]
@@ -116,17 +116,23 @@ def test_a_window_is_sent_completed_and_acknowledged(library):
 
 
 def test_a_window_is_received_completed_and_acknowledged(library):
-    _native.stream(False, RECEIVE, 8, TYPE, PEER, TAG, COMM, 2, ACK, stamps_for(1))
+    _native.stream(False, RECEIVE, 8, TYPE, PEER, TAG, COMM, 2, 0, ACK, stamps_for(1))
 
     assert library.names == ["Irecv", "Irecv", "Waitall", "Send"]
     assert library.calls[0][1:7] == (RECEIVE, 8, TYPE, PEER, TAG, COMM)
     assert library.calls[3] == ("Send", ACK, 0, TYPE, PEER, TAG + 1, COMM)
 
 
+def test_messages_of_a_window_lie_a_stride_apart_when_their_data_is_compared(library):
+    _native.exchange(SEND, RECEIVE, 8, TYPE, PEER, TAG, COMM, 2, 24, stamps_for(1))
+
+    assert [each[1] for each in library.calls[:4]] == [RECEIVE, RECEIVE + 24, SEND, SEND + 24]
+
+
 def test_an_exchange_posts_its_receives_before_its_sends(library):
     stamps = stamps_for(2)
 
-    _native.exchange(SEND, RECEIVE, 8, TYPE, PEER, TAG, COMM, 2, stamps)
+    _native.exchange(SEND, RECEIVE, 8, TYPE, PEER, TAG, COMM, 2, 0, stamps)
 
     assert library.names == (["Irecv"] * 2 + ["Isend"] * 2 + ["Waitall"]) * 2
     requests = [each[-1] for each in library.calls[:4]]
@@ -209,9 +215,9 @@ def test_the_clock_is_served_once_for_each_ping(library):
         ("Send", 4, lambda s: _native.pingpong(True, 0, 0, 8, TYPE, PEER, TAG, COMM, s), ("MPI_Send", 6, 2)),
         ("Recv", 10, lambda s: _native.pingpong(True, 0, 0, 8, TYPE, PEER, TAG, COMM, s), ("MPI_Recv", 6, 9)),
         ("Recv", 1, lambda s: _native.pingpong(False, 0, 0, 8, TYPE, PEER, TAG, COMM, s), ("MPI_Recv", 6, 0)),
-        ("Isend", 4, lambda s: _native.stream(True, 0, 8, TYPE, PEER, TAG, COMM, 3, 0, s), ("MPI_Isend", 6, 1)),
-        ("Irecv", 1, lambda s: _native.exchange(0, 0, 8, TYPE, PEER, TAG, COMM, 3, s), ("MPI_Irecv", 6, 0)),
-        ("Waitall", 2, lambda s: _native.exchange(0, 0, 8, TYPE, PEER, TAG, COMM, 3, s), ("MPI_Waitall", 6, 1)),
+        ("Isend", 4, lambda s: _native.stream(True, 0, 8, TYPE, PEER, TAG, COMM, 3, 0, 0, s), ("MPI_Isend", 6, 1)),
+        ("Irecv", 1, lambda s: _native.exchange(0, 0, 8, TYPE, PEER, TAG, COMM, 3, 0, s), ("MPI_Irecv", 6, 0)),
+        ("Waitall", 2, lambda s: _native.exchange(0, 0, 8, TYPE, PEER, TAG, COMM, 3, 0, s), ("MPI_Waitall", 6, 1)),
         (
             "Allreduce",
             5,
@@ -273,7 +279,7 @@ def test_stamps_must_be_writable_and_contiguous(library):
 @pytest.mark.parametrize("window", [0, -1])
 def test_an_empty_window_is_refused(library, window):
     with pytest.raises(ValueError, match="a window holds 1 to"):
-        _native.exchange(0, 0, 8, TYPE, PEER, TAG, COMM, window, stamps_for(1))
+        _native.exchange(0, 0, 8, TYPE, PEER, TAG, COMM, window, 0, stamps_for(1))
 
 
 def test_an_unknown_collective_is_named(library):

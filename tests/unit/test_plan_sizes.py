@@ -79,6 +79,8 @@ def test_a_geometric_sweep_always_grows_and_ends(begin, factor):
         ({"begin_bytes": 64, "end_bytes": 8}, "ends .* before it begins"),
         ({"begin_bytes": 8, "end_bytes": 1 << 40}, "1T does not fit"),
         ({"begin_bytes": 8, "end_bytes": 64, "factor": 1.0}, "never ends"),
+        ({"begin_bytes": 8, "end_bytes": 64, "factor": float("nan")}, "never ends"),
+        ({"begin_bytes": 8, "end_bytes": 64, "factor": float("inf")}, "never ends"),
         ({"begin_bytes": 8, "end_bytes": 64, "step_bytes": 0}, "never ends"),
         ({"begin_bytes": 1, "end_bytes": 1 << 30, "step_bytes": 1}, "sizes"),
     ],

@@ -74,12 +74,15 @@ def test_collectives_deliver_right_data_in_and_out_of_place(transport, control, 
 
     (done,) = run_stages(transport, control, [stage]).of(StageFinished)
 
+    if control.size == 1:
+        together(not done.series and all(gap.undermines for gap in done.outcome.gaps) and done.outcome.gaps)
+        return
     together(not done.outcome.gaps and not any(each.faults for each in done.series))
     operations = [each for each in done.series if each.metric is Metric.OPERATION and each.phase is Phase.TIMED]
     variants = {each.in_place for each in operations}
     together(variants == ({False, True} if SHAPES[probe].has_in_place else {False}), variants)
     late = {each.src for each in done.series if each.metric is Metric.ARRIVAL}
-    together(late == (set(range(control.size)) if control.size > 1 else set()), late)
+    together(late == set(range(control.size)), late)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -93,7 +96,7 @@ def test_reductions_are_exact_in_every_type_and_operator(transport, control, tog
 
     together(not any(each.faults for done in finished for each in done.series), dtype)
     together(all(isinstance(gap, Gap) for done in finished for gap in done.outcome.gaps) and len(finished) == len(OPS))
-    together(all(done.series for done in finished), "a type that MPI carries was not measured")
+    together(all(done.series for done in finished) or control.size == 1, "a type that MPI carries was not measured")
 
 
 def test_clocks_of_one_host_agree_within_their_bound(transport, control, together):
@@ -117,6 +120,8 @@ def test_iterations_follow_the_time_budget_and_warm_up_is_kept_apart(transport, 
 
     finished = run_stages(transport, control, stages).of(StageFinished)
 
+    if control.size == 1:
+        return
     counts = [
         next(each.iterations for each in done.series if each.metric is Metric.OPERATION and each.phase is Phase.TIMED)
         for done in finished
