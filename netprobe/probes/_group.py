@@ -35,7 +35,11 @@ def measure_group(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[S
         return (ALONE,)
     refusal = bench.transport.supports(stage.dtype, stage.op if shape.reduces else None)
     if refusal is not None:
-        return (Gap(topic=f"{stage.probe} {stage.dtype}", reason=refusal),) if bench.transport.rank == 0 else ()
+        return (
+            (Gap(topic=f"{stage.probe} {stage.dtype}", reason=refusal, undermines=True),)
+            if bench.transport.rank == 0
+            else ()
+        )
     results: list[Series | Gap] = []
     for size_bytes in _sizes(stage, bench.transport.size):
         for in_place in stage.in_place if shape.has_in_place else (False,):

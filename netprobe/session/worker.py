@@ -139,9 +139,8 @@ def _over_budget(plan: Plan, ranks: tuple[Rank, ...]) -> tuple[Gap, ...]:
     needed_ns = expected_ns(plan, lambda stage: len(_rounds(stage, ranks, plan.seed)))
     if plan.budget_ns is None or needed_ns <= plan.budget_ns * OVERRUN_RATIO:
         return ()
-    reason = (
-        f"the plan needs about {format_duration(needed_ns)}, more than the budget of {format_duration(plan.budget_ns)}"
-    )
+    needed, budget = format_duration(needed_ns), format_duration(plan.budget_ns)
+    reason = f"the plan needs about {needed}, more than the budget of {budget}, and cannot be shortened further"
     return (Gap(topic="budget", reason=reason, remedy="a smaller profile, or a larger --budget"),)
 
 
