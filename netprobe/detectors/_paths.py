@@ -14,6 +14,7 @@ from netprobe.detectors._words import (
     rate_at,
     retest,
     table_title,
+    times,
 )
 from netprobe.locate.effects import Effects
 from netprobe.locate.paths import PathOutliers, host_effects, is_latency, path_outliers
@@ -22,7 +23,7 @@ from netprobe.model.evidence import Evidence, IntArray, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
-from netprobe.stats.rates import log_speed, loss_ratio
+from netprobe.stats.rates import excess_as_log, log_speed, loss_ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ def paths_by_hosts(
     chosen: Callable[[TablePaths], IntArray],
     topic: str,
     largest: dict[tuple[str, Scope], int],
+    limits: Limits,
 ) -> tuple[dict[tuple[str, str], list[SlowPath]], list[Finding | Gap]]:
     """Return the chosen rows of all tables by the two hosts they join; apart, what too many pairs have in common.
 
@@ -91,13 +93,17 @@ def paths_by_hosts(
     shared: list[Finding | Gap] = []
     for fitted in tables:
         rows, table = chosen(fitted), fitted.table
-        if _is_class(table, rows, placement):
-            is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.probe, table.scope]
-            shared.append((_shared_loss if is_bandwidth else _distance)(fitted, rows, placement, topic))
-            continue
-        for path in (fitted.path(int(row)) for row in rows):
-            ends = sorted((placement.host(path.src), placement.host(path.dst)))
-            by_hosts.setdefault((ends[0], ends[1]), []).append(path)
+        is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.probe, table.scope]
+        # Disjoint pairs should all have their bandwidth, however far apart, and distance explains not just any delay.
+        may_be_far = np.full(len(rows), not is_bandwidth)
+        may_be_far &= fitted.effects.residual[rows] > -excess_as_log(limits.distance_excess_ratio)
+        for some, answer in ((rows[may_be_far], _distance), (rows[~may_be_far], _shared_loss)):
+            if _is_class(table, some, placement):
+                shared.append(answer(fitted, some, placement, topic))
+                continue
+            for path in (fitted.path(int(row)) for row in some):
+                ends = sorted((placement.host(path.src), placement.host(path.dst)))
+                by_hosts.setdefault((ends[0], ends[1]), []).append(path)
     return by_hosts, shared
 
 
@@ -138,7 +144,7 @@ def _share(fitted: TablePaths, rows: IntArray, placement: Placement) -> str:
 
 
 def _distance(fitted: TablePaths, rows: IntArray, placement: Placement, topic: str) -> Gap:
-    """Return the answer for latencies and message rates: a fabric has near and far pairs, and nothing is lost."""
+    """Return the answer for small excesses of time: a fabric has near and far pairs, and nothing is lost."""
     ends = zip(fitted.table.src[rows].tolist(), fitted.table.dst[rows].tolist(), strict=True)
     names = dict.fromkeys(f"{placement.host(src)}-{placement.host(dst)}" for src, dst in ends)
     return Gap(
@@ -150,16 +156,17 @@ def _distance(fitted: TablePaths, rows: IntArray, placement: Placement, topic: s
 
 
 def _shared_loss(fitted: TablePaths, rows: IntArray, placement: Placement, topic: str) -> Finding:
-    """Return the answer for bandwidth: disjoint pairs should all have it, whoever is to blame."""
+    """Return the answer for what distance cannot explain: something is wrong, whoever is to blame."""
     paths = [fitted.path(int(row)) for row in rows]
     typical = float(np.median([path.loss_ratio for path in paths]))
+    figure = f"{times(1 / (1 - typical))} the time" if is_latency(fitted.table) else f"by {percent(typical)}"
     return Finding(
         detector=topic,
         severity=Severity.WARNS,
         confidence=Confidence.MEDIUM,
         subjects=("fabric",),
         hosts=(),
-        summary=f"{_share(fitted, rows, placement)}, typically by {percent(typical)}: no single host or path",
+        summary=f"{_share(fitted, rows, placement)}, typically {figure}: no single host or path",
         facts=tuple(path_fact(path, placement) for path in paths[:MOST_FACTS]),
         excluded=("single hosts and paths (too many pairs share it)",),
         next_action="look for what they share: colliding flows (ECMP), an oversubscribed layer, another job's traffic",

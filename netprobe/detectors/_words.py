@@ -111,5 +111,9 @@ def retest(table: PairTable, hosts: Sequence[str], placement: Placement) -> str:
     """Return the command that measures these hosts again, every pair of them, at this table's size."""
     ranks = max(len(placement.ranks_on(host)) for host in hosts)
     size = format_size(table.size_bytes)
+    if len(placement.hosts) == 1:
+        return shlex.join(
+            ["netprobe", "run", table.probe, "-b", size, "-e", size, "--all-pairs", "--ranks", str(ranks)]
+        )
     command = ["netprobe", "run", table.probe, "--hosts", ",".join(hosts), "-b", size, "-e", size, "--all-pairs"]
     return shlex.join(command + (["--ranks-per-host", str(ranks)] if ranks > 1 else []))

@@ -48,7 +48,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         if fitted.table.directed
         and (has_peers or fitted.table.size_bytes == largest[fitted.table.probe, fitted.table.scope])
     )
-    by_hosts, shared = paths_by_hosts(tables, placement, _one_sided_rows, ID, largest)
+    by_hosts, shared = paths_by_hosts(tables, placement, _one_sided_rows, ID, largest, limits)
     for paths in by_hosts.values():
         yield _finding(paths, placement, has_peers=has_peers)
     yield from shared
@@ -114,6 +114,6 @@ DETECTOR = Detector(
     remedy="""Read receive errors (symbol, CRC, discards) at the receiving end of each hop in the slow direction:
     the first port that counts is at the far end of the bad cable. Clean or exchange that fibre or optic. With two
     hosts only, add a third and repeat: whoever stays slow is the culprit.""",
-    limits=("asymmetry_ratio", "pair_loss_ratio", "host_loss_ratio", "outlier_mads"),
+    limits=("asymmetry_ratio", "pair_loss_ratio", "host_loss_ratio", "outlier_mads", "distance_excess_ratio"),
     detect=detect,
 )

@@ -17,11 +17,11 @@ WORD_BITS = 64
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:  # noqa: ARG001 - a wrong byte has no limit
     """Name who received wrong bytes, and the host that all of it has in common if there is one."""
-    if not evidence.faults and evidence.coverage.checked_iterations == 0:
+    if not evidence.faults and evidence.coverage.checked_iterations == 0 and _has_data(evidence):
         yield Gap(
             topic=ID,
             reason="data not checked: no iteration compared what arrived with what was sent",
-            remedy="the same command without --check 0",
+            remedy="netprobe check, or netprobe run with --check 1",
         )
         return
     placement = placement_of(evidence.ranks)
@@ -42,6 +42,11 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:  # no
     collective = [fault for fault in evidence.faults if fault.peer is None]
     if collective:
         yield _collective_finding(collective, placement)
+
+
+def _has_data(evidence: Evidence) -> bool:
+    """Return whether there was anything to compare: a barrier carries no data."""
+    return bool(evidence.pairs) or not evidence.groups or any(group.probe != "barrier" for group in evidence.groups)
 
 
 def _host_finding(host: str, faults: list[Fault], partners: tuple[str, ...], placement: Placement) -> Finding:

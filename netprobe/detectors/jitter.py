@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
-from netprobe.detectors._words import MOST_FACTS, listed, table_title, times
+from netprobe.detectors._words import MOST_FACTS, listed, retest, table_title, times
 from netprobe.locate.culprits import Blame, HostPair, blame_most_of_its_pairs
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence, PairTable
@@ -191,7 +191,7 @@ def _pair_finding(pair: HostPair, tails: list[_Tail], placement: Placement) -> F
             if is_within
             else "measure idle and again under load: a tail that only comes with load is congestion or loss on the path"
         ),
-        retest="netprobe run latency" if is_within else f"netprobe run latency --hosts {pair[0]},{pair[1]}",
+        retest=retest(worst.table, sorted(set(pair)), placement),
     )
 
 
@@ -257,7 +257,7 @@ def _too_short(scope: Scope) -> Gap:
     return Gap(
         topic=ID,
         reason=f"no series {where} has the 100 iterations that a 99th percentile needs",
-        remedy="a longer --budget, or --iters 100",
+        remedy="a longer --budget of netprobe check; --iters 100 or a longer --series of netprobe run",
     )
 
 

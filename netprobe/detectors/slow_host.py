@@ -28,7 +28,7 @@ from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
-from netprobe.stats.rates import log_speed, loss_ratio
+from netprobe.stats.rates import excess_as_log, log_speed, loss_ratio
 from netprobe.stats.spread import outlier_distance
 
 ID = "slow-host"
@@ -94,14 +94,16 @@ def _losses_between(evidence: Evidence, placement: Placement, limits: Limits) ->
             for loss in _losses_of_role(table, effects, role, placement, is_bandwidth=is_bandwidth)
             if _is_felt(loss, limits)
         ]
-        hosts = {loss.host for loss in found}
-        if is_latency(table) and is_common(len(hosts), len(placement.hosts)):
-            gaps.append(_distance_class(table, sorted(hosts), len(placement.hosts)))
-        else:
-            losses.extend(found)
+        far = {loss.host for loss in found if _may_be_distance(loss, limits)}
+        if is_common(len(far), len(placement.hosts)):
+            gaps.append(_distance_class(table, sorted(far), len(placement.hosts)))
+            found = [loss for loss in found if loss.host not in far]
+        losses.extend(found)
     if not had_partners:
         reason = "every host met one partner only, and one alone cannot tell which of the two is slow"
-        gaps.append(Gap(topic=ID, reason=reason, remedy="a longer --budget, or --all-pairs"))
+        gaps.append(
+            Gap(topic=ID, reason=reason, remedy="netprobe check --profile deep, or netprobe run bandwidth --all-pairs")
+        )
     return losses, gaps
 
 
@@ -181,6 +183,10 @@ def _is_felt(loss: _Loss, limits: Limits) -> bool:
         return True
     expected_ns = np.exp(-loss.expected) / 2
     return bool(expected_ns * np.expm1(-loss.effect) > limits.latency_excess_floor_ns)
+
+
+def _may_be_distance(loss: _Loss, limits: Limits) -> bool:
+    return is_latency(loss.table) and -loss.effect < excess_as_log(limits.distance_excess_ratio)
 
 
 def _distance_class(table: PairTable, hosts: list[str], total: int) -> Gap:
@@ -282,8 +288,8 @@ DETECTOR = Detector(
     Low pairs that fall on hosts as chance would have it name nobody, however many there are.
 
     A loss at the largest size blocks beyond host_block_ratio; losses at smaller sizes and longer latencies degrade.
-    When more than a tenth of all hosts answer late together, that is reported as a gap: it is probably their
-    distance.""",
+    When more than a tenth of all hosts answer late together, by less than distance_excess_ratio, that is reported as a
+    gap: it is probably their distance.""",
     remedy="""Leave the host out, run the retest that the finding prints with two good partners, and compare with
     one of them: `ethtool DEVICE` or `ibstat` (link speed), `lspci -vv` LnkSta (PCIe width and speed), `numactl -H`
     and the CPU governor. Re-seat or replace the cable, then the optic, then the NIC; swap leaf ports to tell the
@@ -293,6 +299,7 @@ DETECTOR = Detector(
         "host_block_ratio",
         "latency_excess_ratio",
         "latency_excess_floor_ns",
+        "distance_excess_ratio",
         "outlier_mads",
     ),
     detect=detect,

@@ -26,7 +26,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         return
     largest = largest_sizes(evidence.pairs)
     tables = fitted_tables(evidence, placement, limits)
-    by_hosts, shared = paths_by_hosts(tables, placement, _slow_rows, ID, largest)
+    by_hosts, shared = paths_by_hosts(tables, placement, _slow_rows, ID, largest, limits)
     for ends, paths in by_hosts.items():
         yield _finding(ends, paths, placement, set(largest.values()))
     yield from shared
@@ -72,8 +72,8 @@ DETECTOR = Detector(
     pair lies below that prediction by more than pair_loss_ratio, or its latency above by more than
     latency_excess_ratio, and in either case by more than outlier_mads robust deviations of all pairs. No host is
     blamed. When more than a tenth of all pairs are like that, no pair is named: bandwidth that so many lack is a
-    warning about the fabric (colliding flows, an oversubscribed layer), and a longer latency is reported as a gap
-    (near and far pairs).""",
+    warning about the fabric (colliding flows, an oversubscribed layer), and a latency that is longer by less than
+    distance_excess_ratio is reported as a gap (near and far pairs).""",
     remedy="""Run the retest that the finding prints. If the pair is fast when it is alone, it shared a link:
     compare with other source ports or more queue pairs, and look at the load of the uplinks. If it stays slow,
     trace the path and read the error and discard counters of each port on it; exchange the cable or optic of the
@@ -83,6 +83,7 @@ DETECTOR = Detector(
         "asymmetry_ratio",
         "latency_excess_ratio",
         "latency_excess_floor_ns",
+        "distance_excess_ratio",
         "host_loss_ratio",
         "outlier_mads",
     ),

@@ -191,6 +191,7 @@ def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame) -> Coverage:
         untested_ranks=_untested_ranks(header, pairs, timed),
         bytes_moved=int(bytes_moved),
         checked_iterations=int(timed["checked_iterations"].sum()),
+        stages_empty=sum(1 for outcome in header.outcomes if outcome.rounds == 0),
     )
 
 

@@ -71,8 +71,8 @@ def _run_gaps(evidence: Evidence) -> Iterator[Gap]:
     if evidence.run_error is not None:
         yield Gap(
             topic="run",
-            reason=f"measuring ended early: {evidence.run_error}",
-            remedy="what was measured until then is judged; run it again for a verdict",
+            reason=f"measuring ended early: {evidence.run_error}; what was measured until then is judged",
+            remedy="the same command again",
             undermines=True,
         )
     yield from evidence.gaps

@@ -94,6 +94,8 @@ class Coverage:
     """Ranks that no finished stage measured."""
     bytes_moved: int
     checked_iterations: int
+    stages_empty: int = 0
+    """Finished stages that had nothing to measure: no pair of ranks is in their scope."""
 
     @property
     def ratio(self) -> float | None:

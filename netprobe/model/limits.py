@@ -12,6 +12,12 @@ def _limit(default: float, unit: str, reason: str) -> float:
 class Limits:
     """The shipped defaults; read ``netprobe explain DETECTOR`` for what each one decides."""
 
+    expected_bandwidth_gbps: float = _limit(
+        0.0, "Gb/s", "what one pair of ranks between hosts reaches one way at its best; 0: no expectation"
+    )
+    expected_latency_ns: float = _limit(
+        0.0, "ns", "half a round trip of the smallest message between hosts; 0: no expectation"
+    )
     pair_loss_ratio: float = _limit(
         0.10, "ratio", "a pair this far below what its two hosts do with others; p2p gates of the field sit at 5-10 %"
     )
@@ -25,6 +31,9 @@ class Limits:
         0.30, "ratio", "small-message latency above the fleet's median; switch hops differ by less within a class"
     )
     latency_excess_floor_ns: float = _limit(500.0, "ns", "one switch hop costs about as much, and no job notices less")
+    distance_excess_ratio: float = _limit(
+        1.0, "ratio", "latency above the fleet's that distance can explain; near and far hosts differ by less than this"
+    )
     asymmetry_ratio: float = _limit(
         0.10, "ratio", "the two directions of one pair use the same hosts and cables; healthy ones agree within 3 %"
     )

@@ -1,7 +1,7 @@
 """The figures of a report as small tables of text; the reporters only draw them."""
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from netprobe.model.endpoint import Calibration
@@ -41,21 +41,37 @@ class Figures:
     columns: tuple[str, ...]
     words: frozenset[str]
     rows: tuple[tuple[str, ...], ...]
+    dispensable: tuple[str, ...] = ()
+    """Columns to leave out where room is short, the first ones first."""
+
+    def without(self, column: str) -> "Figures":
+        """Return the table without one of its columns."""
+        at = self.columns.index(column)
+        rows = tuple((*row[:at], *row[at + 1 :]) for row in self.rows)
+        return replace(self, columns=(*self.columns[:at], *self.columns[at + 1 :]), rows=rows)
 
 
-def figures_of(report: Report) -> tuple[Figures, ...]:
-    """Return the tables of a report: one for each pair probe and window, one for collectives in and out of place."""
+def figures_of(report: Report, *, samples: bool = False) -> tuple[Figures, ...]:
+    """Return the tables of a report: one for each pair probe and window, one for collectives in and out of place.
+
+    ``samples``: say how many there are behind each row.
+    """
     pairs = _grouped(report.pairs, lambda each: (each.probe, each.window))
     groups = _grouped(report.groups, lambda each: (each.ranks, each.in_place))
     return (
-        *(_pair_figures(rows, report.calibration) for rows in pairs),
-        *(_group_figures(rows, report.calibration) for rows in groups),
+        *(_counted(_pair_figures(rows, report.calibration), [row.samples for row in rows], samples) for rows in pairs),
+        *(
+            _counted(_group_figures(rows, report.calibration), [row.iterations for row in rows], samples)
+            for rows in groups
+        ),
     )
 
 
-def calibration_notes(report: Report) -> tuple[str, ...]:
-    """Return what measuring itself costs, to be read beside small figures; nothing when it was not measured."""
+def notes_on(report: Report) -> tuple[str, ...]:
+    """Return what must be read beside the figures: what they are of, and what measuring itself costs, if known."""
     notes = []
+    if any(row.busbw_gigabytes_per_s is not None for row in report.groups):
+        notes.append("typical is the median; algbw and busbw are of the mean, as in nccl-tests")
     if report.calibration is not None:
         clock, empty = report.calibration.clock_read_ns, report.calibration.empty_iteration_ns
         notes.append(f"an empty iteration costs {duration(empty)} (one clock read: {duration(clock)}); not taken off")
@@ -64,6 +80,19 @@ def calibration_notes(report: Report) -> tuple[str, ...]:
     if report.clock_error_bound_ns is not None and report.ranks > 1:
         notes.append(f"the ranks' clocks are compared to within {duration(report.clock_error_bound_ns)}")
     return tuple(notes)
+
+
+def _counted(figures: Figures, samples: list[int], wanted: bool) -> Figures:
+    """Return a table with its numbers of samples in front of its figures, where they are wanted."""
+    if not wanted:
+        return figures
+    at = figures.columns.index("typical")
+    rows = zip(figures.rows, samples, strict=True)
+    return replace(
+        figures,
+        columns=(*figures.columns[:at], "samples", *figures.columns[at:]),
+        rows=tuple((*row[:at], f"{count:,}", *row[at:]) for row, count in rows),
+    )
 
 
 def _grouped(rows: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
@@ -126,18 +155,20 @@ def _group_figures(rows: list[GroupSummary], calibration: Calibration | None) ->
             "slowest rank of each iteration"
         ),
         columns=(
-            "operation", *(() if one_kind else ("type",)), "size", "mean", "p99", "max",
-            "algbw\nGB/s", "busbw\nGB/s", "wrong",
+            "operation", *(() if one_kind else ("type",)), "size", "typical", "p99", "max",
+            "mean", "algbw\nGB/s", "busbw\nGB/s", "wrong",
         ),
         words=frozenset({"operation", "type"}),
+        dispensable=("algbw\nGB/s", "mean", "max", "p99"),
         rows=tuple(
             (
                 row.probe,
                 *(() if one_kind else (_kind(row),)),
                 message_size(row.size_bytes) if row.size_bytes else ABSENT,
-                duration(row.time_ns) + _mark(row.time_ns, calibration),
+                duration(row.p50_ns) + _mark(row.p50_ns, calibration),
                 duration(row.p99_ns),
                 duration(row.max_ns),
+                duration(row.time_ns),
                 _gigabytes(row.algbw_gigabytes_per_s),
                 _gigabytes(row.busbw_gigabytes_per_s),
                 ABSENT if row.wrong_bytes is None else f"{row.wrong_bytes:,} B",
@@ -165,7 +196,7 @@ def _pair_iteration_ns(row: PairSummary) -> float:
 
 
 def _is_marked(report: Report) -> Iterable[bool]:
-    iterations_ns = [_pair_iteration_ns(row) for row in report.pairs] + [row.time_ns for row in report.groups]
+    iterations_ns = [_pair_iteration_ns(row) for row in report.pairs] + [row.p50_ns for row in report.groups]
     return (bool(_mark(each, report.calibration)) for each in iterations_ns)
 
 

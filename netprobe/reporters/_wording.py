@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from netprobe.model.report import Report
@@ -106,7 +107,8 @@ def scale_of(report: Report) -> tuple[str, ...]:
 def measured_of(report: Report) -> tuple[str, ...]:
     """Return how much a verdict rests on: pairs, stages, bytes moved, iterations compared."""
     coverage = report.coverage
-    parts = [f"{len(coverage.stages_finished)} of {counted(len(coverage.stages_planned), 'stage')}"]
+    empty = f" ({coverage.stages_empty} had nothing to measure)" if coverage.stages_empty else ""
+    parts = [f"{len(coverage.stages_finished)} of {counted(len(coverage.stages_planned), 'stage')}{empty}"]
     if coverage.pairs_planned:
         parts.append(f"{coverage.pairs_measured:,} of {counted(coverage.pairs_planned, 'pair')}")
     if coverage.bytes_moved:
@@ -114,6 +116,23 @@ def measured_of(report: Report) -> tuple[str, ...]:
     if coverage.checked_iterations:
         parts.append(f"{counted(coverage.checked_iterations, 'data check')}")
     return tuple(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableHosts:
+    """The hosts that no finding asks to leave out, told apart by whether a finding is about them."""
+
+    healthy: tuple[str, ...]
+    with_findings: tuple[str, ...]
+
+
+def usable_hosts(report: Report) -> UsableHosts:
+    """Return the hosts for the next job; a path that is to blame is no finding about its two ends."""
+    subjects = {subject for finding in report.findings for subject in finding.subjects}
+    ranks = {subject.rpartition(":")[0] for subject in subjects}
+    with_findings = tuple(host for host in report.healthy_hosts if host in subjects or host in ranks)
+    healthy = tuple(host for host in report.healthy_hosts if host not in with_findings)
+    return UsableHosts(healthy=healthy, with_findings=with_findings)
 
 
 def made_by(report: Report) -> tuple[str, ...]:

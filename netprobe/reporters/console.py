@@ -12,9 +12,9 @@ from netprobe.contracts import RenderOptions, Reporter
 from netprobe.model.finding import Finding, Gap, Severity
 from netprobe.model.report import Report
 from netprobe.model.verdict import Verdict
-from netprobe.reporters._figures import Figures, calibration_notes, figures_of
+from netprobe.reporters._figures import Figures, figures_of, notes_on
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
-from netprobe.reporters._wording import fold, made_by, measured_of, scale_of, visible
+from netprobe.reporters._wording import fold, made_by, measured_of, scale_of, usable_hosts, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
@@ -59,7 +59,7 @@ def render(report: Report, options: RenderOptions) -> str:
         _findings(console, report, options)
         _unknowns(console, report)
         _healthy_hosts(console, report)
-        for figures in figures_of(report):
+        for figures in figures_of(report, samples=options.verbose):
             _figures(console, figures)
         _notes(console, report, options)
     return re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)
@@ -173,9 +173,12 @@ def _healthy_hosts(console: "Console", report: Report) -> None:
     from rich.text import Text
 
     # On one line however long: it is there to be copied, and to be found by grep.
-    label = Text("healthy hosts: ", style="green" if report.healthy_hosts else QUIET)
-    hosts = fold(report.healthy_hosts) or "none"
-    console.print(Text(" " * INDENT).append_text(label).append(hosts), soft_wrap=True)
+    usable = usable_hosts(report)
+    label = Text("healthy hosts: ", style="green" if usable.healthy else QUIET)
+    console.print(Text(" " * INDENT).append_text(label).append(fold(usable.healthy) or "none"), soft_wrap=True)
+    if usable.with_findings:
+        label = Text("usable hosts with findings: ", style=SEVERITY_STYLES[Severity.WARNS])
+        console.print(Text(" " * INDENT).append_text(label).append(fold(usable.with_findings)), soft_wrap=True)
 
 
 def _figures(console: "Console", figures: Figures) -> None:
@@ -186,7 +189,7 @@ def _figures(console: "Console", figures: Figures) -> None:
     console.print()
     console.print(Text(f"{' ' * INDENT}{figures.title}", style="bold"))
     table = Table(box=None, padding=(0, INDENT, 0, 0), pad_edge=False, header_style=QUIET)
-    widths = _widths(figures, console.width - INDENT)
+    figures, widths = _fitted(figures, console.width - INDENT)
     for name, width in zip(figures.columns, widths, strict=True):
         justify: JustifyMethod = "left" if name in figures.words else "right"
         table.add_column(Text(name), justify=justify, width=width, no_wrap=True, overflow="ellipsis", vertical="bottom")
@@ -195,24 +198,34 @@ def _figures(console: "Console", figures: Figures) -> None:
     console.print(Padding(table, (0, 0, 0, INDENT)))
 
 
-def _widths(figures: Figures, room: int) -> list[int]:
-    """Return each column's width: what its cells need, but for the last, which gets what is left."""
+def _fitted(figures: Figures, room: int) -> tuple[Figures, list[int]]:
+    """Return what of a table has room, and each column's width; the last column gets what is left, and may be cut."""
+    widths = _widths(figures)
+    for column in figures.dispensable:
+        if sum(widths) + INDENT * (len(widths) - 1) <= room:
+            break
+        figures = figures.without(column)
+        widths = _widths(figures)
+    left = room - sum(widths[:-1]) - INDENT * (len(widths) - 1)
+    return figures, [*widths[:-1], max(1, min(widths[-1], left))]
+
+
+def _widths(figures: Figures) -> list[int]:
+    """Return what the cells of each column need."""
     from rich.cells import cell_len
 
     table = [
         [line for cell in column for line in cell.split("\n")]
         for column in zip(figures.columns, *figures.rows, strict=True)
     ]
-    widths = [max(map(cell_len, column)) for column in table]
-    left = room - sum(widths[:-1]) - INDENT * (len(widths) - 1)
-    return [*widths[:-1], max(1, min(widths[-1], left))]
+    return [max(map(cell_len, column)) for column in table]
 
 
 def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    notes = [*calibration_notes(report), " · ".join(made_by(report))]
+    notes = [*notes_on(report), " · ".join(made_by(report))]
     if options.verbose:
         notes.append("launched by: " + visible(" ".join(report.launch.argv)))
     console.print()

@@ -7,9 +7,9 @@ from typing import Final
 from netprobe.contracts import RenderOptions, Reporter
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.report import Report
-from netprobe.reporters._figures import Figures, calibration_notes, figures_of
+from netprobe.reporters._figures import Figures, figures_of, notes_on
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
-from netprobe.reporters._wording import fold, made_by, measured_of, scale_of, visible
+from netprobe.reporters._wording import fold, made_by, measured_of, scale_of, usable_hosts, visible
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")
 
@@ -30,11 +30,15 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _gaps("Not tested", report.not_tested)
     yield f"**Measured:** {', '.join(measured_of(report))}"
     yield ""
-    yield f"**Healthy hosts:** {_code(fold(report.healthy_hosts)) if report.healthy_hosts else 'none'}"
-    for figures in figures_of(report):
+    usable = usable_hosts(report)
+    yield f"**Healthy hosts:** {_code(fold(usable.healthy)) if usable.healthy else 'none'}"
+    if usable.with_findings:
+        yield ""
+        yield f"**Usable hosts with findings:** {_code(fold(usable.with_findings))}"
+    for figures in figures_of(report, samples=True):
         yield ""
         yield from _figures(figures)
-    for note in calibration_notes(report):
+    for note in notes_on(report):
         yield ""
         yield _text(note)
 

@@ -22,6 +22,8 @@ TIME_WIDTH: Final = 7
 BANDWIDTH_WIDTH: Final = 6
 NO_ROOT: Final = -1
 
+_OTHER_FORMATS: Final = "pairs are in --format console, markdown and json"
+
 Halves = dict[bool, GroupSummary]
 """What one printed row holds, by whether it is in place; at least one of the two."""
 
@@ -30,7 +32,7 @@ def render(report: Report, _options: RenderOptions) -> str:
     """Return an output of nccl-tests for each collective that was measured."""
     probes = tuple(dict.fromkeys(row.probe for row in report.groups))
     if not probes:
-        return f"# netprobe run {short_name(report.run_id)} measured no collectives\n"
+        return f"# netprobe run {short_name(report.run_id)} measured no collectives; {_OTHER_FORMATS}\n"
     return "".join(
         f"{line}\n" for probe in probes for line in _block(report, [row for row in report.groups if row.probe == probe])
     )

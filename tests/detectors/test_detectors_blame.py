@@ -144,11 +144,38 @@ def test_an_oversubscribed_layer_warns_of_the_fabric_and_is_not_a_list_of_slow_p
 
 def test_pairs_that_are_far_apart_are_a_gap():
     hosts = [f"h{index}" for index in range(8)]
-    odd = ", ".join(f'{{ between = ["h{index}", "h{index + 4}"], us = 4.0 }}' for index in range(4))
+    odd = ", ".join(f'{{ between = ["h{index}", "h{index + 4}"], us = 3.9 }}' for index in range(4))
     text = f"hosts = {hosts}\n".replace("'", '"') + latency(odd)
 
     assert named_by(text) == {}
     assert "4 of 28 pairs of hosts are slower than the rest" in gaps("slow-pair", text)[0].reason
+
+
+def test_what_takes_twice_as_long_is_not_excused_as_distance_however_many_share_it():
+    hosts = [f"h{index}" for index in range(24)]
+    late = ", ".join(f'{{ between = ["h{a}", "h{b}"], us = 10.0 }}' for a in range(3) for b in range(24) if a != b)
+    text = f"hosts = {hosts}\n".replace("'", '"') + latency(late)
+
+    assert named_by(text) == {"slow-host": [("h0",), ("h1",), ("h2",)]}
+
+
+def test_pairs_that_take_twice_as_long_are_not_excused_as_distance_however_many_share_it():
+    hosts = [f"h{index}" for index in range(8)]
+    odd = ", ".join(f'{{ between = ["h{index}", "h{index + 4}"], us = 10.0 }}' for index in range(4))
+    text = f"hosts = {hosts}\n".replace("'", '"') + latency(odd)
+
+    (finding,) = findings("slow-pair", text)
+    assert finding.subjects == ("fabric",)
+    assert "latency 8 B, typically 5.0 times the time" in finding.summary
+
+
+@pytest.mark.parametrize("size", ["8M", "64K"])
+def test_three_slow_pairs_of_28_are_a_finding_at_every_size(size):
+    hosts = [f"h{index}" for index in range(8)]
+    odd = ", ".join(f'{{ between = ["h{index}", "h{index + 4}"], gbps = 120.0 }}' for index in range(3))
+    text = f"hosts = {hosts}\n".replace("'", '"') + bandwidth("") + bandwidth(odd, size=size)
+
+    assert named_by(text) == {"slow-pair": [("fabric",)]}
 
 
 def test_hosts_are_compared_by_what_they_do_within_themselves():

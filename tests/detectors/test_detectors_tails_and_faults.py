@@ -153,3 +153,23 @@ def test_a_collectives_wrong_result_names_who_received_it_and_blames_no_host():
 @pytest.mark.parametrize("checked", [0, 1])
 def test_a_fault_is_a_fault_however_little_was_checked(checked):
     assert findings("corruption", f"checked_iterations = {checked}\n" + FIVE + fault(1, 0))
+
+
+def test_a_barrier_carries_no_data_so_that_nothing_was_left_unchecked():
+    barrier = FIVE + "checked_iterations = 0\n" + allreduce("{}").replace("allreduce", "barrier")
+
+    assert gaps("corruption", barrier) == []
+    assert len(gaps("corruption", barrier + allreduce("{}"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("hosts", "scope", "retest"),
+    [
+        ('["n1", "n2"]', "between-hosts", "netprobe run bandwidth --hosts n1,n2 -b 64K -e 64K --all-pairs"),
+        ('["vm", "vm"]', "within-host", "netprobe run bandwidth -b 64K -e 64K --all-pairs --ranks 2"),
+    ],
+)
+def test_the_retest_of_a_tail_repeats_its_probe_and_size(hosts, scope, retest):
+    pairs = f'[[pairs]]\nprobe = "bandwidth"\nsize = "64K"\nscope = "{scope}"\ngbps = 100.0\np99_us = 5000.0\n'
+
+    assert {finding.retest for finding in findings("jitter", f"hosts = {hosts}\n{pairs}")} == {retest}

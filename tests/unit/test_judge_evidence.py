@@ -44,6 +44,15 @@ def test_warm_up_is_not_judged_but_its_bytes_have_crossed_the_fabric():
     assert evidence.coverage.bytes_moved == 2 * (16 << 20)
 
 
+def test_stages_without_a_round_had_nothing_to_measure():
+    outcomes = tuple(
+        StageOutcome(stage=stage, rounds=rounds, planned_pairs=(), elapsed_ns=1)
+        for stage, rounds in (("a", 1), ("b", 0))
+    )
+
+    assert evidence_of(run_of([], outcomes=outcomes)).coverage.stages_empty == 1
+
+
 def test_percentiles_that_a_sample_cannot_support_are_not_known():
     table = evidence_of(run_of([series(0, 1, [500] * 99), series(1, 0, range(1, 1001))])).pairs[0]
 

@@ -90,7 +90,11 @@ def test_a_run_that_did_not_end_well_says_so_in_its_first_line(status, told):
 def test_no_line_is_wider_than_the_terminal_but_those_made_to_be_copied(sample, width):
     lines = console(SAMPLES[sample](), width=width, verbose=True).splitlines()
 
-    too_wide = [line for line in lines if cell_len(line) > width and not re.match(r" +(retest|healthy hosts):", line)]
+    too_wide = [
+        line
+        for line in lines
+        if cell_len(line) > width and not re.match(r" +(retest|healthy hosts|usable hosts with findings):", line)
+    ]
 
     assert [line for line in too_wide if width >= 80] == []
     assert all(line == line.rstrip() for line in lines)
@@ -224,7 +228,57 @@ def test_absent_figures_are_a_dash_and_never_zero():
 
     line = next(line for line in console(report(("a",), groups=rows)).splitlines() if "allreduce" in line)
 
-    assert line.split() == ["allreduce", "4", "KiB", "9.00", "µs", "–", "19.8", "µs", "0.46", "0.46", "–"]
+    figures = ["8.82", "µs", "–", "19.8", "µs", "9.00", "µs", "0.46", "0.46", "–"]
+    assert line.split() == ["allreduce", "4", "KiB", *figures]
+
+
+def test_a_collective_shows_its_median_and_says_that_its_bandwidth_is_of_the_mean():
+    text = console(slow_host(), width=100)
+
+    assert re.search(r"operation +size +typical +p99 +max +mean ", text)
+    assert "typical is the median; algbw and busbw are of the mean, as in nccl-tests" in text
+    assert "as in nccl-tests" not in console(inconclusive())
+
+
+@pytest.mark.parametrize(("width", "gone"), [(80, set()), (70, {"algbw", "mean"}), (60, {"algbw", "mean", "max"})])
+def test_where_room_is_short_columns_are_left_out_whole_and_wrong_bytes_stay(width, gone):
+    rows = (collective("reducescatter", 64 << 20, 7020.0, 32, wrong_bytes=2), collective("barrier", 0, 9.0, 32))
+
+    text = console(report(("a",), groups=rows), width=width)
+
+    table = text[text.index("collectives of") :]
+    shown = {"typical", "p99", "max", "mean", "algbw", "busbw", "wrong"} & set(table.split("barrier")[0].split())
+    assert shown == {"typical", "p99", "max", "mean", "algbw", "busbw", "wrong"} - gone
+    assert "2 B" in table
+
+
+def test_how_many_samples_there_are_is_shown_when_asked_for():
+    given_report = healthy_laptop()
+
+    assert "samples" not in console(given_report, width=120)
+    for text in (console(given_report, width=120, verbose=True), markdown(given_report)):
+        assert "80,000" in text
+        assert "110,000" in text
+
+
+def test_a_host_with_a_warning_is_usable_and_not_called_healthy():
+    warned = finding("vm", hosts=(), severity=Severity.WARNS)
+    path = finding("a <-> b", hosts=())
+    of_rank = finding("b:1", hosts=())
+
+    text = console(report(("a", "b", "vm"), findings=(warned, path, of_rank)))
+
+    assert healthy_line(text) == "  healthy hosts: a"
+    assert "  usable hosts with findings: b,vm\n" in text
+    assert "**Usable hosts with findings:** `vm`" in markdown(report(("a", "vm"), findings=(warned,)))
+    assert "usable" not in console(report(("a", "b"), findings=(path,)))
+
+
+def test_stages_that_had_nothing_to_measure_are_counted_apart():
+    of_one_host = replace(report(("a",)).coverage, stages_empty=3)
+
+    assert "5 of 5 stages (3 had nothing to measure) ·" in console(report(("a",), coverage=of_one_host), width=120)
+    assert "nothing to measure" not in console(report(("a",)))
 
 
 def test_wrong_bytes_are_counted_in_the_table():
