@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from netprobe.judge.limits import load_limits
 from netprobe.model.verdict import ExitCode, Verdict
 from netprobe.plan.profiles import PROFILES
 from netprobe.registry import detectors
@@ -42,6 +43,20 @@ def test_every_command_in_the_readme_exists():
 
     assert shown
     assert shown <= commands
+
+
+def test_the_report_shown_is_the_top_of_the_golden_sample():
+    shown = re.search(r"```text\n(.*?)\n```", README, re.DOTALL)[1]
+    sample = (Path(__file__).parents[2] / "reports/samples/slow-host/console.txt").read_text(encoding="utf-8")
+
+    assert sample.startswith(shown)
+
+
+def test_the_limits_shown_can_be_loaded(tmp_path):
+    site = tmp_path / "site.toml"
+    site.write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL)[1])
+
+    assert load_limits(site).expected_bandwidth_gbps == 380
 
 
 def test_the_readme_stays_readable():
