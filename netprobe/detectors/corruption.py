@@ -57,7 +57,7 @@ def _host_finding(host: str, faults: list[Fault], partners: tuple[str, ...], pla
         confidence=Confidence.HIGH,
         subjects=(host,),
         hosts=(host,),
-        summary=f"{host} corrupts data {with_whom}: {_figures(faults, placement)}",
+        summary=f"corrupts data {with_whom}: {_figures(faults, placement)}",
         facts=_facts(faults, placement),
         excluded=("its partners (no two of them fail with each other)",)
         if partners

@@ -179,7 +179,7 @@ def _host_finding(host: str, partners: tuple[str, ...], found: list[_Shortfall],
         confidence=Confidence.HIGH if len(partners) >= SURE_WITH_PARTNERS else Confidence.MEDIUM,
         subjects=(host,),
         hosts=(host,),
-        summary=f"{host} falls short of what is expected with {len(partners)} partners ({listed(partners)}): "
+        summary=f"falls short of what is expected with {len(partners)} partners ({listed(partners)}): "
         f"{_figures(worst)}",
         facts=_facts(found, placement),
         excluded=("its partners (as expected with others)",),

@@ -160,7 +160,7 @@ def _host_finding(host: str, partners: tuple[str, ...], tails: list[_Tail], plac
         confidence=Confidence.HIGH if is_within or len(partners) > 2 else Confidence.MEDIUM,
         subjects=(host,),
         hosts=(host,),
-        summary=f"{host} has long tails {who}: {_figures(worst)}",
+        summary=f"has long tails {who}: {_figures(worst)}",
         facts=_facts(tails, placement),
         excluded=("the network (no byte left the host)",) if is_within else ("its partners (quiet with others)",),
         next_action="look for what interrupts its ranks: other processes, interrupts on their cores, power management",

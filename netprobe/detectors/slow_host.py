@@ -214,7 +214,7 @@ def _finding(host: str, losses: list[_Loss], all_slow: Iterable[str], placement:
         confidence=Confidence.HIGH if is_sure else Confidence.MEDIUM,
         subjects=tuple(placement.name(rank) for rank in sorted(ranks)) if is_part else (host,),
         hosts=(host,),
-        summary=_summary(host, losses, main, f"{len(ranks)} of {len(own)} ranks" if is_part else ""),
+        summary=_summary(losses, main, f"{len(ranks)} of {len(own)} ranks" if is_part else ""),
         facts=tuple(_fact(loss) for loss in losses[:MOST_FACTS]),
         excluded=_excluded(losses),
         next_action=_next_action(losses),
@@ -222,16 +222,16 @@ def _finding(host: str, losses: list[_Loss], all_slow: Iterable[str], placement:
     )
 
 
-def _summary(host: str, losses: list[_Loss], main: _Loss, part: str) -> str:
+def _summary(losses: list[_Loss], main: _Loss, part: str) -> str:
     same_kind = [loss for loss in losses if loss.is_bandwidth == main.is_bandwidth]
     verbs = list(dict.fromkeys(loss.verb for loss in same_kind))
     seen, normal = rate_at(main.table, main.expected + main.effect), rate_at(main.table, main.expected)
     what = " and ".join(verbs) if len(verbs) <= 2 else ", ".join(verbs[:-1]) + f" and {verbs[-1]}"
     where = f" on {part}" if part else ""
     if is_latency(main.table):
-        return f"{host} {what} in {seen} where the fleet takes {normal} ({table_title(main.table)}){where}"
+        return f"{what} in {seen} where the fleet takes {normal} ({table_title(main.table)}){where}"
     loss = percent(main.loss_ratio)
-    return f"{host} {what} {loss} below the fleet: {seen} of {normal} ({table_title(main.table)}){where}"
+    return f"{what} {loss} below the fleet: {seen} of {normal} ({table_title(main.table)}){where}"
 
 
 def _fact(loss: _Loss) -> Fact:

@@ -128,7 +128,7 @@ def _finding(rank: int, own: list[tuple[_Lateness, int]], placement: Placement) 
         confidence=Confidence.HIGH if len(own) > 1 else Confidence.MEDIUM,
         subjects=(name,),
         hosts=(host,),
-        summary=f"{name} enters collectives {format_duration(late_ns)} after the others{share} "
+        summary=f"enters collectives {format_duration(late_ns)} after the others{share} "
         f"({_title(worst.table)}; {len(own)} collectives measured)",
         facts=tuple(_fact(each, at) for each, at in own[:MOST_FACTS]),
         excluded=("clock error (taken off)", "chance (late in most collectives that were measured)"),

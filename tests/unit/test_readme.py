@@ -3,10 +3,14 @@
 import re
 from pathlib import Path
 
+from netprobe.contracts import RenderOptions
+from netprobe.judge.judge import judge
 from netprobe.judge.limits import load_limits
+from netprobe.model.limits import Limits
 from netprobe.model.verdict import ExitCode, Verdict
 from netprobe.plan.profiles import PROFILES
-from netprobe.registry import detectors
+from netprobe.registry import detectors, reporters
+from netprobe.sim.screening import Screening, SlowHost, screening_run
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -45,11 +49,13 @@ def test_every_command_in_the_readme_exists():
     assert shown <= commands
 
 
-def test_the_report_shown_is_the_top_of_the_golden_sample():
+def test_the_report_shown_is_what_the_program_says_of_a_simulated_fabric_with_one_slow_sender():
     shown = re.search(r"```text\n(.*?)\n```", README, re.DOTALL)[1]
-    sample = (Path(__file__).parents[2] / "reports/samples/slow-host/console.txt").read_text(encoding="utf-8")
+    fabric = Screening(hosts=64, seed=1, slow_hosts=(SlowHost(host=16, sends_ratio=0.37),))
 
-    assert sample.startswith(shown)
+    report = reporters()["console"].render(judge(screening_run(fabric), Limits()), RenderOptions())
+
+    assert report.startswith(shown)
 
 
 def test_the_limits_shown_can_be_loaded(tmp_path):
