@@ -12,9 +12,7 @@ class MpiError(Exception):
 
     args: tuple[str, int, int]
 
-def mpi_bind(
-    addresses: dict[str, int], *, request_bytes: int, status_ignore: int, statuses_ignore: int
-) -> None:
+def mpi_bind(addresses: dict[str, int], *, request_bytes: int, status_ignore: int, statuses_ignore: int) -> None:
     """Take the function addresses ("Send", "Recv", ...) of the MPI library that this process has loaded."""
 
 def empty_series(stamps: NDArray[np.int64], /) -> None:

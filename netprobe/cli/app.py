@@ -5,14 +5,16 @@ Commands are declared here with their options; what they do lives in the modules
 """
 
 import os
-import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from netprobe import __version__
 from netprobe.cli.options import AllPairs, Judging, Keeping, RunDirectory, Where, duration_ns, size_bytes, with_options
-from netprobe.errors import NetprobeError
+from netprobe.cli.streams import print_text, tell
+from netprobe.errors import LaunchError, NetprobeError, PlanError
+from netprobe.launch.surroundings import rank_of
 from netprobe.model.verdict import ExitCode
 
 app = typer.Typer(
@@ -166,27 +168,42 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return an exit code of the verdict table, for usage errors as well."""
     try:
         result = app(args=arguments, prog_name="netprobe", standalone_mode=False)
+    except (PlanError, LaunchError) as error:
+        return _complain_once(str(error))
     except NetprobeError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (``netprobe report RUN | head``): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # typer's answer when nobody reads the text of --help or --version any more
         return ExitCode.HEALTHY
-    except Exception as error:
+    except Exception as error:  # a traceback would end with exit code 1, which means degraded
         if not hasattr(error, "format_message"):
-            raise
+            return _own_defect(error)
         if type(error).__name__ == "NoArgsIsHelpError":  # of the click inside typer, which has moved between releases
-            typer.echo(error.format_message())
+            print_text(error.format_message() + "\n")
             return ExitCode.SETUP_ERROR
-        return _complain(_usage_message(error), ExitCode.SETUP_ERROR)
+        return _complain_once(_usage_message(error))
     return int(result or 0)
 
 
 def _complain(message: str, code: ExitCode) -> int:
-    typer.echo(f"netprobe: {message}", err=True)
+    tell(f"netprobe: {message}")
     return code
+
+
+def _complain_once(message: str) -> int:
+    """Say what all ranks of a launcher find wrong, on its rank 0 alone."""
+    return ExitCode.SETUP_ERROR if rank_of(os.environ) else _complain(message, ExitCode.SETUP_ERROR)
+
+
+def _own_defect(error: Exception) -> int:
+    if os.environ.get("NETPROBE_TRACEBACK"):
+        traceback.print_exception(error)
+    return _complain(
+        f"internal error: {type(error).__name__}: {' '.join(str(error).split())}; "
+        "try: report it with the output of NETPROBE_TRACEBACK=1",
+        ExitCode.INCONCLUSIVE,
+    )
 
 
 def _usage_message(error: Exception) -> str:

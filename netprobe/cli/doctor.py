@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import typer
-
 from netprobe.cli.output import PLAIN_WIDTH
+from netprobe.cli.streams import print_text
 from netprobe.errors import NetprobeError
 from netprobe.model.verdict import ExitCode
 
@@ -29,11 +28,9 @@ class Answer:
 def examine(root: Path = Path("/")) -> int:
     """Print what this host can measure; exit 0 when MPI with host memory can, 4 when it cannot."""
     answers = (*_essentials(), *_surroundings(root))
-    for answer in answers:
-        typer.echo(_lines(answer))
     can_measure = all(answer.can is not False for answer in answers)
-    typer.echo("")
-    typer.echo("This host can measure MPI with host memory." if can_measure else "This host cannot measure yet.")
+    conclusion = "This host can measure MPI with host memory." if can_measure else "This host cannot measure yet."
+    print_text("\n".join((*map(_lines, answers), "", conclusion, "")))
     return ExitCode.HEALTHY if can_measure else ExitCode.SETUP_ERROR
 
 

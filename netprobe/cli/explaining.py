@@ -3,9 +3,8 @@
 import textwrap
 from dataclasses import fields
 
-import typer
-
 from netprobe.cli.output import PLAIN_WIDTH
+from netprobe.cli.streams import print_text
 from netprobe.contracts import Detector
 from netprobe.model.limits import Limits
 from netprobe.model.verdict import ExitCode
@@ -15,10 +14,9 @@ from netprobe.registry import detectors, pick
 def explain_detector(name: str | None) -> int:
     """Print one detector, or the list of all."""
     if name is None:
-        for each in detectors().values():
-            typer.echo(f"{each.id:<14} {each.title}")
-        return ExitCode.HEALTHY
-    typer.echo(explanation(pick("detector", detectors(), name)))
+        print_text("".join(f"{each.id:<14} {each.title}\n" for each in detectors().values()))
+    else:
+        print_text(explanation(pick("detector", detectors(), name)) + "\n")
     return ExitCode.HEALTHY
 
 

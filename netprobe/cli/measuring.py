@@ -5,21 +5,25 @@ rank (under mpirun or srun), and then rank 0 writes, judges and prints.
 """
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import typer
 
 from netprobe.cli.options import Judging, Keeping, Where
 from netprobe.cli.output import print_report
 from netprobe.cli.progress import Progress, ProgressSink
 from netprobe.cli.reading import judged
+from netprobe.cli.streams import tell
 from netprobe.contracts import Sink
-from netprobe.errors import PlanError, UnavailableError
+from netprobe.errors import LaunchError, NetprobeError, PlanError, StoreError
 from netprobe.judge.limits import load_limits
 from netprobe.launch.argv import argv_for
+from netprobe.launch.find import search_here
+from netprobe.launch.outer import library_setting
 from netprobe.launch.planning import plan_launch
 from netprobe.launch.request import LaunchPlan, LaunchRequest
 from netprobe.launch.start import run_ranks
@@ -66,7 +70,7 @@ def _refuse_early(judging: Judging) -> None:
 def _refuse_launch_options(ranks: int | None, where: Where, surroundings: External) -> None:
     if ranks is not None or where.hosts is not None or where.hostfile is not None:
         raise PlanError(
-            f"{surroundings.launcher} has started the ranks already, so -n, --hosts and --hostfile have nothing to say",
+            f"{surroundings.launcher} has started the ranks: --ranks, --hosts and --hostfile have nothing to say",
             remedy="the same command without them, or without the launcher",
         )
 
@@ -82,15 +86,19 @@ def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, 
         return writers[0]
 
     series_schema()  # loads polars now: later it would take a core from the ranks while they measure
-    with Progress() as progress:
-        end = run_ranks(
-            plans,
-            os.environ,
-            lambda chosen: ProgressSink(progress, open_writer(chosen)),
-            on_chatter=_echo if judging.verbose else None,
-        )
+    try:
+        with Progress() as progress:
+            end = run_ranks(
+                plans,
+                os.environ,
+                lambda chosen: ProgressSink(progress, open_writer(chosen)),
+                on_chatter=tell if judging.verbose else None,
+            )
+    except StoreError:  # raised only before anything was measured
+        _remove(writers)
+        raise
     for reason in end.given_up:
-        _echo(f"netprobe: {reason}; went on with the next launcher")
+        tell(f"netprobe: {reason}; went on with the next launcher")
     if not writers:  # interrupted before the ranks had met: there is nothing to keep
         return ExitCode.INTERRUPTED
     return _finish(writers[0], end.status, end.error, judging)
@@ -100,6 +108,7 @@ def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judgi
     """Run as one of the ranks; rank 0 returns the verdict's exit code, the others 0."""
     from netprobe.session.ranks import open_session
 
+    os.environ.update(library_setting(search_here(os.environ, in_allocation=False, named=None)))
     writers: list[RunWriter] = []
     with Progress() as progress:
 
@@ -108,9 +117,9 @@ def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judgi
             writers.append(_writer(plan, launch, keeping))
             return ProgressSink(progress, writers[0])
 
-        with open_session(open_writer) as session:
+        with open_session(open_writer, lambda error: _salvage(writers, error, judging)) as session:
             if session.control.size < (surroundings.size or 1):
-                raise UnavailableError(
+                raise LaunchError(
                     f"{surroundings.launcher} started {surroundings.size} ranks, but each found itself alone: "
                     f"it does not belong to {session.transport.description}",
                     remedy="the launcher of that MPI, or MPI4PY_LIBMPI with the launcher's libmpi.so",
@@ -132,13 +141,41 @@ def default_runs() -> Path:
 
 def _finish(writer: RunWriter, status: RunStatus, error: str | None, judging: Judging) -> int:
     """Close the run directory, judge it, print; an interrupted run keeps its own exit code."""
-    writer.close(status, error)
-    report = judged(writer.directory, judging.limits)
-    writer.write_report(report)
-    print_report(report, judging)
-    _echo(f"run directory: {writer.directory}")
+    try:
+        with _full_disk_is_told():
+            writer.close(status, error)
+        report = judged(writer.directory, judging.limits)
+        with _full_disk_is_told():
+            writer.write_report(report)
+        print_report(report, judging, writer.directory)
+    finally:
+        tell(f"run directory: {writer.directory}")
     return ExitCode.INTERRUPTED if status is RunStatus.INTERRUPTED else report.exit_code
 
 
-def _echo(line: str) -> None:
-    typer.echo(line, err=True)
+@contextmanager
+def _full_disk_is_told() -> Iterator[None]:
+    """Go on when nothing more can be written: what was written before has a verdict too."""
+    try:
+        yield
+    except StoreError as error:
+        tell(f"netprobe: {error}")
+
+
+def _salvage(writers: Sequence[RunWriter], error: NetprobeError | None, judging: Judging) -> int | None:
+    """Close and judge what rank 0 has kept of a job that is being ended; None where nothing was measured.
+
+    Without an error the job was interrupted.
+    """
+    if error is None:
+        return _finish(writers[0], RunStatus.INTERRUPTED, "interrupted", judging) if writers else None
+    has_begun = any(writer.header.outcomes for writer in writers) or error.exit_code is not ExitCode.SETUP_ERROR
+    if writers and has_begun:
+        return _finish(writers[0], RunStatus.FAILED, str(error), judging)
+    _remove(writers)
+    return None
+
+
+def _remove(writers: Sequence[RunWriter]) -> None:
+    for writer in writers:
+        shutil.rmtree(writer.directory, ignore_errors=True)

@@ -16,6 +16,13 @@ AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Every pair, not a f
 RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
 
 
+def directory(text: str) -> Path:
+    """Return the directory that ``--out`` means; PlanError for none, which Path would take for the current one."""
+    if not text:
+        raise PlanError("--out has no directory", remedy="--out DIRECTORY, or leave it away")
+    return Path(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
     """Options that say where the ranks run."""
@@ -52,7 +59,12 @@ class Keeping:
 
     out: Annotated[
         Path | None,
-        typer.Option(envvar="NETPROBE_RUNS", help="Where run directories go; your state directory by default."),
+        typer.Option(
+            envvar="NETPROBE_RUNS",
+            parser=directory,
+            metavar="PATH",
+            help="Where run directories go; your state directory by default.",
+        ),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Draw other partners.")] = None
 

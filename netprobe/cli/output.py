@@ -3,9 +3,13 @@
 import os
 import shutil
 import sys
+from pathlib import Path
+from typing import TextIO
 
 from netprobe.cli.options import Judging
+from netprobe.cli.streams import print_text, tell
 from netprobe.contracts import RenderOptions
+from netprobe.launch.surroundings import External, detect
 from netprobe.model.report import Report
 from netprobe.registry import pick, reporters
 
@@ -13,13 +17,18 @@ PLAIN_WIDTH = 80  # a mail from cron, a log, a ticket
 WIDEST = 120  # longer lines are harder to read, not easier
 
 
-def print_report(report: Report, judging: Judging) -> None:
-    """Write the report to standard output in the format asked for."""
-    is_terminal = sys.stdout.isatty()
+def print_report(report: Report, judging: Judging, directory: Path) -> None:
+    """Write the report to standard output in the format asked for; ``directory`` is the run's."""
+    is_terminal = is_readers_terminal(sys.stdout)
     width = min(shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, WIDEST) if is_terminal else PLAIN_WIDTH
     options = RenderOptions(width=width, color=is_terminal and not os.environ.get("NO_COLOR"), verbose=judging.verbose)
-    text = pick("format", reporters(), judging.format).render(report, options)
-    # A terminal or log that cannot show µ or – gets a question mark, not a traceback.
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, errors="replace").decode(encoding))
-    sys.stdout.flush()
+    problem = print_text(pick("format", reporters(), judging.format).render(report, options))
+    if problem is not None:
+        tell(f"netprobe: the report could not be printed, {problem}; try: netprobe report {directory}")
+
+
+def is_readers_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody reads the stream on a terminal that can do more than print lines."""
+    if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    return not isinstance(detect(os.environ), External)  # Open MPI gives rank 0 a terminal of its own, read by nobody

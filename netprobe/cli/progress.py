@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import Self
 
+from netprobe.cli.output import is_readers_terminal
 from netprobe.contracts import Sink
 from netprobe.model.record import RanksDone, RanksReady, Record, RoundStarted
 from netprobe.units import NS_PER_S
@@ -18,14 +19,14 @@ class Progress:
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        console = Console(file=sys.stderr)
+        console = Console(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description:<26}"),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[detail]}"),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not is_readers_terminal(sys.stderr),
         )
         self._task = self._bars.add_task("starting ranks", total=1.0, detail="")
         self._started = time.monotonic()

@@ -4,10 +4,13 @@ from pathlib import Path
 
 from netprobe.cli.options import Judging
 from netprobe.cli.output import print_report
+from netprobe.cli.streams import tell
+from netprobe.errors import StoreError
 from netprobe.judge.judge import judge
 from netprobe.judge.limits import load_limits
 from netprobe.model.limits import Limits
 from netprobe.model.report import Report
+from netprobe.store.files import REPORT_FILE
 from netprobe.store.reader import read_report, read_run
 
 
@@ -20,13 +23,24 @@ def judged(directory: Path, limits_file: Path | None) -> Report:
 def judge_again(directory: Path, judging: Judging) -> int:
     """Judge, print, and return the verdict's exit code; the run directory is left as it is."""
     report = judged(directory, judging.limits)
-    print_report(report, judging)
+    print_report(report, judging, directory)
     return report.exit_code
 
 
 def show_report(directory: Path, judging: Judging) -> int:
-    """Print the report that was written with the run, or judge a run that was killed before it had one."""
-    has_report = (directory / "report.json").is_file()
-    report = read_report(directory) if has_report and judging.limits is None else judged(directory, judging.limits)
-    print_report(report, judging)
+    """Print the report that was written with the run, or judge a run that has none that can be read."""
+    report = _written_report(directory) if judging.limits is None else None
+    report = report or judged(directory, judging.limits)
+    print_report(report, judging, directory)
     return report.exit_code
+
+
+def _written_report(directory: Path) -> Report | None:
+    """Return the report in a run directory; None when the run was killed before it had one, or while it was written."""
+    if not (directory / REPORT_FILE).is_file():
+        return None
+    try:
+        return read_report(directory)
+    except StoreError as error:
+        tell(f"netprobe: judging again, as {error}")
+        return None

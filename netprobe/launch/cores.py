@@ -44,9 +44,10 @@ def refuse_more_ranks_than_cores(ranks: int, cores: Cores) -> None:
     """Raise PlanError when ranks would have to take turns: their timings would tell of the scheduler."""
     if ranks > cores.hwthreads:
         plural = "core" if cores.hwthreads == 1 else "cores"
+        fewer = f" or --ranks {cores.hwthreads}" if cores.hwthreads > 1 else ""
         raise PlanError(
-            f"-n {ranks} asks for more ranks than the {cores.hwthreads} {plural} of this host",
-            remedy=f"--oversubscribe or -n {max(cores.hwthreads, 2)}" if cores.hwthreads > 1 else "--oversubscribe",
+            f"--ranks {ranks} asks for more ranks than the {cores.hwthreads} {plural} of this host",
+            remedy=f"--oversubscribe{fewer}",
         )
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from math import inf
 from typing import Final
 
 from netprobe.units import NS_PER_S
 
 _READ_BYTES: Final = 1 << 16  # a pipe holds no more
 _POLL_S: Final = 1.0  # where the system cannot be asked to tell when a process ends
+_LONGEST_WAIT_S: Final = 86_400.0  # the kernel takes no more than 24 days; to wake once a day costs nothing
 
 
 class Source(Enum):
@@ -67,7 +67,7 @@ def happenings(
             selector.register(signals, selectors.EVENT_READ)
         if exit_descriptor is not None:
             selector.register(exit_descriptor, selectors.EVENT_READ)
-        longest_s = _POLL_S if exit_descriptor is None else inf
+        longest_s = _POLL_S if exit_descriptor is None else _LONGEST_WAIT_S
         has_exited = False
         while pipes.are_open or not has_exited:
             wait_s = min(longest_s, max(0.0, left_ns() / NS_PER_S))

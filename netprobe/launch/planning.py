@@ -105,7 +105,7 @@ def _layout(request: LaunchRequest, allocation: Allocation | None, cores: Cores)
 def _local(request: LaunchRequest, cores: Cores) -> _Layout:
     if request.ranks is not None and request.ranks_per_host not in (None, request.ranks):
         raise PlanError(
-            f"-n {request.ranks} and --ranks-per-host {request.ranks_per_host} contradict each other on one host",
+            f"--ranks {request.ranks} and --ranks-per-host {request.ranks_per_host} contradict each other on one host",
             remedy="one of them",
         )
     asked = request.ranks or request.ranks_per_host
@@ -186,8 +186,8 @@ def _spread(ranks: int, limits: Sequence[int | None]) -> list[int]:
     known = [limit for limit in limits if limit is not None]
     if len(known) == len(limits) and ranks > sum(known):
         raise PlanError(
-            f"-n {ranks} asks for more ranks than the {sum(known)} slots of the hostfile",
-            remedy=f"--oversubscribe or -n {sum(known)}",
+            f"--ranks {ranks} asks for more ranks than the {sum(known)} slots of the hostfile",
+            remedy=f"--oversubscribe or --ranks {sum(known)}",
         )
     shares = [0] * len(limits)
     left = ranks
@@ -208,15 +208,16 @@ def _refuse_contradiction(request: LaunchRequest, hosts: int) -> None:
     ranks, per_host = request.ranks, request.ranks_per_host
     if ranks is not None and per_host is not None and ranks != per_host * hosts:
         raise PlanError(
-            f"-n {ranks} and --ranks-per-host {per_host} contradict each other on {hosts} hosts", remedy="one of them"
+            f"--ranks {ranks} and --ranks-per-host {per_host} contradict each other on {hosts} hosts",
+            remedy="one of them",
         )
 
 
 def _refuse_fewer_ranks_than_hosts(ranks: int, hosts: int) -> None:
     if ranks < hosts:
         raise PlanError(
-            f"-n {ranks} leaves {hosts - ranks} of {hosts} hosts without a rank, and so untested",
-            remedy=f"-n {hosts}, or fewer hosts",
+            f"--ranks {ranks} leaves {hosts - ranks} of {hosts} hosts without a rank, and so untested",
+            remedy=f"--ranks {hosts}, or fewer hosts",
         )
 
 

@@ -76,7 +76,7 @@ def supervise(
 
     ``environ`` is the launcher's whole environment; ``on_chatter`` gets every line of output that is no record. Ctrl-C
     and SIGTERM end the job, and a second one kills it. LaunchError: the ranks could not be started, or did not meet as
-    one world of ``expected_ranks``; the sink has then got nothing.
+    one world of ``expected_ranks``; the sink has then got nothing. StoreError: the sink refused the first record.
     """
     with interrupts() as signals, started(argv, environ) as launcher:
         watch = _Watch(launcher, sink, expected_ranks, patience or Patience(), on_chatter or _unheard)
@@ -175,7 +175,14 @@ class _Watch:
         if isinstance(record, RanksReady) and len(record.ranks) != self._expected_ranks:
             self._refuse(self._wrong_world(record))
             return
-        self._sink.emit(record)
+        try:
+            self._sink.emit(record)
+        except StoreError as error:
+            if not self._is_ready:
+                raise
+            # What was kept before can still be judged.
+            self._end_job(RunStatus.FAILED, str(error))
+            return
         # The deadline starts here: what the sink takes to write is not the ranks' time.
         self._follow(record)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _TASKS: Final = re.compile(r"(\d+)(?:\(x(\d+)\))?")  # Slurm's run-length code: 2(x3),1
+_RANKS: Final = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,13 @@ def detect(environ: Mapping[str, str]) -> Surroundings:
     if external is None and allocation is None:
         external = _rank_of_unknown(environ)
     return external or allocation or Bare()
+
+
+def rank_of(environ: Mapping[str, str]) -> int:
+    """Return the number of this rank among those that somebody else started, by its environment; 0 for no rank."""
+    if not isinstance(detect(environ), External):
+        return 0
+    return next((rank for name in _RANKS if (rank := _number(environ, name)) is not None), 0)
 
 
 def _rank_of_mpiexec(environ: Mapping[str, str]) -> External | None:

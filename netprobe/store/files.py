@@ -14,11 +14,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content and wait until the disk has it; OSError leaves what was there before."""
     # In the same directory, since a rename is atomic only within a file system; hidden, so that globs skip leftovers.
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk, the room that the other files need
+        raise
     _sync_directory(path.parent)
 
 

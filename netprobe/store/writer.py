@@ -5,6 +5,7 @@ and each file is replaced in one step.
 """
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,7 +88,11 @@ class RunWriter:
             plan=plan,
             launch=launch,
         )
-        return cls(directory, header, now=now)
+        try:
+            return cls(directory, header, now=now)
+        except StoreError:
+            shutil.rmtree(directory, ignore_errors=True)  # nobody was told of it yet
+            raise
 
     @property
     def header(self) -> RunHeader:

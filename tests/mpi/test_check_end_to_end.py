@@ -160,9 +160,9 @@ def descendants(pid):
     return found
 
 
-def started_run(mpiexec, tmp_path, *arguments):
+def started_run(mpiexec, tmp_path, *, launcher=()):
     process = subprocess.Popen(
-        [sys.executable, "-m", "netprobe", "check", "--profile", "pretrain", *arguments],
+        [*launcher, sys.executable, "-m", "netprobe", "check", "--profile", "pretrain"],
         env={**os.environ, "NETPROBE_RUNS": str(tmp_path / "runs"), "NETPROBE_MPIEXEC": mpiexec},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

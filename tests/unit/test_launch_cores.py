@@ -30,7 +30,7 @@ def test_more_ranks_than_cores_are_refused_with_what_to_try():
         refuse_more_ranks_than_cores(64, Cores(hwthreads=2, physical=2))
 
     assert str(caught.value) == (
-        "-n 64 asks for more ranks than the 2 cores of this host; try: --oversubscribe or -n 2"
+        "--ranks 64 asks for more ranks than the 2 cores of this host; try: --oversubscribe or --ranks 2"
     )
     assert caught.value.exit_code == 4
 

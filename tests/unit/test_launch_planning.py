@@ -58,7 +58,7 @@ def test_a_plain_check_on_one_core_shares_it(plan):
 
 
 def test_more_ranks_than_cores_have_to_be_meant(plan):
-    with pytest.raises(PlanError, match="-n 64 asks for more ranks than the 4 cores of this host"):
+    with pytest.raises(PlanError, match="--ranks 64 asks for more ranks than the 4 cores of this host"):
         plan(ranks=64)
 
     assert plan(ranks=64, oversubscribe=True).ranks == 64

@@ -231,6 +231,22 @@ def test_a_sink_that_fails_ends_the_ranks(watch):
         watch(("orphan", 2), *said(ready()), HANG, sink=Kept(then=fail))
 
 
+def test_a_disk_that_fills_up_while_measuring_ends_the_ranks_and_keeps_what_was_there(watch):
+    def fail_late(record):
+        if isinstance(record, RoundStarted):
+            raise StoreError("no space left")
+
+    end = watch(("orphan", 2), *said(ready(), finished(), round_started()), HANG, sink=Kept(then=fail_late))
+
+    assert (end.status, end.error) == (RunStatus.FAILED, "no space left")
+
+
+def test_a_time_longer_than_the_kernel_can_wait_is_waited_for_in_parts(watch):
+    patience = replace(QUICK, meeting_ns=10**9 * NS_PER_S)
+
+    assert watch(("sleep", 0.1), *said(ready(), done()), patience=patience).status is RunStatus.COMPLETE
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_keeps_what_was_recorded(watch, number):
     sink = Kept(then=lambda record: os.kill(os.getpid(), number) if isinstance(record, RoundStarted) else None)

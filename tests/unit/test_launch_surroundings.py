@@ -1,6 +1,6 @@
 import pytest
 
-from netprobe.launch.surroundings import Allocation, Bare, External, detect, per_node_counts
+from netprobe.launch.surroundings import Allocation, Bare, External, detect, per_node_counts, rank_of
 
 JOB = {
     "SLURM_JOB_ID": "7",
@@ -31,6 +31,21 @@ def test_a_rank_of_a_launcher_is_recognised_with_its_job_size(environ, size):
 
     assert isinstance(found, External)
     assert found.size == size
+
+
+@pytest.mark.parametrize(
+    ("environ", "rank"),
+    [
+        ({"OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3"}, 3),
+        ({"PMI_SIZE": "4", "PMI_RANK": "2", "MPI_LOCALNRANKS": "4"}, 2),
+        ({"PMIX_RANK": "1"}, 1),
+        ({**JOB, "SLURM_PROCID": "5", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "16"}, 5),
+        ({**JOB, "SLURM_PROCID": "5"}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_rank_knows_its_number_before_mpi_is_loaded(environ, rank):
+    assert rank_of(environ) == rank
 
 
 def test_one_rank_under_a_launcher_is_still_a_rank():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from store_samples import LAUNCH, STARTED, done, finished, plan, ranks, ready, round_started, series
 
+import netprobe.store.writer
 from netprobe.errors import StoreError
 from netprobe.model.run import RUN_FORMAT, RunStatus
 from netprobe.store.reader import read_run
@@ -166,6 +167,17 @@ def test_a_file_that_cannot_be_replaced_keeps_what_it_held(tmp_path):
         writer.emit(finished("one"))
 
     assert read_run(writer.directory).header.outcomes == ()
+
+
+def test_a_run_that_cannot_begin_leaves_no_directory(tmp_path, monkeypatch):
+    def refuse(_path, _content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(netprobe.store.writer, "write_atomically", refuse)
+
+    with pytest.raises(StoreError, match="No space left on device"):
+        writer_in(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_temporary_file_is_left(tmp_path):
