@@ -1,6 +1,7 @@
 """What every test may use: loud skips that NETPROBE_REQUIRE turns into failures."""
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,21 @@ settings.register_profile("netprobe", deadline=None)
 settings.load_profile("netprobe")
 
 Need = Callable[[str, bool, str], None]
+
+
+def pytest_configure() -> None:
+    """Heed signals that whoever started the tests ignores, as shells do for jobs in the background.
+
+    netprobe and its ranks would inherit that, and the tests that interrupt them would wait for ever.
+    """
+    defaults = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    for number, handler in defaults.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
