@@ -130,10 +130,11 @@ class RunWriter:
 
     def _keep(self, record: StageFinished) -> None:
         self._series = self._series.vstack(frame_of(record.series))
-        self._header = replace(self._header, outcomes=(*self._header.outcomes, record.outcome))
         table = BytesIO()
         self._series.write_parquet(table)
         self._write(SERIES_FILE, table.getvalue())
+        # Only now: an interrupt between these lines may close the run, and must not promise what is not on disk.
+        self._header = replace(self._header, outcomes=(*self._header.outcomes, record.outcome))
         self._write_header()
 
     def _write_header(self) -> None:
