@@ -1,11 +1,13 @@
 """The edges: what a transport, a control plane, a probe, a detector and a reporter must offer.
 
-A new probe, detector or reporter is one file with one upper-case constant (PROBE, DETECTOR, REPORTER) that
-netprobe.registry finds. Transports and control planes are implemented twice, for MPI ranks and for threads.
+A new probe, source of counters, detector or reporter is one file with one upper-case constant (PROBE, SOURCE,
+DETECTOR, REPORTER) that netprobe.registry finds. Transports and control planes are implemented twice, for MPI ranks
+and for threads.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -190,6 +192,30 @@ class Control(Protocol):
         ...
 
 
+class Whereabouts(Protocol):
+    """Where a rank notes its position, so that it can be read even when the rank never returns from a call."""
+
+    def meets(self) -> None:
+        """Note that the rank waits for the others to come."""
+        ...
+
+    def waits(self, stage: str, round_index: int) -> None:
+        """Note that the rank waits for the others before or after a round."""
+        ...
+
+    def measures(self, stage: str, round_index: int, peer: int | None) -> None:
+        """Note that the rank is inside the probe; ``peer`` as the run numbers it."""
+        ...
+
+    def known_as(self, rank: int, host: str) -> None:
+        """Note how the run numbers this rank, and what it calls the host."""
+        ...
+
+    def step(self) -> None:
+        """Count one communication call."""
+        ...
+
+
 class Sink(Protocol):
     """Takes records from rank 0, in order."""
 
@@ -232,6 +258,18 @@ class Probe:
     """Pair probes: whether (i, j) and (j, i) are different measurements."""
     scopes: tuple[Scope, ...]
     run: Callable[[Bench, Stage, Assignment], Sequence[Series | Gap]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Counters of a system, read on every rank around every round."""
+
+    id: str
+    title: str
+    is_per_host: bool
+    """True when all processes of a host read the same: then its first rank alone does."""
+    read: Callable[[Path], Mapping[str, int]]
+    """Return counters below a root directory ("/"), by ``source/name``; what is not there is absent. Never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

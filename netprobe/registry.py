@@ -5,16 +5,22 @@ import pkgutil
 from functools import cache
 from typing import TypeVar
 
-from netprobe.contracts import Detector, Probe, Reporter
+from netprobe.contracts import Detector, Probe, Reporter, Source
 from netprobe.errors import PlanError
 
-T = TypeVar("T", Probe, Detector, Reporter)
+T = TypeVar("T", Probe, Source, Detector, Reporter)
 
 
 @cache
 def probes() -> dict[str, Probe]:
     """Return all probes by id."""
     return _collect("netprobe.probes", "PROBE", Probe)
+
+
+@cache
+def sources() -> dict[str, Source]:
+    """Return all sources of counters by id."""
+    return _collect("netprobe.telemetry", "SOURCE", Source)
 
 
 @cache

@@ -32,7 +32,7 @@ from netprobe.model.plan import Plan
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import ExitCode
 from netprobe.plan.rounds import refuse_missing_root
-from netprobe.plan.token import encode
+from netprobe.plan.task import Task, encode
 from netprobe.registry import pick, reporters
 from netprobe.store.series_table import series_schema
 from netprobe.store.writer import RunWriter
@@ -76,7 +76,7 @@ def _refuse_launch_options(ranks: int | None, where: Where, surroundings: Extern
 
 
 def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, judging: Judging) -> int:
-    plans = plan_launch(request, (sys.executable, "-P", "-m", "netprobe.session", encode(plan)), os.environ)
+    plans = plan_launch(request, (sys.executable, "-P", "-m", "netprobe.session", encode(Task(plan=plan))), os.environ)
     refuse_missing_root(plan, plans[0].ranks)
     writers: list[RunWriter] = []
 
@@ -124,7 +124,7 @@ def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judgi
                     f"it does not belong to {session.transport.description}",
                     remedy="the launcher of that MPI, or MPI4PY_LIBMPI with the launcher's libmpi.so",
                 )
-            session.run(plan)
+            session.run(Task(plan=plan))
     return _finish(writers[0], RunStatus.COMPLETE, None, judging) if writers else ExitCode.HEALTHY
 
 

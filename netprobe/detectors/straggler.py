@@ -4,7 +4,7 @@ Lateness is judged by what is left of it after both clocks' error bounds, agains
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,10 @@ class _Lateness:
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name ranks that are late in most of the collectives."""
-    tables = [table for table in evidence.arrivals if len(table.rank) >= FEWEST_RANKS]
+    bounds_ns = np.array([np.nan if clock is None else clock.error_bound_ns for clock in evidence.clocks])
+    is_compared = len(bounds_ns) == len(evidence.ranks)
+    tables = [_with_known_clocks(table, bounds_ns) if is_compared else table for table in evidence.arrivals]
+    tables = [table for table in tables if len(table.rank) >= FEWEST_RANKS]
     if not tables:
         yield Gap(
             topic=ID,
@@ -42,7 +45,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             remedy="netprobe check, or netprobe run allreduce",
         )
         return
-    if len(evidence.clocks) < len(evidence.ranks):
+    if not is_compared:
         yield Gap(
             topic=ID, reason="the ranks' clocks were not compared, so arrivals cannot be", remedy="a complete run"
         )
@@ -55,7 +58,6 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             reason=f"on {listed(sorted(crowded))} ranks wait for a CPU, so their lateness tells of the scheduler",
             remedy="fewer ranks per host, or more CPUs for them",
         )
-    bounds_ns = np.array([clock.error_bound_ns for clock in evidence.clocks])
     measured = [_lateness(table, bounds_ns) for table in tables]
     yield from _answers(measured, placement, crowded, limits)
 
@@ -78,6 +80,18 @@ def _answers(
             reason=f"{listed(unsure)} may come late, but by less than the clocks can be compared",
             remedy="a quieter path for the control messages, or a longer run",
         )
+
+
+def _with_known_clocks(table: ArrivalTable, bounds_ns: NDArray[np.float64]) -> ArrivalTable:
+    """Return the table without ranks that were lost before their clock was compared for the last time."""
+    known = np.isfinite(bounds_ns[table.rank])
+    return replace(
+        table,
+        rank=table.rank[known],
+        arrival_p50_ns=table.arrival_p50_ns[known],
+        arrival_p99_ns=table.arrival_p99_ns[known],
+        exit_p50_ns=table.exit_p50_ns[known],
+    )
 
 
 def _lateness(table: ArrivalTable, bounds_ns: NDArray[np.float64]) -> _Lateness:

@@ -13,7 +13,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from netprobe.locate.placement import placement_of
-from netprobe.model.evidence import ArrivalTable, Coverage, Evidence, GroupResult, PairTable
+from netprobe.model.evidence import (
+    NO_COUNTERS,
+    ArrivalTable,
+    CounterTable,
+    Coverage,
+    Evidence,
+    GroupResult,
+    PairTable,
+)
 from netprobe.model.plan import Scope
 from netprobe.model.run import RunHeader, RunStatus
 from netprobe.model.series import Fault, Metric, Phase
@@ -41,12 +49,15 @@ def evidence_of(run: Run) -> Evidence:
         ranks=header.ranks,
         clocks=header.clocks,
         pairs=tuple(_pair_tables(pairs)),
-        groups=tuple(_group_results(timed, len(header.ranks))),
+        groups=tuple(_group_results(timed, header)),
         arrivals=tuple(_arrival_tables(timed)),
         faults=_faults(run.series),
         coverage=_coverage(run, pairs, timed),
         gaps=tuple(gap for outcome in header.outcomes for gap in outcome.gaps),
         run_error=header.error or ENDED_EARLY.get(header.status),
+        counters=_counters(run.counters),
+        benched=header.benched,
+        paths=header.paths,
     )
 
 
@@ -111,12 +122,13 @@ def _is_directed(probe: str) -> bool:
     return known is not None and known.both_directions
 
 
-def _group_results(timed: pl.DataFrame, ranks: int) -> Iterator[GroupResult]:
+def _group_results(timed: pl.DataFrame, header: RunHeader) -> Iterator[GroupResult]:
+    ranks_of = {outcome.stage: len(outcome.ranks) for outcome in header.outcomes}
     for row in timed.filter(pl.col("metric") == Metric.OPERATION).iter_rows(named=True):
         wrong_bytes = sum(fault["wrong_bytes"] for fault in row["faults"])
         yield GroupResult(
             **{key: row[key] for key in GROUP_KEYS},
-            ranks=ranks,
+            ranks=ranks_of.get(row["stage"]) or len(header.ranks),
             iterations=row["iterations"],
             mean_ns=row["total_ns"] / row["iterations"],
             p50_ns=row["p50_ns"],
@@ -164,6 +176,24 @@ def _arrival_tables(timed: pl.DataFrame) -> Iterator[ArrivalTable]:
         )
 
 
+def _counters(counters: pl.DataFrame) -> CounterTable:
+    if counters.is_empty():
+        return NO_COUNTERS
+    keys = ["stage", "round_index", "rank", "elapsed_ns"]
+    wide = counters.pivot(on="counter", index=keys, values="growth", aggregate_function="first", maintain_order=True)
+    return CounterTable(
+        stage=tuple(wide["stage"].to_list()),
+        round_index=wide["round_index"].to_numpy(),
+        rank=wide["rank"].to_numpy(),
+        elapsed_ns=wide["elapsed_ns"].to_numpy().astype(np.float64),
+        grown={
+            name: wide[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            for name in wide.columns
+            if name not in keys
+        },
+    )
+
+
 def _faults(series: pl.DataFrame) -> tuple[Fault, ...]:
     """Return the faults of all rows: a wrong byte counts wherever it was seen."""
     faulty = series.filter(pl.col("faults").list.len() > 0)
@@ -185,7 +215,7 @@ def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame) -> Coverage:
         ranks=len(header.ranks),
         hosts=len({rank.host for rank in header.ranks}),
         stages_planned=tuple(stage.id for stage in header.plan.stages),
-        stages_finished=tuple(outcome.stage for outcome in header.outcomes),
+        stages_finished=tuple(outcome.stage for outcome in header.outcomes if outcome.is_complete),
         pairs_planned=counted.planned,
         pairs_measured=counted.measured,
         untested_ranks=_untested_ranks(header, pairs, timed),
@@ -205,7 +235,8 @@ def _pair_count(header: RunHeader, pairs: pl.DataFrame) -> _PairCount:
 
 
 def _untested_ranks(header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame) -> tuple[int, ...]:
-    if timed.filter(pl.col("metric") == Metric.OPERATION).height:
-        return ()  # a collective has no result unless every rank took part
-    tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list()}
+    # A collective has no result unless every rank that was still there took part.
+    together = set(timed.filter(pl.col("metric") == Metric.OPERATION)["stage"].unique().to_list())
+    crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
+    tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list(), *(r for crew in crews for r in crew)}
     return tuple(rank.rank for rank in header.ranks if rank.rank not in tested)

@@ -63,7 +63,7 @@ def _report(
         pairs=tuple(pair_summary(table, placement) for table in evidence.pairs),
         groups=tuple(group_summary(result) for result in evidence.groups),
         calibration=header.calibration,
-        clock_error_bound_ns=max((clock.error_bound_ns for clock in header.clocks), default=None),
+        clock_error_bound_ns=max((clock.error_bound_ns for clock in header.clocks if clock is not None), default=None),
     )
 
 

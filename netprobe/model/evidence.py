@@ -3,7 +3,9 @@
 In the arrays NaN stands for "not known" (too few samples for that percentile); a row that was not measured is absent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from netprobe.model.endpoint import Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan, Scope
 from netprobe.model.series import Fault, Metric
+from netprobe.model.standing import Benched, PathAnswer
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -79,6 +82,27 @@ class ArrivalTable:
     """The whole collective, for scale; NaN when unknown."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CounterTable:
+    """What the ranks' systems counted; arrays have shape (n,), one row for each rank in each round."""
+
+    stage: tuple[str, ...]
+    round_index: IntArray
+    rank: IntArray
+    elapsed_ns: FloatArray
+    grown: Mapping[str, FloatArray]
+    """By ``source/name``; NaN in rows whose system does not have the counter."""
+
+
+NO_COUNTERS = CounterTable(
+    stage=(),
+    round_index=np.zeros(0, dtype=np.int64),
+    rank=np.zeros(0, dtype=np.int64),
+    elapsed_ns=np.zeros(0),
+    grown=MappingProxyType({}),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What was planned and what was measured."""
@@ -113,7 +137,8 @@ class Evidence:
 
     plan: Plan
     ranks: tuple[Rank, ...]
-    clocks: tuple[Clock, ...]
+    clocks: tuple[Clock | None, ...]
+    """By rank, None for one that was lost on the way; empty when the clocks were not compared."""
     pairs: tuple[PairTable, ...]
     groups: tuple[GroupResult, ...]
     arrivals: tuple[ArrivalTable, ...]
@@ -123,6 +148,11 @@ class Evidence:
     """What the ranks said they could not measure."""
     run_error: str | None
     """Why measuring ended early; None when it did not."""
+    counters: CounterTable = NO_COUNTERS
+    benched: tuple[Benched, ...] = ()
+    """Hosts that were taken out of the run, in order."""
+    paths: tuple[PathAnswer, ...] = ()
+    """What was asked of paths when the run came to a halt."""
 
     @property
     def crowded_hosts(self) -> tuple[str, ...]:

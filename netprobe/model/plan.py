@@ -51,6 +51,8 @@ class Stage:
     op: str = "sum"
     root: int = 0
     in_place: tuple[bool, ...] = (False,)
+    rounds: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """Fixed rounds of directed rank pairs, for a stage that follows from what others showed; empty: drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

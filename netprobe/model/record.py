@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 
+from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
+from netprobe.model.standing import Benched, PathAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RanksReady:
-    """All ranks have met: sent once, before the first stage."""
+    """All ranks have met: sent once for each launch, before its first round."""
 
     ranks: tuple[Rank, ...]
+    """Those of this launch; a later launch keeps the numbers of the first, with some missing."""
     plan: Plan
     """The plan as fitted to these ranks and the budget; replaces the one that was asked for."""
     mpi: str
@@ -36,19 +39,46 @@ class RoundStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundFinished:
+    """A round's results, complete."""
+
+    stage: str
+    round_index: int
+    series: tuple[Series, ...]
+    gaps: tuple[Gap, ...] = ()
+    counters: tuple[CounterWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished:
-    """A stage's results, complete."""
+    """All rounds of a stage have been told; the gaps of its outcome come in addition to those of its rounds."""
 
     outcome: StageOutcome
-    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanExtended:
+    """Stages were added at the end of the plan, because of what the others showed."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostsBenched:
+    """Told by whoever launched the ranks: hosts were taken out, and the paths that were asked about."""
+
+    benched: tuple[Benched, ...]
+    paths: tuple[PathAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RanksDone:
-    """The last record; ``error`` says why measuring ended early, and is None when it did not."""
+    """The last record of a launch; ``error`` says why measuring ended early, and is None when it did not."""
 
+    ranks: tuple[int, ...]
     clocks: tuple[Clock, ...]
+    """Of ``ranks``, in their order."""
     error: str | None
 
 
-Record = RanksReady | RoundStarted | StageFinished | RanksDone
+Record = RanksReady | RoundStarted | RoundFinished | StageFinished | PlanExtended | HostsBenched | RanksDone

@@ -7,6 +7,7 @@ from typing import Final
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
+from netprobe.model.standing import Benched, PathAnswer
 
 RUN_FORMAT: Final = 1
 """Raised when an older netprobe could misread the directory; every older format stays readable."""
@@ -23,7 +24,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOutcome:
-    """A stage that was finished, gathered and written."""
+    """A stage whose rounds were gathered and written."""
 
     stage: str
     rounds: int
@@ -31,6 +32,10 @@ class StageOutcome:
     """Directed (src, dst) rank pairs that the rounds held, distinct; empty for collectives."""
     elapsed_ns: int
     gaps: tuple[Gap, ...] = ()
+    is_complete: bool = True
+    """False when the run ended within the stage: what its finished rounds measured is there."""
+    ranks: tuple[int, ...] = ()
+    """Who took part in its last round; empty: all ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +65,15 @@ class RunHeader:
     error: str | None = None
     """Why the run failed, in one line."""
     ranks: tuple[Rank, ...] = ()
-    clocks: tuple[Clock, ...] = ()
-    """By rank; empty when the clocks were not compared."""
+    clocks: tuple[Clock | None, ...] = ()
+    """By rank, None for one that was lost on the way; empty when the clocks were not compared."""
     calibration: Calibration | None = None
     environment: tuple[tuple[str, str], ...] = ()
     """Allow-listed variables only: a run directory is handed around."""
     outcomes: tuple[StageOutcome, ...] = ()
     not_tested: tuple[Gap, ...] = ()
     """What this run could not have tested anywhere: no GPU, no RDMA device, one host."""
+    benched: tuple[Benched, ...] = ()
+    """Hosts that were taken out, in the order in which that happened."""
+    paths: tuple[PathAnswer, ...] = ()
+    """What was asked of paths when the run came to a halt; empty when it never did."""

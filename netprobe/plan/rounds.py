@@ -14,6 +14,8 @@ def rounds_of(stage: Stage, probe: Probe, ranks: tuple[Rank, ...], seed: int) ->
     """Return the rounds of a stage; none where its scope has no pair (one host, or one rank on every host)."""
     if probe.is_group:
         return [GROUP_ROUND]
+    if stage.rounds:
+        return [Round(pairs=pairs) for pairs in stage.rounds]
     hosts = list(ranks_by_host(ranks).values())
     draw = rounds_within if stage.scope is Scope.WITHIN_HOST else rounds_between
     rounds = draw(hosts, stage.pairing, stage.matchings, seed)

@@ -4,7 +4,7 @@ import os
 import sys
 
 from netprobe.errors import NetprobeError
-from netprobe.plan.token import decode
+from netprobe.plan.task import decode
 from netprobe.session.ranks import open_session
 from netprobe.store.wire import LineSink
 
@@ -15,9 +15,9 @@ def main(arguments: list[str]) -> int:
     records = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
-        plan = decode(arguments[0])
+        task = decode(arguments[0])
         with open_session(lambda: LineSink(records)) as session:
-            session.run(plan)
+            session.run(task)
     except NetprobeError as error:
         print(f"netprobe: {error}", file=sys.stderr, flush=True)
         return int(error.exit_code)

@@ -1,5 +1,6 @@
 """Agreement between MPI ranks, on a communicator of its own so that it never meets the bytes under test."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -8,10 +9,15 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 
 
-class MpiControl:
-    """contracts.Control over mpi4py; all ranks of ``comm`` construct it."""
+def uncounted() -> None:
+    """Count nothing."""
 
-    def __init__(self, mpi: Any, comm: Any) -> None:  # noqa: ANN401 - mpi4py has no types
+
+class MpiControl:
+    """contracts.Control over mpi4py; all ranks of ``comm`` construct it; ``step`` is called before each call."""
+
+    def __init__(self, mpi: Any, comm: Any, step: Callable[[], None] = uncounted) -> None:  # noqa: ANN401 - mpi4py has no types
+        self._step = step
         self._mpi = mpi
         self._comm = comm
         self.rank: int = comm.Get_rank()
@@ -19,20 +25,24 @@ class MpiControl:
 
     def barrier(self) -> None:
         """See contracts.Control."""
+        self._step()
         self._comm.Barrier()
 
     def gather(self, value: T) -> list[T] | None:
         """See contracts.Control."""
+        self._step()
         values: list[T] | None = self._comm.gather(value, root=0)
         return values
 
     def broadcast(self, value: T) -> T:
         """See contracts.Control."""
+        self._step()
         received: T = self._comm.bcast(value, root=0)
         return received
 
     def allgather(self, value: T) -> list[T]:
         """See contracts.Control."""
+        self._step()
         values: list[T] = self._comm.allgather(value)
         return values
 
@@ -46,10 +56,12 @@ class MpiControl:
 
     def swap(self, peer: int, value: T) -> T:
         """See contracts.Control."""
+        self._step()
         theirs: T = self._comm.sendrecv(value, dest=peer, source=peer)
         return theirs
 
     def _reduced(self, values: NDArray[np.int64], operator: Any) -> NDArray[np.int64]:  # noqa: ANN401
+        self._step()
         result = np.empty_like(values)
         self._comm.Allreduce(np.ascontiguousarray(values), result, op=operator)
         return result

@@ -1,6 +1,7 @@
 """Open a session on MPI ranks, and make sure that one failing rank ends them all instead of hanging the rest."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from netprobe.model.verdict import ExitCode
 from netprobe.session.calibration import calibrate
 from netprobe.session.control import MpiControl
 from netprobe.session.worker import Session
+from netprobe.store.whereabouts import SharedWhereabouts
 from netprobe.transports.mpi import MpiTransport, open_mpi
 
 Salvage = Callable[[NetprobeError | None], int | None]
@@ -36,16 +38,18 @@ def open_session(make_sink: Callable[[], Sink], salvage: Salvage = _nothing_to_s
     An exception inside ends the whole job: the other ranks wait in MPI calls that would never return. ``salvage`` is
     called before, on the rank that failed.
     """
+    whereabouts = SharedWhereabouts(socket.gethostname())
     mpi = open_mpi()
     world = mpi.COMM_WORLD
-    control = MpiControl(mpi, world.Dup())
+    control = MpiControl(mpi, world.Dup(), whereabouts.step)
     try:
         yield Session(
-            transport=MpiTransport(mpi, world.Dup()),
+            transport=MpiTransport(mpi, world.Dup(), whereabouts.step),
             control=control,
             sink=make_sink() if control.rank == 0 else None,
             calibration=calibrate(),
             environment=recorded_environment(os.environ),
+            whereabouts=whereabouts,
         )
     except KeyboardInterrupt:
         # All ranks are interrupted at once; rank 0 finishes what it has kept, as far as the launcher lets it.

@@ -7,6 +7,7 @@ from netprobe.contracts import Control, Sink
 from netprobe.errors import TransportError
 from netprobe.model.endpoint import Calibration
 from netprobe.model.plan import Plan
+from netprobe.plan.task import Task
 from netprobe.session.calibration import calibrate
 from netprobe.session.worker import Session
 from netprobe.transports.loopback import LoopbackControl, LoopbackTransport, LoopbackWorld, Wire, clean_wire
@@ -39,7 +40,7 @@ def run_on_threads(
             host=None if host_of is None else host_of(rank),
         )
         try:
-            session.run(plan)
+            session.run(Task(plan=plan))
         except BaseException as error:
             errors.append(error)
             world.fail()

@@ -1,28 +1,33 @@
 """What every rank runs: meet, compare clocks, then stage by stage and round by round; rank 0 tells the sink.
 
-A stage ends with its results gathered on rank 0 and handed to the sink, so that whatever happens later, they are kept.
+A round ends with its results gathered on rank 0 and handed to the sink, so that whatever happens later, they are kept.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.contracts import Bench, Control, Probe, Sink, Stamps, Transport
+from netprobe.contracts import Assignment, Bench, Control, Probe, Sink, Stamps, Transport, Whereabouts
+from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan, Stage
-from netprobe.model.record import RanksDone, RanksReady, RoundStarted, StageFinished
+from netprobe.model.record import RanksDone, RanksReady, RoundFinished, RoundStarted, StageFinished
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
 from netprobe.plan.budget import expected_ns, expected_round_ns, fitted
 from netprobe.plan.pairing import Round
 from netprobe.plan.rounds import assignment_of, planned_pairs, refuse_missing_root, rounds_of
+from netprobe.plan.task import Task
 from netprobe.registry import pick, probes
 from netprobe.session.clock import compare_clocks, to_reference, with_drift
+from netprobe.session.counting import Counting
+from netprobe.session.crew import Crew, crew_of
 from netprobe.session.host import meet, not_tested
 from netprobe.session.memory import BufferPool, fitting
+from netprobe.store.whereabouts import Unwatched
 from netprobe.units import format_duration
 
 OVERRUN_RATIO = 1.25  # estimates are no better; a smaller excess is not worth a line
@@ -58,24 +63,16 @@ class Session:
     environment: tuple[tuple[str, str], ...]
     host: str | None = None
     """A name to go by instead of the system's."""
+    whereabouts: Whereabouts = field(default_factory=Unwatched)
 
-    def run(self, plan: Plan) -> None:
-        """Measure the whole plan; all ranks call. TransportError from any rank means that the job must be aborted."""
-        ranks = meet(self.control, self.host)
-        plan = fitted(plan, lambda stage: len(_rounds(stage, ranks, plan.seed)))
-        refuse_missing_root(plan, len(ranks))
-        missing = (*not_tested(self.control, ranks), *_over_budget(plan, ranks))
-        if self.sink is not None:
-            self.sink.emit(
-                RanksReady(
-                    ranks=ranks,
-                    plan=plan,
-                    mpi=self.transport.description,
-                    calibration=self.calibration,
-                    environment=self.environment,
-                    not_tested=missing,
-                )
-            )
+    def run(self, task: Task) -> None:
+        """Measure what the task asks for; all ranks call. TransportError from any rank: the job must be aborted."""
+        crew = crew_of(meet(self.control, self.host), task.roster)
+        own = crew.here[self.control.rank]
+        self.whereabouts.known_as(own.rank, own.host)
+        plan = task.plan if task.roster else _fitted(task.plan, crew)
+        refuse_missing_root(plan, len(crew.everyone))
+        self._tell_who_met(plan, crew)
         clocks = _Clocks(self.transport, self.control)
         bench = Bench(
             transport=self.transport,
@@ -84,54 +81,122 @@ class Session:
             memory=BufferPool(),
             to_reference_ns=clocks.to_reference_ns,
         )
-        for index in range(len(plan.stages)):
-            self._run_stage(plan, index, ranks, bench, clocks)
+        course = _Course(self, replace(task, plan=plan), crew, bench, clocks)
+        for index in range(task.first_stage, len(plan.stages)):
+            course.run_stage(index)
         clocks.compare()
         every_clock = self.control.gather(clocks.latest)
         if self.sink is not None and every_clock is not None:
-            self.sink.emit(RanksDone(clocks=tuple(every_clock), error=None))
+            self.sink.emit(RanksDone(ranks=crew.numbers, clocks=tuple(every_clock), error=None))
 
-    def _run_stage(self, plan: Plan, index: int, ranks: tuple[Rank, ...], bench: Bench, clocks: _Clocks) -> None:
-        started_ns = time.monotonic_ns()
-        stage, gaps = fitting(plan.stages[index], self.control, ranks)
-        probe = pick("probe", probes(), stage.probe)
-        rounds = _rounds(stage, ranks, plan.seed) if stage.sizes_bytes else []
-        results: list[Series | Gap] = []
-        for round_index, each in enumerate(rounds):
-            self._announce(plan, index, round_index, len(rounds))
-            if probe.is_group:
-                clocks.compare()
-            results.extend(self._run_round(bench, probe, stage, each, round_index))
+    def _tell_who_met(self, plan: Plan, crew: Crew) -> None:
+        missing = (*not_tested(self.control, crew.here), *_over_budget(plan, crew.everyone))
         if self.sink is not None:
-            outcome = StageOutcome(
+            self.sink.emit(
+                RanksReady(
+                    ranks=crew.here,
+                    plan=plan,
+                    mpi=self.transport.description,
+                    calibration=self.calibration,
+                    environment=self.environment,
+                    not_tested=missing,
+                )
+            )
+
+
+class _Course:
+    """The way through a plan, from where the task says it begins."""
+
+    def __init__(self, session: Session, task: Task, crew: Crew, bench: Bench, clocks: _Clocks) -> None:
+        self._session = session
+        self._control = session.control
+        self._task = task
+        self._plan = task.plan
+        self._crew = crew
+        self._bench = bench
+        self._clocks = clocks
+        self._avoided = frozenset(frozenset(pair) for pair in task.avoided)
+        self._counting = Counting(is_first_on_host=crew.here[session.control.rank].local_index == 0)
+
+    def run_stage(self, index: int) -> None:
+        """Run what is left of a stage."""
+        started_ns = time.monotonic_ns()
+        stage, gaps = fitting(self._plan.stages[index], self._control, self._crew.here)
+        stage = replace(stage, root=self._crew.root_of(stage.root))
+        rounds = _rounds(stage, self._crew.everyone, self._plan.seed) if stage.sizes_bytes else []
+        first = self._task.first_round if index == self._task.first_stage else 0
+        for round_index in range(first, len(rounds)):
+            self._announce(index, round_index, len(rounds))
+            self._run_round(stage, rounds[round_index], round_index)
+        self._emit_outcome(
+            StageOutcome(
                 stage=stage.id,
                 rounds=len(rounds),
                 planned_pairs=planned_pairs(rounds),
                 elapsed_ns=time.monotonic_ns() - started_ns,
-                gaps=(*gaps, *(each for each in results if isinstance(each, Gap))),
+                gaps=gaps,
+                ranks=self._crew.numbers,
             )
-            series = tuple(each for each in results if isinstance(each, Series))
-            self.sink.emit(StageFinished(outcome=outcome, series=series))
+        )
 
-    def _run_round(self, bench: Bench, probe: Probe, stage: Stage, each: Round, round_index: int) -> list[Series | Gap]:
-        """Return every rank's results on rank 0, nothing elsewhere."""
-        assignment = assignment_of(each, round_index, self.control.rank)
-        self.control.barrier()
-        gathered = self.control.gather(tuple(probe.run(bench, stage, assignment)))
-        return [] if gathered is None else [result for results in gathered for result in results]
-
-    def _announce(self, plan: Plan, index: int, round_index: int, rounds: int) -> None:
-        if self.sink is not None:
-            self.sink.emit(
-                RoundStarted(
-                    stage=plan.stages[index].id,
-                    stage_index=index,
-                    stages=len(plan.stages),
+    def _run_round(self, stage: Stage, planned: Round, round_index: int) -> None:
+        probe = pick("probe", probes(), stage.probe)
+        each = self._crew.present(planned, self._avoided)
+        assignment = assignment_of(each, round_index, self._control.rank)
+        whereabouts = self._session.whereabouts
+        whereabouts.waits(stage.id, round_index)
+        if probe.is_group:
+            self._clocks.compare()
+        self._control.barrier()
+        if probe.is_group or assignment.peer is not None:
+            whereabouts.measures(stage.id, round_index, self._number(assignment.peer))
+        results, window = self._measure(probe, stage, assignment)
+        whereabouts.waits(stage.id, round_index)
+        gathered = self._control.gather((results, window))
+        if self._session.sink is not None and gathered is not None:
+            told = [result for results, _ in gathered for result in results]
+            self._session.sink.emit(
+                RoundFinished(
+                    stage=stage.id,
                     round_index=round_index,
-                    rounds=rounds,
-                    expected_ns=expected_round_ns(plan.stages[index]),
+                    series=tuple(self._crew.numbered(result) for result in told if isinstance(result, Series)),
+                    gaps=tuple(result for result in told if isinstance(result, Gap)),
+                    counters=tuple(window for _, window in gathered),
                 )
             )
+
+    def _measure(
+        self, probe: Probe, stage: Stage, assignment: Assignment
+    ) -> tuple[tuple[Series | Gap, ...], CounterWindow]:
+        self._counting.begin()
+        results = tuple(probe.run(self._bench, stage, assignment))
+        number = self._crew.numbers[self._control.rank]
+        return results, self._counting.end(stage.id, assignment.round_index, number)
+
+    def _number(self, peer: int | None) -> int | None:
+        return None if peer is None else self._crew.numbers[peer]
+
+    def _emit_outcome(self, outcome: StageOutcome) -> None:
+        if self._session.sink is not None:
+            self._session.sink.emit(StageFinished(outcome=outcome))
+
+    def _announce(self, index: int, round_index: int, rounds: int) -> None:
+        stage = self._plan.stages[index]
+        if self._session.sink is not None:
+            self._session.sink.emit(
+                RoundStarted(
+                    stage=stage.id,
+                    stage_index=index,
+                    stages=len(self._plan.stages),
+                    round_index=round_index,
+                    rounds=rounds,
+                    expected_ns=expected_round_ns(stage),
+                )
+            )
+
+
+def _fitted(plan: Plan, crew: Crew) -> Plan:
+    return fitted(plan, lambda stage: len(_rounds(stage, crew.everyone, plan.seed)))
 
 
 def _over_budget(plan: Plan, ranks: tuple[Rank, ...]) -> tuple[Gap, ...]:

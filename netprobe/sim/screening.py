@@ -18,6 +18,7 @@ from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOu
 from netprobe.model.series import Metric, Phase
 from netprobe.plan.pairing import Round, both_ways, rounds_between
 from netprobe.plan.rounds import planned_pairs
+from netprobe.store.counters_table import counters_schema
 from netprobe.store.reader import Run
 from netprobe.store.series_table import series_schema
 
@@ -91,7 +92,8 @@ def screening_run(screening: Screening) -> Run:
         StageOutcome(stage=stage.id, rounds=len(each), planned_pairs=planned_pairs(each), elapsed_ns=1_000_000_000)
         for stage, each in zip(stages, rounds_of, strict=True)
     )
-    return Run(header=_header(screening, stages, outcomes), series=pl.concat(frames), directory=None)
+    counters = pl.DataFrame(schema=counters_schema())
+    return Run(header=_header(screening, stages, outcomes), series=pl.concat(frames), counters=counters)
 
 
 def _stages(screening: Screening) -> tuple[Stage, Stage]:

@@ -6,6 +6,7 @@ from typing import Final
 
 RUN_FILE: Final = "run.json"
 SERIES_FILE: Final = "series.parquet"
+COUNTERS_FILE: Final = "counters.parquet"
 EVENTS_FILE: Final = "events.jsonl"
 REPORT_FILE: Final = "report.json"
 

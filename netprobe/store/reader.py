@@ -15,8 +15,9 @@ from netprobe.errors import FormatError, StoreError
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RUN_FORMAT, RunHeader
 from netprobe.model.series import Metric, Phase
+from netprobe.store.counters_table import counters_schema
 from netprobe.store.encoding import from_json
-from netprobe.store.files import REPORT_FILE, RUN_FILE, SERIES_FILE
+from netprobe.store.files import COUNTERS_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE
 from netprobe.store.series_table import series_schema
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Run:
 
     header: RunHeader
     series: "pl.DataFrame"
+    counters: "pl.DataFrame"
+    """What the ranks' systems counted in the rounds of those stages (store.counters_table)."""
     directory: Path | None = None
     """Where it was read from; None when it was made in memory."""
 
@@ -52,7 +55,12 @@ def read_run(path: Path) -> Run:
     header = _decoded(file, RunHeader, RUN_FORMAT)
     if [rank.rank for rank in header.ranks] != list(range(len(header.ranks))):
         raise FormatError(f"{file} does not number its ranks from 0 upwards", remedy=MEASURE_AGAIN)
-    return Run(header=header, series=_finished_series(file.with_name(SERIES_FILE), header), directory=file.parent)
+    return Run(
+        header=header,
+        series=_finished_series(file.with_name(SERIES_FILE), header),
+        counters=_finished_counters(file.with_name(COUNTERS_FILE), header),
+        directory=file.parent,
+    )
 
 
 def read_report(path: Path) -> Report:
@@ -126,14 +134,28 @@ def _finished_series(file: Path, header: RunHeader) -> "pl.DataFrame":
             f"{file} is missing, though {RUN_FILE} counts {len(finished)} finished stages",
             remedy="copying the directory again, with all its files",
         )
-    frame = _table(file).filter(pl.col("stage").is_in(finished))
+    frame = _table(file, series_schema(), "series").filter(pl.col("stage").is_in(finished))
     faulty = _contradictions(frame, len(header.ranks))
     if faulty:
         raise FormatError(f"{file} has rows with {', '.join(faulty)}", remedy=MEASURE_AGAIN)
     return frame
 
 
-def _table(file: Path) -> "pl.DataFrame":
+def _finished_counters(file: Path, header: RunHeader) -> "pl.DataFrame":
+    """Return what was counted; an empty table where the file is missing, as in runs of older versions."""
+    import polars as pl
+
+    if not file.exists():
+        return pl.DataFrame(schema=counters_schema())
+    finished = [outcome.stage for outcome in header.outcomes]
+    frame = _table(file, counters_schema(), "counters").filter(pl.col("stage").is_in(finished))
+    is_odd = pl.any_horizontal(pl.all().is_null()) | ~pl.col("rank").is_between(0, len(header.ranks) - 1)
+    if frame.select(is_odd.any()).item():
+        raise FormatError(f"{file} has empty cells, or ranks that {RUN_FILE} does not name", remedy=MEASURE_AGAIN)
+    return frame
+
+
+def _table(file: Path, schema: "pl.Schema", what: str) -> "pl.DataFrame":
     """Return the table with just our columns; a newer netprobe of the same format may have added others."""
     import polars as pl
 
@@ -144,11 +166,10 @@ def _table(file: Path) -> "pl.DataFrame":
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise FormatError(f"{file} is truncated or damaged: {reason}", remedy=MEASURE_AGAIN) from error
-    schema = series_schema()
     odd = [name for name, kind in schema.items() if frame.schema.get(name) != kind]
     if odd:
         raise FormatError(
-            f"{file} is no table of series: {', '.join(odd)} missing or of another type", remedy=MEASURE_AGAIN
+            f"{file} is no table of {what}: {', '.join(odd)} missing or of another type", remedy=MEASURE_AGAIN
         )
     return frame.select(schema.names())
 

@@ -10,7 +10,16 @@ from typing import Final, TextIO
 import msgspec
 
 from netprobe.errors import FormatError, StoreError
-from netprobe.model.record import RanksDone, RanksReady, Record, RoundStarted, StageFinished
+from netprobe.model.record import (
+    HostsBenched,
+    PlanExtended,
+    RanksDone,
+    RanksReady,
+    Record,
+    RoundFinished,
+    RoundStarted,
+    StageFinished,
+)
 from netprobe.store.encoding import from_json, json_line
 
 # Inside the JSON a quote is always escaped, so no host name or error message can look like the start of a record.
@@ -18,7 +27,10 @@ MARK: Final = '@netprobe {"sequence":'
 KINDS: Final[dict[str, type[Record]]] = {
     "ranks-ready": RanksReady,
     "round-started": RoundStarted,
+    "round-finished": RoundFinished,
     "stage-finished": StageFinished,
+    "plan-extended": PlanExtended,
+    "hosts-benched": HostsBenched,
     "ranks-done": RanksDone,
 }
 NAMES: Final = {kind: name for name, kind in KINDS.items()}

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -16,12 +16,26 @@ from typing import TYPE_CHECKING, Any, Self, assert_never
 
 from netprobe import __version__
 from netprobe.errors import StoreError
+from netprobe.model.counters import CounterWindow
+from netprobe.model.endpoint import Clock
+from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
-from netprobe.model.record import RanksDone, RanksReady, Record, RoundStarted, StageFinished
+from netprobe.model.record import (
+    HostsBenched,
+    PlanExtended,
+    RanksDone,
+    RanksReady,
+    Record,
+    RoundFinished,
+    RoundStarted,
+    StageFinished,
+)
 from netprobe.model.report import Report
-from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus
+from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOutcome
+from netprobe.model.series import Series
+from netprobe.store.counters_table import counters_frame_of
 from netprobe.store.encoding import json_document, json_line
-from netprobe.store.files import EVENTS_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, write_atomically
+from netprobe.store.files import COUNTERS_FILE, EVENTS_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, write_atomically
 from netprobe.store.series_table import frame_of
 
 if TYPE_CHECKING:
@@ -50,6 +64,8 @@ class RunWriter:
         self._header = header
         self._now = now
         self._series: pl.DataFrame = frame_of(())  # polars is loaded before the ranks run: it takes 0.4 s of a core
+        self._counters: pl.DataFrame = counters_frame_of(())
+        self._stage = _OpenStage()
         self._write_header()
         self._log({"kind": "created", "id": header.id})
 
@@ -100,24 +116,42 @@ class RunWriter:
         return self._header
 
     def emit(self, record: Record) -> None:
-        """Keep a record; a stage's results are on disk when this returns."""
+        """Keep a record; with a stage's last record its results are on disk when this returns."""
         self._log(_event_of(record))
         match record:
             case RanksReady():
-                self._header = _with_ranks(self._header, record)
-                self._write_header()
+                self._change(_with_ranks(self._header, record))
+            case RoundFinished():
+                self._stage.add(record)
             case StageFinished():
-                self._keep(record)
+                self._keep(record.outcome)
+            case PlanExtended():
+                self._change(replace(self._header, plan=record.plan))
+            case HostsBenched():
+                self._change(
+                    replace(
+                        self._header,
+                        benched=(*self._header.benched, *record.benched),
+                        paths=(*self._header.paths, *record.paths),
+                    )
+                )
             case RanksDone():
-                self._header = replace(self._header, clocks=record.clocks, error=record.error)
-                self._write_header()
+                self._change(replace(self._header, clocks=_clocks_by_rank(self._header, record), error=record.error))
             case RoundStarted():
                 pass
             case _:
                 assert_never(record)
 
     def close(self, status: RunStatus, error: str | None = None) -> None:
-        """Say how the run ended; an error given here outranks the one that the ranks told."""
+        """Say how the run ended; an error given here outranks the one that the ranks told.
+
+        The finished rounds of a stage that was cut short are kept as an incomplete stage.
+        """
+        if self._stage.id is not None:
+            rounds = len(self._stage.rounds)
+            self._keep(
+                StageOutcome(stage=self._stage.id, rounds=rounds, planned_pairs=(), elapsed_ns=0, is_complete=False)
+            )
         self._header = replace(
             self._header, status=status, error=error or self._header.error, finished=_timestamp(self._now())
         )
@@ -128,14 +162,24 @@ class RunWriter:
         """Put report.json beside the run."""
         self._write(REPORT_FILE, json_document(report))
 
-    def _keep(self, record: StageFinished) -> None:
-        self._series = self._series.vstack(frame_of(record.series))
-        table = BytesIO()
-        self._series.write_parquet(table)
-        self._write(SERIES_FILE, table.getvalue())
+    def _keep(self, outcome: StageOutcome) -> None:
+        stage, self._stage = self._stage, _OpenStage()
+        self._series = self._series.vstack(frame_of(stage.series))
+        self._write_table(SERIES_FILE, self._series)
+        self._counters = self._counters.vstack(counters_frame_of(stage.counters))
+        self._write_table(COUNTERS_FILE, self._counters)
         # Only now: an interrupt between these lines may close the run, and must not promise what is not on disk.
-        self._header = replace(self._header, outcomes=(*self._header.outcomes, record.outcome))
+        outcome = replace(outcome, gaps=(*outcome.gaps, *stage.gaps))
+        self._change(replace(self._header, outcomes=(*self._header.outcomes, outcome)))
+
+    def _change(self, header: RunHeader) -> None:
+        self._header = header
         self._write_header()
+
+    def _write_table(self, name: str, frame: "pl.DataFrame") -> None:
+        table = BytesIO()
+        frame.write_parquet(table)
+        self._write(name, table.getvalue())
 
     def _write_header(self) -> None:
         self._write(RUN_FILE, json_document(self._header))
@@ -161,7 +205,28 @@ class RunWriter:
             ) from error
 
 
+@dataclass
+class _OpenStage:
+    """The rounds that came since the last stage was written."""
+
+    id: str | None = None
+    rounds: set[int] = field(default_factory=set)
+    series: list[Series] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    counters: list[CounterWindow] = field(default_factory=list)
+
+    def add(self, record: RoundFinished) -> None:
+        self.id = record.stage
+        self.rounds.add(record.round_index)
+        self.series.extend(record.series)
+        self.gaps.extend(record.gaps)
+        self.counters.extend(record.counters)
+
+
 def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
+    """Return the header with the ranks of the first launch; later ones are among those, and change nothing."""
+    if header.ranks:
+        return header
     return replace(
         header,
         ranks=record.ranks,
@@ -171,6 +236,11 @@ def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
         environment=record.environment,
         not_tested=record.not_tested,
     )
+
+
+def _clocks_by_rank(header: RunHeader, record: RanksDone) -> tuple[Clock | None, ...]:
+    clocks = dict(zip(record.ranks, record.clocks, strict=True))
+    return tuple(clocks.get(rank.rank) for rank in header.ranks) if clocks else ()
 
 
 def _event_of(record: Record) -> dict[str, Any]:
@@ -187,14 +257,21 @@ def _event_of(record: Record) -> dict[str, Any]:
                 "rounds": record.rounds,
                 "expected_ns": record.expected_ns,
             }
-        case StageFinished():
+        case RoundFinished():
             return {
-                "kind": "stage-finished",
-                "stage": record.outcome.stage,
+                "kind": "round-finished",
+                "stage": record.stage,
+                "round_index": record.round_index,
                 "series": len(record.series),
-                "gaps": len(record.outcome.gaps),
-                "elapsed_ns": record.outcome.elapsed_ns,
+                "gaps": len(record.gaps),
             }
+        case StageFinished():
+            return {"kind": "stage-finished", "stage": record.outcome.stage, "elapsed_ns": record.outcome.elapsed_ns}
+        case PlanExtended():
+            return {"kind": "plan-extended", "stages": [stage.id for stage in record.plan.stages]}
+        case HostsBenched():
+            benched = [{"host": each.host, "fate": each.fate, "detail": each.detail} for each in record.benched]
+            return {"kind": "hosts-benched", "benched": benched, "paths": len(record.paths)}
         case RanksDone():
             return {"kind": "ranks-done", "error": record.error}
 

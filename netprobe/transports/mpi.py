@@ -6,7 +6,7 @@ shared-memory ping-pong. Why not link the extension against MPI: one wheel then 
 
 import ctypes
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 import numpy as np
@@ -59,8 +59,12 @@ def _give_way_if_crowded(environ: MutableMapping[str, str]) -> None:
 class MpiTransport:
     """contracts.Transport over one communicator; all its ranks construct it."""
 
-    def __init__(self, mpi: Any, comm: Any) -> None:  # noqa: ANN401
-        """Bind the native loops to the library behind ``mpi``; ``comm`` must carry nothing else meanwhile."""
+    def __init__(self, mpi: Any, comm: Any, step: Callable[[], None] = lambda: None) -> None:  # noqa: ANN401
+        """Bind the native loops to the library behind ``mpi``; ``comm`` must carry nothing else meanwhile.
+
+        ``step`` is called before each series.
+        """
+        self._step = step
         self._mpi = mpi
         self._comm = mpi._handleof(comm)
         self.rank: int = comm.Get_rank()
@@ -202,7 +206,7 @@ class _Translated:
         self._peer = peer
 
     def __enter__(self) -> None:
-        pass
+        self._transport._step()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if not isinstance(error, _native.MpiError):

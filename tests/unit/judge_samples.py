@@ -7,6 +7,7 @@ from netprobe.model.histogram import histogram_of
 from netprobe.model.plan import Plan, Scope, Stage
 from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOutcome
 from netprobe.model.series import Metric, Phase, Series
+from netprobe.store.counters_table import counters_frame_of
 from netprobe.store.reader import Run
 from netprobe.store.series_table import frame_of
 
@@ -86,12 +87,16 @@ def header(hosts, stages, planned, **changes):
     return RunHeader(**fields)
 
 
-def run_of(rows, *, hosts=("n0", "n1", "n2", "n3"), stages=("bandwidth",), planned=None, **changes):
+def run_of(rows, *, hosts=("n0", "n1", "n2", "n3"), stages=("bandwidth",), planned=None, windows=(), **changes):
     if planned is None:
         planned = {
             id: tuple(sorted({(r.src, r.dst) for r in rows if r.stage == id and r.dst is not None})) for id in stages
         }
-    return Run(header=header(tuple(hosts), tuple(stages), planned, **changes), series=frame_of(rows), directory=None)
+    return Run(
+        header=header(tuple(hosts), tuple(stages), planned, **changes),
+        series=frame_of(rows),
+        counters=counters_frame_of(windows),
+    )
 
 
 def all_pairs(ranks=4, elapsed_ns=300_000, **changes):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from store_samples import LAUNCH, STARTED, finished, plan, ready
+from store_samples import LAUNCH, STARTED, plan, ready, stage_records
 
 from netprobe.store.writer import RunWriter
 
@@ -15,6 +15,7 @@ def write_stages_for_ever(directory, acknowledge):
     acknowledge.send(0)
     count = 0
     while True:
-        writer.emit(finished(f"stage-{count}", rows=ROWS))
+        for record in stage_records(f"stage-{count}", rows=ROWS):
+            writer.emit(record)
         count += 1
         acknowledge.send(count)

@@ -8,7 +8,7 @@ from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.histogram import Histogram
 from netprobe.model.plan import Pairing, Plan, Scope, Stage
-from netprobe.model.record import RanksDone, RanksReady, RoundStarted, StageFinished
+from netprobe.model.record import RanksDone, RanksReady, RoundFinished, RoundStarted, StageFinished
 from netprobe.model.run import Launch, StageOutcome
 from netprobe.model.series import Fault, Metric, Phase, Series, SlowSample
 
@@ -85,14 +85,22 @@ def round_started(stage="one"):
     return RoundStarted(stage=stage, stage_index=0, stages=3, round_index=0, rounds=2, expected_ns=50_000_000)
 
 
-def finished(stage="one", rows=2):
-    outcome = StageOutcome(stage=stage, rounds=2, planned_pairs=((0, 1),), elapsed_ns=70_000_000)
-    return StageFinished(outcome=outcome, series=tuple(series(stage, round_index=i) for i in range(rows)))
+def measured(stage="one", rows=2, round_index=0, **changes):
+    rows_of_round = tuple(series(stage, round_index=round_index + i) for i in range(rows))
+    return RoundFinished(stage=stage, round_index=round_index, series=rows_of_round, **changes)
+
+
+def finished(stage="one"):
+    return StageFinished(outcome=StageOutcome(stage=stage, rounds=2, planned_pairs=((0, 1),), elapsed_ns=70_000_000))
+
+
+def stage_records(stage="one", rows=2):
+    return measured(stage, rows), finished(stage)
 
 
 def done(error=None):
     clock = Clock(offset_ns=12, drift_ratio=1e-7, at_ns=5, error_bound_ns=210.0)
-    return RanksDone(clocks=(clock, clock), error=error)
+    return RanksDone(ranks=(0, 1), clocks=(clock, clock), error=error)
 
 
 INT64 = st.integers(min_value=0, max_value=2**63 - 1)

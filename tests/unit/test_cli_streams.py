@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_samples import LAUNCH, STARTED, done, finished, plan, ready
+from store_samples import LAUNCH, STARTED, done, plan, ready, stage_records
 
 import netprobe.cli.explaining
 from netprobe.cli.app import main
@@ -21,7 +21,7 @@ INCONCLUSIVE = 3
 def killed_run(tmp_path):
     """A run that ended early: its verdict is inconclusive."""
     writer = RunWriter.create(tmp_path, plan(), LAUNCH, started=STARTED, run_id="run")
-    for record in (ready(), finished("one"), done()):
+    for record in (ready(), *stage_records("one"), done()):
         writer.emit(record)
     writer.close(RunStatus.FAILED, "the ranks ended")
     return writer.directory

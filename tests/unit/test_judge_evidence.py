@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from judge_samples import all_pairs, collective, run_of, series
@@ -192,7 +194,7 @@ def test_rows_without_samples_were_not_measured():
         histogram_counts=run.series["histogram_counts"].list.head(0),
     )
 
-    evidence = evidence_of(type(run)(header=run.header, series=empty, directory=None))
+    evidence = evidence_of(replace(run, series=empty))
 
     assert evidence.pairs == ()
     assert evidence.coverage.pairs_measured == 0

@@ -10,7 +10,7 @@ from netprobe.model.plan import Scope
 from netprobe.plan.budget import SHORTEST_SERIES_NS, expected_ns, fitted
 from netprobe.plan.profiles import PROFILES, plan_for
 from netprobe.plan.rounds import assignment_of, planned_pairs, rounds_of
-from netprobe.plan.token import decode, encode
+from netprobe.plan.task import Task, decode, encode
 from netprobe.registry import probes
 from netprobe.units import NS_PER_S
 
@@ -103,9 +103,9 @@ def test_each_rank_finds_its_peer_and_role_in_a_round():
 def test_a_plan_survives_the_argument_list(profile):
     plan = plan_for(profile, budget_ns=NS_PER_S)
 
-    token = encode(plan)
+    token = encode(Task(plan=plan))
 
-    assert decode(token) == plan
+    assert decode(token) == Task(plan=plan)
     assert token.isascii()
     assert not set(token) & set(" '\"$`\\&|;<>*?()")
 

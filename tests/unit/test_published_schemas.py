@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,9 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from sample_reports import SAMPLES
-from store_samples import LAUNCH, STARTED, done, fault, finished, plan, ready, series
+from store_samples import LAUNCH, STARTED, done, fault, finished, measured, plan, ready, series, stage_records
 
-from netprobe.model.record import StageFinished
 from netprobe.model.run import RunStatus
 from netprobe.store.reader import read_report
 from netprobe.store.schema import published_schemas, write_schemas
@@ -29,7 +29,7 @@ def validator(name):
 
 def written_run(root):
     writer = RunWriter.create(root, plan(), LAUNCH, started=STARTED)
-    for record in (ready(), finished("one"), finished("two"), done("rank 1 hung")):
+    for record in (ready(), *stage_records("one"), *stage_records("two"), done("rank 1 hung")):
         writer.emit(record)
     writer.close(RunStatus.FAILED, None)
     return writer
@@ -98,7 +98,8 @@ def test_the_polars_example_gives_the_bandwidth_of_each_pair(tmp_path, monkeypat
         writer.emit(ready())
         streamed = {"probe": "bandwidth", "bytes_per_iteration": 1000, "iterations": 2, "total_ns": 160}
         rows = (series(**streamed), series(**streamed, round_index=1), series(faults=(fault(),)))
-        writer.emit(StageFinished(outcome=finished("one").outcome, series=rows))
+        writer.emit(replace(measured("one"), series=rows))
+        writer.emit(finished("one"))
     monkeypatch.chdir(tmp_path)
 
     names = {}

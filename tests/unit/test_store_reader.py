@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_samples import LAUNCH, STARTED, done, finished, plan, ready
+from store_samples import LAUNCH, STARTED, done, plan, ready, stage_records
 
 from netprobe.errors import FormatError, StoreError
 from netprobe.model.run import RunStatus
@@ -17,7 +17,7 @@ from netprobe.store.writer import RunWriter
 
 def write_run(root, run_id="run"):
     writer = RunWriter.create(root, plan(), LAUNCH, started=STARTED, run_id=run_id)
-    for record in (ready(), finished("one"), finished("two"), done()):
+    for record in (ready(), *stage_records("one"), *stage_records("two"), done()):
         writer.emit(record)
     writer.close(RunStatus.COMPLETE, None)
     return writer.directory

@@ -5,17 +5,16 @@ import io
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_samples import SERIES, TEXT, done, finished, ready, round_started
+from store_samples import SERIES, TEXT, done, ready, round_started, stage_records
 
 from netprobe.errors import StoreError
-from netprobe.model.record import RanksDone, StageFinished
-from netprobe.model.run import StageOutcome
+from netprobe.model.record import RanksDone, RoundFinished
 from netprobe.store.wire import LineDecoder, LineSink, encode
 
 # A loaded machine is no failure.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-RECORDS = (ready(), round_started(), finished(), done("rank 1 went away"))
+RECORDS = (ready(), round_started(), *stage_records(), done("rank 1 went away"))
 
 
 def decoded(lines):
@@ -35,9 +34,7 @@ def test_what_a_sink_writes_comes_back_in_order():
 @UNHURRIED
 @given(st.lists(SERIES, max_size=3), TEXT)
 def test_any_series_survives_the_wire(rows, stage):
-    record = StageFinished(
-        outcome=StageOutcome(stage=stage, rounds=1, planned_pairs=((0, 1),), elapsed_ns=9), series=tuple(rows)
-    )
+    record = RoundFinished(stage=stage, round_index=1, series=tuple(rows))
 
     line = encode(record, 0)
 
@@ -65,7 +62,7 @@ def test_chatter_before_and_between_records_is_handed_on():
 @UNHURRIED
 @given(TEXT)
 def test_an_error_message_cannot_pass_for_a_record(text):
-    record = RanksDone(clocks=(), error=f"{text}\n{encode(RECORDS[0], 7)}\n")
+    record = RanksDone(ranks=(), clocks=(), error=f"{text}\n{encode(RECORDS[0], 7)}\n")
 
     assert decoded([encode(record, 0)]) == [record]
 
@@ -107,9 +104,9 @@ def test_a_kind_of_another_version_is_named():
 
 
 def test_text_that_is_no_unicode_costs_its_odd_bytes_and_nothing_else():
-    record = RanksDone(clocks=(), error="no file caf\udce9 there")
+    record = RanksDone(ranks=(), clocks=(), error="no file caf\udce9 there")
 
-    assert decoded([encode(record, 0)]) == [RanksDone(clocks=(), error="no file caf\ufffd there")]
+    assert decoded([encode(record, 0)]) == [RanksDone(ranks=(), clocks=(), error="no file caf\ufffd there")]
 
 
 def test_a_reader_that_went_away_is_an_error_of_the_store():

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from store_samples import LAUNCH, STARTED, done, finished, plan, ranks, ready, round_started, series
+from store_samples import LAUNCH, STARTED, done, finished, plan, ranks, ready, round_started, series, stage_records
 
 import netprobe.store.writer
 from netprobe.errors import StoreError
@@ -37,7 +37,7 @@ def test_a_run_is_readable_before_any_rank_has_answered(tmp_path):
 
 def test_a_whole_run_comes_back_as_it_was_told(tmp_path):
     writer = writer_in(tmp_path)
-    for record in (ready(), round_started(), finished("one"), finished("two", rows=1), done()):
+    for record in (ready(), round_started(), *stage_records("one"), *stage_records("two", rows=1), done()):
         writer.emit(record)
     writer.close(RunStatus.COMPLETE, None)
 
@@ -64,7 +64,8 @@ def test_a_stage_is_on_disk_when_emit_returns(tmp_path):
     writer = writer_in(tmp_path)
     writer.emit(ready())
 
-    writer.emit(finished("one", rows=3))
+    for record in stage_records("one", rows=3):
+        writer.emit(record)
 
     run = read_run(writer.directory)
     assert [outcome.stage for outcome in run.header.outcomes] == ["one"]
@@ -75,7 +76,8 @@ def test_a_stage_without_results_is_finished_all_the_same(tmp_path):
     writer = writer_in(tmp_path)
     writer.emit(ready())
 
-    writer.emit(finished("one", rows=0))
+    for record in stage_records("one", rows=0):
+        writer.emit(record)
 
     run = read_run(writer.directory)
     assert len(run.header.outcomes) == 1
@@ -84,13 +86,13 @@ def test_a_stage_without_results_is_finished_all_the_same(tmp_path):
 
 def test_the_event_log_tells_the_story_without_the_figures(tmp_path):
     writer = writer_in(tmp_path)
-    for record in (ready(), round_started(), finished(), done("rank 1 hung")):
+    for record in (ready(), round_started(), *stage_records(), done("rank 1 hung")):
         writer.emit(record)
     writer.close(RunStatus.FAILED, None)
 
     told = events(writer.directory)
 
-    kinds = ["created", "ranks-ready", "round-started", "stage-finished", "ranks-done", "closed"]
+    kinds = ["created", "ranks-ready", "round-started", "round-finished", "stage-finished", "ranks-done", "closed"]
     assert [event["kind"] for event in told] == kinds
     assert {event["at"] for event in told} == {"2026-11-23T02:00:09.000Z"}
     assert (told[1]["ranks"], told[1]["hosts"]) == (2, 1)
@@ -182,12 +184,12 @@ def test_a_run_that_cannot_begin_leaves_no_directory(tmp_path, monkeypatch):
 
 def test_no_temporary_file_is_left(tmp_path):
     writer = writer_in(tmp_path)
-    for record in (ready(), finished(), done()):
+    for record in (ready(), *stage_records(), done()):
         writer.emit(record)
 
     names = {path.name for path in writer.directory.iterdir()}
 
-    assert names == {"run.json", "series.parquet", "events.jsonl"}
+    assert names == {"run.json", "series.parquet", "counters.parquet", "events.jsonl"}
 
 
 def test_an_argument_that_is_no_unicode_does_not_cost_the_run(tmp_path):

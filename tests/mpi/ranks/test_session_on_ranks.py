@@ -6,8 +6,9 @@ from netprobe.model.collective import SHAPES
 from netprobe.model.endpoint import Calibration
 from netprobe.model.finding import Gap
 from netprobe.model.plan import DTYPES, OPS, Plan, Scope, Stage
-from netprobe.model.record import RanksDone, RanksReady, StageFinished
+from netprobe.model.record import RanksDone, RanksReady, RoundFinished, StageFinished
 from netprobe.model.series import Metric, Phase
+from netprobe.plan.task import Task
 from netprobe.session.worker import Session
 
 COST = Calibration(clock_read_ns=20.0, empty_iteration_ns=25.0)
@@ -24,6 +25,15 @@ class Records:
     def of(self, kind):
         return [each for each in self.all if isinstance(each, kind)]
 
+    def series(self, stage=None):
+        rounds = [each for each in self.of(RoundFinished) if stage in (None, each.stage)]
+        return [series for each in rounds for series in each.series]
+
+    def gaps(self):
+        return [gap for each in self.of(RoundFinished) for gap in each.gaps] + [
+            gap for each in self.of(StageFinished) for gap in each.outcome.gaps
+        ]
+
 
 def run_stages(transport, control, stages):
     records = Records()
@@ -34,7 +44,7 @@ def run_stages(transport, control, stages):
         calibration=COST,
         environment=(),
     )
-    session.run(Plan(profile="test", seed=11, stages=tuple(stages)))
+    session.run(Task(plan=Plan(profile="test", seed=11, stages=tuple(stages))))
     return control.broadcast(records)
 
 
@@ -47,13 +57,13 @@ def test_pairs_carry_right_bytes_of_every_size(transport, control, together):
 
     records = run_stages(transport, control, stages)
 
-    series = [each for done in records.of(StageFinished) for each in done.series]
+    series = records.series()
     together(not any(each.faults for each in series))
     timed = [each for each in series if each.phase is Phase.TIMED]
     together(all(each.iterations == 6 and each.checked_iterations == 2 and each.min_ns > 0 for each in timed))
     together({each.size_bytes for each in timed} == (set(sizes) if control.size > 1 else set()))
     for done in records.of(StageFinished):
-        measured = {(each.src, each.dst) for each in done.series if each.phase is Phase.TIMED}
+        measured = {(each.src, each.dst) for each in records.series(done.outcome.stage) if each.phase is Phase.TIMED}
         together(measured == set(done.outcome.planned_pairs), done.outcome.stage)
 
 
@@ -72,16 +82,17 @@ def test_collectives_deliver_right_data_in_and_out_of_place(transport, control, 
         **FEW,
     )
 
-    (done,) = run_stages(transport, control, [stage]).of(StageFinished)
+    records = run_stages(transport, control, [stage])
 
+    series, gaps = records.series(), records.gaps()
     if control.size == 1:
-        together(not done.series and all(gap.undermines for gap in done.outcome.gaps) and done.outcome.gaps)
+        together(not series and all(gap.undermines for gap in gaps) and gaps)
         return
-    together(not done.outcome.gaps and not any(each.faults for each in done.series))
-    operations = [each for each in done.series if each.metric is Metric.OPERATION and each.phase is Phase.TIMED]
+    together(not gaps and not any(each.faults for each in series))
+    operations = [each for each in series if each.metric is Metric.OPERATION and each.phase is Phase.TIMED]
     variants = {each.in_place for each in operations}
     together(variants == ({False, True} if SHAPES[probe].has_in_place else {False}), variants)
-    late = {each.src for each in done.series if each.metric is Metric.ARRIVAL}
+    late = {each.src for each in series if each.metric is Metric.ARRIVAL}
     together(late == set(range(control.size)), late)
 
 
@@ -92,11 +103,12 @@ def test_reductions_are_exact_in_every_type_and_operator(transport, control, tog
         for op in OPS
     ]
 
-    finished = run_stages(transport, control, stages).of(StageFinished)
+    records = run_stages(transport, control, stages)
 
-    together(not any(each.faults for done in finished for each in done.series), dtype)
-    together(all(isinstance(gap, Gap) for done in finished for gap in done.outcome.gaps) and len(finished) == len(OPS))
-    together(all(done.series for done in finished) or control.size == 1, "a type that MPI carries was not measured")
+    together(not any(each.faults for each in records.series()), dtype)
+    together(all(isinstance(gap, Gap) for gap in records.gaps()) and len(records.of(StageFinished)) == len(OPS))
+    measured = all(records.series(op) for op in OPS)
+    together(measured or control.size == 1, "a type that MPI carries was not measured")
 
 
 def test_clocks_of_one_host_agree_within_their_bound(transport, control, together):
@@ -118,14 +130,18 @@ def test_iterations_follow_the_time_budget_and_warm_up_is_kept_apart(transport, 
         for budget in (1_000_000, 50_000_000)
     ]  # fmt: skip
 
-    finished = run_stages(transport, control, stages).of(StageFinished)
+    records = run_stages(transport, control, stages)
 
     if control.size == 1:
         return
     counts = [
-        next(each.iterations for each in done.series if each.metric is Metric.OPERATION and each.phase is Phase.TIMED)
-        for done in finished
+        next(
+            each.iterations
+            for each in records.series(stage.id)
+            if each.metric is Metric.OPERATION and each.phase is Phase.TIMED
+        )
+        for stage in stages
     ]
-    phases = {each.phase for done in finished for each in done.series if each.metric is Metric.OPERATION}
+    phases = {each.phase for each in records.series() if each.metric is Metric.OPERATION}
     together(phases == {Phase.TIMED, Phase.WARMUP})
     together(counts[1] >= counts[0], counts)
