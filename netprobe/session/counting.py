@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from netprobe.contracts import Source
 from netprobe.model.counters import CounterWindow
 from netprobe.registry import sources
+
+SETTLING_S: Final = 0.005  # what the other end says of the last packets (duplicates, losses) is still on its way
 
 
 class Counting:
@@ -19,11 +22,13 @@ class Counting:
         known: Mapping[str, Source] | None = None,
         root: Path = Path("/"),
         now: Callable[[], int] = time.monotonic_ns,
+        settle: Callable[[float], None] = time.sleep,
     ) -> None:
         all_sources = sources() if known is None else known
         self._sources = tuple(each for each in all_sources.values() if is_first_on_host or not each.is_per_host)
         self._root = root
         self._now = now
+        self._settle = settle
         self._before: dict[str, int] = {}
         self._started_ns = 0
 
@@ -35,6 +40,7 @@ class Counting:
     def end(self, stage: str, round_index: int, rank: int) -> CounterWindow:
         """Take the second reading, and return what has grown since the first."""
         elapsed_ns = self._now() - self._started_ns
+        self._settle(SETTLING_S)
         after = self._read()
         grown = {name: after[name] - value for name, value in self._before.items() if name in after}
         # A counter that went back was reset in between (a driver reloaded): what it has counted is not known.

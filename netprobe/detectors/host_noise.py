@@ -1,0 +1,293 @@
+"""Hosts whose ranks do not get their CPU: stopped by a quota, by the hypervisor, or waiting behind others.
+
+Does not handle: interrupts on a rank's core; the scheduler counts their time as the rank's own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.contracts import Detector
+from netprobe.detectors._words import MOST_FACTS, is_common, percent, table_title
+from netprobe.locate.placement import Placement, placement_of
+from netprobe.model.evidence import CounterTable, Evidence, PairTable
+from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
+from netprobe.model.limits import Limits
+from netprobe.units import format_duration
+
+ID = "host-noise"
+FEWEST_HOSTS: Final = 3  # with two, the quieter one may be the odd one
+COMMON_SHARE: Final = 0.5  # of the hosts: when half of them wait, waiting is how the job was placed
+
+
+class Cause(Enum):
+    """What takes the CPU away."""
+
+    THROTTLED = ("stopped by a CPU quota", "is stopped by its own CPU quota")
+    STOLEN = ("CPU time taken by the hypervisor", "does not get its CPUs from the hypervisor")
+    WAITED = ("waiting for a CPU", "leaves its ranks waiting for a CPU")
+
+    @property
+    def title(self) -> str:
+        """Return the name of the figure."""
+        return self.value[0]
+
+    @property
+    def verb(self) -> str:
+        """Return what the host does."""
+        return self.value[1]
+
+
+NEXT: Final = {
+    Cause.THROTTLED: "raise or remove the CPU limit of its container, cgroup or job step",
+    Cause.STOLEN: "ask for dedicated CPUs, or move the virtual machine to another host",
+    Cause.WAITED: "look for other processes on the ranks' CPUs (pidstat, top -H), and for the binding of the ranks",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shares:
+    """The share of the time that each cause took from each host, shape (hosts,); NaN where it was not counted."""
+
+    hosts: tuple[str, ...]
+    of: dict[Cause, NDArray[np.float64]]
+
+    def median(self, cause: Cause) -> float:
+        """Return what a host loses to a cause in the middle of the fleet."""
+        known = self.of[cause][np.isfinite(self.of[cause])]
+        return float(np.median(known)) if len(known) else float("nan")
+
+
+def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
+    """Name hosts that take the CPU from their ranks; say when all do."""
+    placement = placement_of(evidence.ranks)
+    if not (evidence.pairs or evidence.groups):
+        return  # nothing was measured, which coverage tells
+    shares = _shares(evidence, placement)
+    unknown = [name for at, name in enumerate(shares.hosts) if all(np.isnan(each[at]) for each in shares.of.values())]
+    if unknown:
+        yield Gap(
+            topic=ID,
+            reason=f"how much CPU the ranks got was not counted on {_some(len(unknown), len(shares.hosts))}",
+            remedy="a run on Linux with this version of netprobe",
+        )
+    blamed: set[str] = set()
+    for cause in Cause:
+        named, alike = _over(shares, cause, limits)
+        if cause is Cause.THROTTLED and is_common(len(named), len(shares.hosts)):
+            yield _quota_everywhere(shares, named, limits)
+        else:
+            # One finding a host: a rank that is throttled also waits.
+            yield from (
+                _finding(evidence, placement, shares, cause, each, limits) for each in named if each not in blamed
+            )
+        if alike and not blamed.issuperset(alike):
+            yield _alike(shares, cause, alike)
+        blamed.update(named)
+
+
+def _shares(evidence: Evidence, placement: Placement) -> _Shares:
+    counters, count = evidence.counters, len(placement.hosts)
+    ranks = np.bincount(placement.host_of, minlength=count)
+    elapsed_ns = counters.elapsed_ns
+    throttled = _over_time(counters, placement, "cgroup/throttled_ns", elapsed_ns)
+    stolen_ns = counters.grown.get("cpu/steal_ns", np.full(len(elapsed_ns), np.nan))
+    busy_ns = counters.grown.get("cpu/busy_ns", np.full(len(elapsed_ns), np.nan))
+    waited = np.array([evidence.waiting_ratio.get(name, np.nan) for name in placement.hosts])
+    return _Shares(
+        hosts=placement.hosts,
+        of={
+            # The kernel adds up the time of all CPUs of the group, and each rank sees the same sum.
+            Cause.THROTTLED: throttled / ranks,
+            Cause.STOLEN: _over_time(counters, placement, "cpu/steal_ns", stolen_ns + busy_ns),
+            Cause.WAITED: waited,
+        },
+    )
+
+
+def _over_time(
+    counters: CounterTable, placement: Placement, name: str, time_ns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a counter's growth over a time, of each host; NaN where it was not counted."""
+    count = len(placement.hosts)
+    grown_ns = counters.grown.get(name)
+    if grown_ns is None:
+        return np.full(count, np.nan)
+    known = np.isfinite(grown_ns) & np.isfinite(time_ns)
+    host = placement.host_of[counters.rank[known]]
+    total_ns = np.bincount(host, time_ns[known], count)
+    grown_ns = np.bincount(host, grown_ns[known], count).astype(np.float64)
+    return np.where(total_ns > 0, grown_ns / np.maximum(total_ns, 1.0), np.nan)
+
+
+def _limit(cause: Cause, limits: Limits) -> float:
+    """Return the share from which a host is over, as a limit of its own."""
+    if cause is Cause.THROTTLED:
+        return limits.noise_throttled_ratio
+    return limits.noise_steal_ratio if cause is Cause.STOLEN else limits.noise_wait_ratio
+
+
+def _over(shares: _Shares, cause: Cause, limits: Limits) -> tuple[list[str], list[str]]:
+    """Return the hosts to name, worst first, and those that are over the limit with so many others that none is."""
+    share = shares.of[cause]
+    is_over = share >= _limit(cause, limits)
+    if cause is Cause.THROTTLED:
+        return _worst_first(shares, cause, is_over), []
+    stands_out = is_over & (share >= limits.noise_peer_ratio * shares.median(cause))
+    named = stands_out if _can_compare(int(stands_out.sum()), len(share)) else np.zeros_like(stands_out)
+    rest = is_over & ~named
+    alike = np.zeros_like(rest) if _can_compare(int(rest.sum()), len(share)) else rest
+    return _worst_first(shares, cause, named), _worst_first(shares, cause, alike)
+
+
+def _worst_first(shares: _Shares, cause: Cause, chosen: NDArray[np.bool_]) -> list[str]:
+    return [
+        shares.hosts[at] for at in sorted(np.flatnonzero(chosen).tolist(), key=lambda at: -float(shares.of[cause][at]))
+    ]
+
+
+def _can_compare(named: int, hosts: int) -> bool:
+    return hosts >= FEWEST_HOSTS and named < COMMON_SHARE * hosts
+
+
+def _finding(
+    evidence: Evidence, placement: Placement, shares: _Shares, cause: Cause, name: str, limits: Limits
+) -> Finding:
+    at = shares.hosts.index(name)
+    share = float(shares.of[cause][at])
+    retransmitted = _retransmitted(evidence.counters, placement, at)
+    return Finding(
+        detector=ID,
+        severity=Severity.BLOCKS if share >= limits.noise_block_ratio else Severity.DEGRADES,
+        confidence=Confidence.HIGH
+        if cause is Cause.THROTTLED or len(shares.hosts) > FEWEST_HOSTS
+        else Confidence.MEDIUM,
+        subjects=(name,),
+        hosts=(name,),
+        summary=f"{cause.verb} {percent(share)} of the time{_against(shares, cause)}",
+        facts=(*_share_facts(shares, at, limits), *_time_facts(evidence, placement, at))[:MOST_FACTS],
+        excluded=("loss on the network (its TCP sent nothing again)",) if retransmitted == 0 else (),
+        next_action=f"on {name}: {NEXT[cause]}",
+        retest="netprobe check" if len(shares.hosts) == 1 else _retest(shares, cause, name),
+    )
+
+
+def _retest(shares: _Shares, cause: Cause, name: str) -> str:
+    """Return the command that measures a host again, with the quietest others to compare."""
+    others = sorted((at for at, each in enumerate(shares.hosts) if each != name), key=lambda at: shares.of[cause][at])
+    return f"netprobe check --hosts {','.join((name, *(shares.hosts[at] for at in others[:2])))}"
+
+
+def _against(shares: _Shares, cause: Cause) -> str:
+    return f", the median host {percent(shares.median(cause))}" if len(shares.hosts) >= FEWEST_HOSTS else ""
+
+
+def _quota_everywhere(shares: _Shares, named: list[str], limits: Limits) -> Finding:
+    share = float(np.nanmax(shares.of[Cause.THROTTLED]))
+    return Finding(
+        detector=ID,
+        severity=Severity.BLOCKS if share >= limits.noise_block_ratio else Severity.DEGRADES,
+        confidence=Confidence.HIGH,
+        subjects=tuple(sorted(named)),
+        hosts=(),
+        summary=f"ranks are stopped by CPU quotas up to {percent(share)} of the time",
+        facts=tuple(
+            fact
+            for name in named[:MOST_FACTS]
+            for fact in _share_facts(shares, shares.hosts.index(name), limits, only=Cause.THROTTLED)
+        )[:MOST_FACTS],
+        excluded=("a single host (many have such a quota)",),
+        next_action="raise or remove the CPU limit of the job's containers, cgroups or job steps",
+        retest="netprobe check",
+    )
+
+
+def _alike(shares: _Shares, cause: Cause, named: list[str]) -> Gap:
+    known = shares.of[cause][[shares.hosts.index(name) for name in named]]
+    where = _some(len(named), len(shares.hosts))
+    middle = percent(float(np.median(known)))
+    if cause is Cause.STOLEN:
+        told = f"the hypervisor took {middle} of the CPU time that was needed on {where}"
+        whom, remedy = "the hypervisor", "hosts, or virtual machines, with CPUs of their own"
+    else:
+        told = f"ranks waited for a CPU {middle} of the time on {where}"
+        whom, remedy = "the scheduler", "fewer ranks per host, or more CPUs for them"
+    return Gap(topic=ID, reason=f"{told}: tails and latencies tell of {whom}", remedy=remedy)
+
+
+def _some(some: int, hosts: int) -> str:
+    """Return ``the only host``, ``all 8 hosts`` or ``5 of 8 hosts``."""
+    if hosts == 1:
+        return "the only host"
+    return f"all {hosts} hosts" if some == hosts else f"{some} of {hosts} hosts"
+
+
+def _share_facts(shares: _Shares, at: int, limits: Limits, only: Cause | None = None) -> Iterator[Fact]:
+    for cause, share in shares.of.items():
+        if np.isfinite(share[at]) and only in (None, cause):
+            name = "" if only is None else f"{shares.hosts[at]}, "
+            yield Fact(
+                metric=f"{name}{cause.title}",
+                observed=f"{percent(float(share[at]))} of the time",
+                expected=f"below {percent(_limit(cause, limits))}",
+                basis=f"limit; the median host has {percent(shares.median(cause))}",
+            )
+
+
+def _time_facts(evidence: Evidence, placement: Placement, host: int) -> Iterator[Fact]:
+    """Tell what it did to the times of the host: its tails against those of pairs without it."""
+    for table in evidence.pairs:
+        own = (placement.host_of[table.src] == host) | (placement.host_of[table.dst] == host)
+        theirs, peers = _median_p99(table, own), _median_p99(table, ~own)
+        if theirs is not None and peers is not None:
+            yield Fact(
+                metric=f"{table_title(table)}, p99 of its pairs",
+                observed=format_duration(theirs),
+                expected=format_duration(peers),
+                basis="pairs without it",
+            )
+
+
+def _median_p99(table: PairTable, chosen: NDArray[np.bool_]) -> float | None:
+    known = table.p99_ns[chosen & np.isfinite(table.p99_ns)]
+    return float(np.median(known)) if len(known) else None
+
+
+def _retransmitted(counters: CounterTable, placement: Placement, host: int) -> float | None:
+    """Return what a host's TCP sent again in all rounds; None when it was not counted."""
+    grown = counters.grown.get("tcp/RetransSegs")
+    if grown is None:
+        return None
+    own = grown[(placement.host_of[counters.rank] == host) & np.isfinite(grown)]
+    return float(own.sum()) if len(own) else None
+
+
+DETECTOR = Detector(
+    id=ID,
+    title="a host whose ranks do not get their CPU",
+    cause="""A CPU quota of a container or job step stops the ranks when it is used up; a hypervisor gives the virtual
+    CPUs to others; other processes run on the ranks' CPUs, or ranks were bound to the same ones. Whatever it is, a
+    rank that does not run neither sends nor receives, and all others wait: long tails, late arrivals and slow small
+    messages, while the fabric is idle.""",
+    evidence="""Counted on every host around every round: throttled time of the ranks' control groups over the elapsed
+    time (from noise_throttled_ratio on, whoever else has it), steal over the CPU time that was needed
+    (noise_steal_ratio), and the time that ranks were ready to run but did not, over the elapsed time
+    (noise_wait_ratio). For the last two a host must exceed the median host by noise_peer_ratio as well; where half
+    of all hosts or more are over, or where there are fewer than three, nobody stands out, and the answer says that
+    times tell of the scheduler. It blocks from noise_block_ratio of the time.""",
+    remedy="""Quota: `cat /sys/fs/cgroup/.../cpu.stat`, the CPU limit of the pod, `scontrol show job`. Steal: `vmstat 1`
+    (column st); dedicated CPUs. Waiting: `pidstat -w`, `top -H`, `taskset -p` of the ranks; move services off, bind
+    each rank to a core of its own.""",
+    limits=(
+        "noise_throttled_ratio",
+        "noise_steal_ratio",
+        "noise_wait_ratio",
+        "noise_peer_ratio",
+        "noise_block_ratio",
+    ),
+    detect=detect,
+)

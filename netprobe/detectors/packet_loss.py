@@ -1,0 +1,299 @@
+"""Segments that TCP had to send again: which host loses on sending or receiving, or which path loses.
+
+Does not handle: RDMA, whose counters are not read yet; there only stalls as long as a retransmission timer tell.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.contracts import Detector
+from netprobe.detectors._lost_packets import (
+    LossCase,
+    figures,
+    host_facts,
+    receivers_agree,
+    row_facts,
+    share,
+    stall_fact,
+    stall_facts,
+    sum_of,
+)
+from netprobe.detectors._words import MOST_FACTS, between_hosts, is_common, listed, retest
+from netprobe.locate.culprits import HostPair, blame_most_of_its_pairs
+from netprobe.locate.loss import LossRows, LossyHost, Stall, blame_loss, is_lossy, loss_rows, stalls_of
+from netprobe.locate.placement import Placement, placement_of
+from netprobe.model.evidence import Evidence
+from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.limits import Limits
+from netprobe.units import format_duration
+
+ID = "packet-loss"
+SURE_WITH_PARTNERS: Final = 3  # with two, one more bad host among the partners could have misled us
+EXCLUDED_BY: Final = 3.0  # n segments without a loss exclude ratios above 3/n at 95 %
+FEWEST_STALLS: Final = 2  # of one pair; a single stall of that length can be anything
+
+
+def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
+    """Name hosts and paths that lose; say where nobody counted."""
+    placement = placement_of(evidence.ranks)
+    tables = between_hosts(evidence)
+    if not tables:
+        yield from _without_pairs(evidence, placement, limits)
+        return
+    rows = loss_rows(evidence.counters, tables, placement)
+    case = LossCase(
+        evidence=evidence,
+        limits=limits,
+        placement=placement,
+        rows=rows,
+        lossy=is_lossy(rows, smallest_ratio=limits.loss_ratio, fewest=limits.loss_floor_segments),
+        tables=tables,
+        stalls=stalls_of(tables, placement),
+    )
+    yield from _counted(case)
+    yield from _stalled(case)
+    yield from _not_counted(case)
+    yield from _too_few(case)
+
+
+def _without_pairs(evidence: Evidence, placement: Placement, limits: Limits) -> Iterator[Gap]:
+    """Say what collectives alone leave open: everybody sends to everybody there."""
+    if len(placement.hosts) < 2 or not evidence.groups:
+        return  # no byte crossed a fabric; what was not measured is told by coverage
+    sent, lost = sum_of(evidence, "tcp/TCPOrigDataSent"), sum_of(evidence, "tcp/RetransSegs")
+    if sent and lost is not None and (lost < limits.loss_floor_segments or lost < limits.loss_ratio * sent):
+        return
+    told = f"{lost:,.0f} of {sent:,.0f} segments were sent again" if sent and lost else "losses were not counted"
+    yield Gap(
+        topic=ID,
+        reason=f"{told}, and in collectives everybody sends to everybody, so nobody can be named",
+        remedy="netprobe check, or netprobe run bandwidth",
+    )
+
+
+def _counted(case: LossCase) -> Iterator[Finding]:
+    """Return what the counters of TCP tell."""
+    blame = blame_loss(case.rows, case.lossy)
+    by_host: dict[int, list[LossyHost]] = {}
+    for lossy_host in blame.hosts:
+        by_host.setdefault(lossy_host.host, []).append(lossy_host)
+    for host, roles in by_host.items():
+        yield _host_finding(case, host, roles)
+    if is_common(len(blame.paths), int(case.rows.is_counted.sum())):
+        yield _shared_finding(case, blame.paths)
+        return
+    by_pair: dict[HostPair, list[int]] = {}
+    for row in blame.paths.tolist():
+        ends = sorted((int(case.rows.src[row]), int(case.rows.dst[row])))
+        by_pair.setdefault((case.placement.hosts[ends[0]], case.placement.hosts[ends[1]]), []).append(row)
+    for pair, at in by_pair.items():
+        yield _path_finding(case, pair, np.array(at))
+
+
+def _host_finding(case: LossCase, host: int, roles: list[LossyHost]) -> Finding:
+    name = case.placement.hosts[host]
+    at = np.concatenate([role.rows for role in roles])
+    witnesses = min(len(role.witnesses) for role in roles)
+    partners = [case.placement.hosts[partner] for partner in roles[0].witnesses.tolist()]
+    is_sure = witnesses >= SURE_WITH_PARTNERS and receivers_agree(case.rows, at)
+    return Finding(
+        detector=ID,
+        severity=_severity(case, at),
+        confidence=Confidence.HIGH if is_sure else Confidence.MEDIUM,
+        subjects=(name,),
+        hosts=(name,),
+        summary="; ".join(_role_summary(case, role) for role in roles),
+        facts=(*row_facts(case, at), *host_facts(case, host), *stall_facts(case, at))[:MOST_FACTS],
+        excluded=("its partners (they do well with others)", *_other_side(case, roles), *_real(case.rows, at)),
+        next_action=_where_to_look(name, roles),
+        retest=_retest(case, [name, *partners[:SURE_WITH_PARTNERS]]),
+    )
+
+
+def _role_summary(case: LossCase, role: LossyHost) -> str:
+    what = "sends (tx)" if role.sends else "should receive (rx)"
+    return f"loses {figures(case.rows, role.rows, of=f'what it {what}')}, seen by {len(role.rows)} partners"
+
+
+def _other_side(case: LossCase, roles: list[LossyHost]) -> Iterator[str]:
+    """Say that a host does well in the other role, where all of that was counted."""
+    if len(roles) > 1:
+        return
+    own, side = (case.rows.dst, "receive") if roles[0].sends else (case.rows.src, "send")
+    other = own == roles[0].host
+    if other.any() and case.rows.is_counted[other].all() and not case.lossy[other].any():
+        lost, sent = case.rows.lost[other].sum(), case.rows.sent[other].sum()
+        yield f"its {side} side ({lost:,.0f} of {sent:,.0f} segments lost)"
+
+
+def _real(rows: LossRows, at: NDArray[np.int64]) -> Iterator[str]:
+    if receivers_agree(rows, at):
+        yield "false alarms of TCP (receivers saw segments out of order)"
+
+
+def _where_to_look(name: str, roles: list[LossyHost]) -> str:
+    if len(roles) > 1:
+        return f"check cable, optic and NIC of {name}, and errors and drops at both ends of its link"
+    if roles[0].sends:
+        return (
+            f"read tx errors of {name} (ethtool -S) and rx errors and drops of its leaf port; then its cable and optic"
+        )
+    return f"read rx errors, drops and ring size of {name} (ethtool -S, -g) and egress drops of its leaf port"
+
+
+def _path_finding(case: LossCase, pair: HostPair, at: NDArray[np.int64]) -> Finding:
+    rows, hosts = case.rows, case.placement.hosts
+    src, dst = hosts[int(rows.src[at[0]])], hosts[int(rows.dst[at[0]])]
+    subject = f"{src} -> {dst}" if len(at) == 1 else f"{pair[0]} <-> {pair[1]}"
+    has_others = len(hosts) > 2
+    where = "with others both do better" if has_others else "with two hosts there is nobody to compare with"
+    excluded: tuple[str, ...] = ("the hosts themselves (most of their pairs do not lose)",) if has_others else ()
+    if len(at) == 1 and rows.is_counted[(rows.src == rows.dst[at[0]]) & (rows.dst == rows.src[at[0]])].any():
+        excluded += ("the other direction (within limits)",)
+    return Finding(
+        detector=ID,
+        severity=_severity(case, at),
+        confidence=Confidence.HIGH if has_others and receivers_agree(rows, at) else Confidence.MEDIUM,
+        subjects=(subject,),
+        hosts=(),
+        summary=f"loses {figures(rows, at)}; {where}",
+        facts=(*row_facts(case, at), *stall_facts(case, at))[:MOST_FACTS],
+        excluded=(*excluded, *_real(rows, at)),
+        next_action="read errors and drops of the switch ports on the way between them"
+        if has_others
+        else "measure each of them with a third host that is known to be good",
+        retest=_retest(case, list(pair)),
+    )
+
+
+def _shared_finding(case: LossCase, at: NDArray[np.int64]) -> Finding:
+    counted = int(case.rows.is_counted.sum())
+    worst = at[np.argsort(-case.rows.ratio[at], kind="stable")]
+    return Finding(
+        detector=ID,
+        severity=_severity(case, at),
+        confidence=Confidence.MEDIUM,
+        subjects=("many pairs",),
+        hosts=(),
+        summary=f"{len(at)} of {counted} directions between hosts lose {figures(case.rows, at)}; no host stands out",
+        facts=(*row_facts(case, worst), *stall_facts(case, worst))[:MOST_FACTS],
+        excluded=("a single host (the loss is shared)", *_real(case.rows, at)),
+        next_action="look for what they share: a switch or uplink, another job on the fabric, a rate limit",
+        retest="netprobe check",
+    )
+
+
+def _severity(case: LossCase, at: NDArray[np.int64]) -> Severity:
+    rows, limits = case.rows, case.limits
+    loses_much = rows.lost[at].sum() >= limits.loss_block_ratio * rows.sent[at].sum()
+    stalled, rounds = rows.stalled_rounds[at].sum(), rows.rounds[at].sum()
+    # The floor: one timeout in a run of five rounds is no trait.
+    stops_often = stalled >= max(limits.loss_floor_segments, limits.loss_stall_ratio * rounds)
+    return Severity.BLOCKS if loses_much or stops_often else Severity.DEGRADES
+
+
+def _stalled(case: LossCase) -> Iterator[Finding]:
+    """Return what stalls tell of pairs whose segments nobody counted."""
+    rows, hosts = case.rows, case.placement.hosts
+    counted = {
+        frozenset((hosts[int(rows.src[row])], hosts[int(rows.dst[row])])) for row in np.flatnonzero(rows.is_counted)
+    }
+    crowded = set(case.evidence.crowded_hosts)  # there the scheduler stops ranks for as long
+    by_pair: dict[HostPair, list[Stall]] = {}
+    for stall in case.stalls:
+        ends = sorted((stall.src, stall.dst))
+        if frozenset(ends) not in counted and not crowded & set(ends):
+            by_pair.setdefault((ends[0], ends[1]), []).append(stall)
+    measured = {(min(hosts[a], hosts[b]), max(hosts[a], hosts[b])) for a, b in zip(rows.src, rows.dst, strict=True)}
+    blame = blame_most_of_its_pairs(by_pair, measured)
+    for host, partners in blame.hosts.items():
+        own = [stall for pair, stalls in by_pair.items() if host in pair for stall in stalls]
+        yield _stall_finding(case, host, partners, own)
+    for pair in blame.pairs:
+        if len(by_pair[pair]) >= FEWEST_STALLS:
+            yield _stall_finding(case, f"{pair[0]} <-> {pair[1]}", (), by_pair[pair])
+
+
+def _stall_finding(case: LossCase, subject: str, partners: tuple[str, ...], stalls: list[Stall]) -> Finding:
+    who = f" with {len(partners)} partners ({listed(partners)})" if partners else ""
+    ends = [subject, *partners[:SURE_WITH_PARTNERS]] if partners else sorted({stalls[0].src, stalls[0].dst})
+    return Finding(
+        detector=ID,
+        severity=Severity.DEGRADES,
+        confidence=Confidence.MEDIUM if len(partners) >= SURE_WITH_PARTNERS else Confidence.LOW,
+        subjects=(subject,),
+        hosts=(subject,) if partners else (),
+        summary=f"{len(stalls)} series{who} stall as if packets were lost: {format_duration(stalls[0].stall_ns)} "
+        f"is a {stalls[0].timer}",
+        facts=tuple(stall_fact(stall) for stall in stalls[:MOST_FACTS]),
+        excluded=("its partners (no stalls with others)",) if partners else (),
+        next_action="read retransmission and timeout counters of the NICs and drops of the switch ports on the way",
+        retest=_retest(case, ends),
+    )
+
+
+def _not_counted(case: LossCase) -> Iterator[Gap]:
+    rows = case.rows
+    has_counters = np.isfinite(rows.sent)
+    for missing, reason, remedy in (
+        (~has_counters, "TCP's counters were not read there", "a run on Linux with this version of netprobe"),
+        (
+            has_counters & ~rows.is_counted,
+            "the traffic did not go over TCP, and counters of the NIC are not read yet",
+            "compare retransmission counters of the NICs (rdma statistic, ethtool -S) before and after a run",
+        ),
+    ):
+        if missing.any():
+            count = (
+                "between hosts" if missing.all() else f"on {missing.sum()} of {len(missing)} directions between hosts"
+            )
+            yield Gap(topic=ID, reason=f"lost packets {count} cannot be told: {reason}", remedy=remedy)
+
+
+def _too_few(case: LossCase) -> Iterator[Gap]:
+    """Say which loss so few segments cannot exclude; the hosts' totals count, as a bad host loses with everybody."""
+    rows, hosts = case.rows, len(case.placement.hosts)
+    counted = rows.is_counted & ~case.lossy
+    totals = np.stack([np.bincount(own[counted], rows.sent[counted], hosts) for own in (rows.src, rows.dst)])
+    known = totals[totals > 0]
+    if not known.size or EXCLUDED_BY / known.min() <= case.limits.loss_ratio:
+        return
+    fewest = float(known.min())
+    yield Gap(
+        topic=ID,
+        reason=f"a host sent or received no more than {fewest:,.0f} segments, which excludes loss only above "
+        f"{share(min(EXCLUDED_BY / fewest, 1.0))}",
+        remedy="a longer --budget of netprobe check; --iters or a longer --series of netprobe run",
+    )
+
+
+def _retest(case: LossCase, hosts: Sequence[str]) -> str:
+    """Return the command that moves most bytes between these hosts."""
+    return retest(max(case.tables, key=lambda table: table.bytes_per_iteration), hosts, case.placement)
+
+
+DETECTOR = Detector(
+    id=ID,
+    title="packets that are lost between hosts",
+    cause="""A cable, optic or port with bit errors, a NIC or switch port that drops, a queue that overflows because
+    somebody else sends too, a rate limit, a receiving host that cannot keep up. TCP sends the segment again: after a
+    round trip when later ones arrive, after 200 ms and more (a timeout) when none does. RoCE waits for 4.096 µs *
+    2^timeout: 67 ms, 1.07 s, 4.3 s. A synchronised job waits with it; averages hardly show it.""",
+    evidence="""TCP's own counters, read on every host just before and after each round, in which a host has one
+    partner: segments sent again are losses of that direction, less those that the receiver reports to have had
+    already; out-of-order arrivals at the receiver confirm them. A direction is lossy from loss_ratio on, with at
+    least loss_floor_segments. A host is named for what it sends (or receives) when more than half of its partners
+    see it, at least two of which do well with others; what no host explains is a path, what many share is nobody's.
+    It blocks from loss_block_ratio, or with timeouts in loss_stall_ratio of the rounds. Where TCP did not carry the
+    traffic, stalls as long as a retransmission timer are named with less confidence. The counters are of the whole
+    host: other traffic counts too.""",
+    remedy="""`ethtool -S` of the NIC and the counters of the switch port at both ends of the link: errors (CRC, FEC)
+    mean cable, optic or port; drops mean a queue: look for who else sends, pause frames, ring sizes (`ethtool -G`).
+    `nstat -az` on a host shows the counters used here. Swap the cable or port and run the retest: a loss that moves
+    with it is found.""",
+    limits=("loss_ratio", "loss_floor_segments", "loss_block_ratio", "loss_stall_ratio"),
+    detect=detect,
+)

@@ -1,0 +1,290 @@
+"""Who loses segments: a host that sends, a host that receives, or one path.
+
+TCP counts what it sends again at the sender, and out-of-order arrivals at the receiver. In a round a host has one
+partner, so what its counters grew by belongs to the direction from it to that partner. A row is one direction between
+two hosts, over all rounds; it is lossy or it is not. Hosts are then explained away, most lossy rows first, and only
+while partners that do well with others say so: a partner of two lossy senders is their victim.
+
+Does not handle: loss of other traffic of a host (storage, monitoring); its counters are the same. It is no nearer to
+one partner than to another, so it looks like a host that loses on sending. Out-of-order arrivals tell the two apart.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.locate.placement import Placement
+from netprobe.model.evidence import CounterTable, PairTable
+from netprobe.model.plan import Scope
+from netprobe.model.series import Metric
+from netprobe.units import NS_PER_MS
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+NEEDLESS: Final = ("TCPDSACKRecv", "TCPDSACKRecvSegs")  # reports, and (since Linux 5.13) the segments they are about
+FEWEST_PARTNERS: Final = 2  # one lossy row names two hosts; only a second good partner can tell which
+NEEDLESS_MARGIN: Final = 1.25  # of what was reported: some reports are late, or lost, where a path reorders
+LARGEST_SEGMENT_BYTES: Final = 1 << 16  # of IPv4; nothing that TCP sends carries more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LossRows:
+    """Directed pairs of hosts; arrays have shape (n,). Hosts are numbered as in the placement."""
+
+    src: IntArray
+    dst: IntArray
+    sent: FloatArray
+    """Segments with data that the source sent while it was paired with the destination; NaN: not counted."""
+    retransmitted: FloatArray
+    lost: FloatArray
+    """Retransmitted segments less those that the receiver reported to have had already."""
+    timeouts: FloatArray
+    out_of_order: FloatArray
+    """Segments that the destination received ahead of a missing one; NaN: not counted."""
+    rounds: IntArray
+    stalled_rounds: IntArray
+    """Rounds with a retransmission timeout."""
+    needed: FloatArray
+    """The fewest segments that could have carried what was measured: fewer sent means another transport did."""
+
+    @property
+    def is_counted(self) -> BoolArray:
+        """Return of which rows the counters saw the traffic."""
+        return np.isfinite(self.sent) & (2 * self.sent >= self.needed)
+
+    @property
+    def ratio(self) -> FloatArray:
+        """Return lost over sent; 0 where nothing was lost."""
+        ratio: FloatArray = self.lost / np.maximum(self.sent, 1.0)
+        return ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LossyHost:
+    """A host that loses in one role, and the rows that this explains."""
+
+    host: int
+    sends: bool
+    """Whether it loses what it sends, rather than what it should receive."""
+    rows: IntArray
+    """Its lossy rows."""
+    witnesses: IntArray
+    """Partners of its lossy rows that do well with others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LossBlame:
+    """What explains the lossy rows."""
+
+    hosts: tuple[LossyHost, ...]
+    paths: IntArray
+    """Lossy rows that no host explains."""
+
+
+def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: Placement) -> LossRows:
+    """Return what each direction between hosts lost, over all rounds in which its source had one partner."""
+    stages = {name: number for number, name in enumerate(dict.fromkeys((*counters.stage, *(p.stage for p in pairs))))}
+    crossing = [table for table in pairs if table.scope is Scope.BETWEEN_HOSTS and len(table.src)]
+    meetings = _meetings(crossing, stages, placement)
+    hosts = len(placement.hosts)
+    directions = np.unique(meetings[:, 2] * hosts + meetings[:, 3])
+    row_of = np.searchsorted(directions, meetings[:, 2] * hosts + meetings[:, 3])
+    windows = _Windows(counters, stages, placement)
+    at = windows.rows_of(meetings[:, :3])
+    is_alone = _is_alone(meetings)
+    needed = _needed(crossing, directions, placement)
+
+    def total(values: FloatArray) -> FloatArray:
+        """Sum over the rounds of each row; NaN where no round of it was counted."""
+        of_meeting = np.where((at >= 0) & is_alone, values[at] if len(values) else np.nan, np.nan)
+        known = np.isfinite(of_meeting)
+        summed = np.bincount(row_of[known], of_meeting[known], len(directions))
+        return np.where(np.bincount(row_of[known], minlength=len(directions)) > 0, summed, np.nan)
+
+    src, dst = directions // hosts, directions % hosts
+    reverse = np.searchsorted(directions, dst * hosts + src)
+    retransmitted = total(windows.grown("tcp/RetransSegs"))
+    sent = total(windows.sent())
+    needless: FloatArray = np.fmax(
+        total(windows.grown("tcp/TCPDSACKRecv")), total(windows.grown("tcp/TCPDSACKRecvSegs"))
+    )
+    timeouts = windows.grown("tcp/TCPTimeouts")
+    return LossRows(
+        src=src,
+        dst=dst,
+        sent=np.where(np.isfinite(retransmitted), sent, np.nan),
+        retransmitted=np.nan_to_num(retransmitted),
+        lost=np.nan_to_num(np.maximum(retransmitted - NEEDLESS_MARGIN * np.nan_to_num(needless), 0.0)),
+        timeouts=np.nan_to_num(total(timeouts)),
+        out_of_order=total(windows.grown("tcp/TCPOFOQueue"))[reverse],
+        rounds=np.nan_to_num(total(np.isfinite(timeouts).astype(np.float64))).astype(np.int64),
+        stalled_rounds=np.nan_to_num(total((timeouts > 0).astype(np.float64))).astype(np.int64),
+        needed=needed,
+    )
+
+
+class _Windows:
+    """Counter windows by stage, round and host: the counters of a host are in the window of one of its ranks."""
+
+    def __init__(self, counters: CounterTable, stages: dict[str, int], placement: Placement) -> None:
+        self._counters = counters
+        retransmitted = counters.grown.get("tcp/RetransSegs", np.full(len(counters.stage), np.nan))
+        self._own = np.flatnonzero(np.isfinite(retransmitted))
+        stage = np.array([stages[name] for name in counters.stage], dtype=np.int64)[self._own]
+        host = placement.host_of[counters.rank[self._own]]
+        self._keys = np.stack([stage, counters.round_index[self._own], host], axis=1).reshape(-1, 3)
+
+    def grown(self, name: str) -> FloatArray:
+        """Return the growth of a counter by window; NaN where it is not known."""
+        values = self._counters.grown.get(name)
+        return np.full(len(self._own), np.nan) if values is None else values[self._own]
+
+    def sent(self) -> FloatArray:
+        """Return segments sent with new data; all new segments where the kernel does not tell (before Linux 3.9)."""
+        with_data = self.grown("tcp/TCPOrigDataSent")
+        sent: FloatArray = np.where(np.isfinite(with_data), with_data, self.grown("tcp/OutSegs"))
+        return sent
+
+    def rows_of(self, wanted: IntArray) -> IntArray:
+        """Return the window of each (stage, round, host), or -1."""
+        both, number = np.unique(np.concatenate([self._keys, wanted]), axis=0, return_inverse=True)
+        number = number.reshape(-1)
+        window = np.full(len(both), -1, dtype=np.int64)
+        window[number[: len(self._keys)]] = np.arange(len(self._keys))
+        found: IntArray = window[number[len(self._keys) :]]
+        return found
+
+
+def _meetings(crossing: list[PairTable], stages: dict[str, int], placement: Placement) -> IntArray:
+    """Return the distinct (stage, round, host, partner) of all pairs between hosts, from both ends; shape (n, 4)."""
+    parts = [np.zeros((0, 4), dtype=np.int64)]
+    for table in crossing:
+        stage = np.full(len(table.src), stages[table.stage])
+        src, dst = placement.host_of[table.src], placement.host_of[table.dst]
+        parts += [np.stack([stage, table.round_index, *ends], axis=1) for ends in ((src, dst), (dst, src))]
+    return np.unique(np.concatenate(parts), axis=0)
+
+
+def _is_alone(meetings: IntArray) -> BoolArray:
+    """Return for each meeting whether the host has no other partner in that round: else its counters are of several."""
+    _, number, count = np.unique(meetings[:, :3], axis=0, return_inverse=True, return_counts=True)
+    alone: BoolArray = count[number.reshape(-1)] == 1
+    return alone
+
+
+def _needed(crossing: list[PairTable], directions: IntArray, placement: Placement) -> FloatArray:
+    """Return the fewest segments of each direction: one for a message that is waited for, else full ones."""
+    hosts = len(placement.hosts)
+    needed = np.zeros(len(directions))
+    for table in crossing:
+        src, dst = placement.host_of[table.src], placement.host_of[table.dst]
+        share = 1.0 if table.directed else 0.5
+        each = share * table.bytes_per_iteration / LARGEST_SEGMENT_BYTES
+        segments = table.samples * (max(each, 1.0) if table.metric is Metric.ROUND_TRIP else each)
+        for ends in [(src, dst)] if table.directed else [(src, dst), (dst, src)]:
+            rows = np.searchsorted(directions, ends[0] * hosts + ends[1])
+            needed += np.bincount(rows, segments, len(directions))
+    return needed
+
+
+def is_lossy(rows: LossRows, *, smallest_ratio: float, fewest: float) -> BoolArray:
+    """Return which rows lose: as a share of what they send, and more than a hiccup."""
+    lossy: BoolArray = rows.is_counted & (rows.lost >= fewest) & (rows.ratio >= smallest_ratio)
+    return lossy
+
+
+def blame_loss(rows: LossRows, lossy: BoolArray) -> LossBlame:
+    """Return the fewest hosts that explain the lossy rows, and the rows that are left."""
+    left, is_open = lossy.copy(), rows.is_counted
+    blamed: list[LossyHost] = []
+    while (worst := _worst(rows, left, is_open)) is not None:
+        blamed.append(worst)
+        left[worst.rows] = False
+        # They tell nothing of their other ends any more; what it does not lose still speaks for its partners.
+        is_open[worst.rows] = False
+    return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left))
+
+
+def _worst(rows: LossRows, left: BoolArray, is_open: BoolArray) -> LossyHost | None:
+    """Return the host that explains most lossy rows in one role; among equals, most lost segments."""
+    suspects = [
+        suspect for sends in (True, False) if (suspect := _suspect(rows, left, is_open, sends=sends)) is not None
+    ]
+    return max(suspects, key=lambda each: (len(each.rows), float(rows.lost[each.rows].sum())), default=None)
+
+
+def _suspect(rows: LossRows, left: BoolArray, is_open: BoolArray, *, sends: bool) -> LossyHost | None:
+    """Return the worst host that loses more than half of its rows in a role, at least two with good partners."""
+    own, other = (rows.src, rows.dst) if sends else (rows.dst, rows.src)
+    if not left.any():
+        return None
+    hosts = int(max(own.max(), other.max())) + 1
+    lossy_count = np.bincount(own[left], minlength=hosts)
+    has_good_partner = left & _does_well_with_others(other, left, is_open, hosts)
+    witness_count = np.bincount(own[has_good_partner], minlength=hosts)
+    is_suspect = (witness_count >= FEWEST_PARTNERS) & (2 * lossy_count > np.bincount(own[is_open], minlength=hosts))
+    if not is_suspect.any():
+        return None
+    lost = np.bincount(own[left], rows.lost[left], hosts)
+    host = max(np.flatnonzero(is_suspect).tolist(), key=lambda each: (lossy_count[each], lost[each]))
+    return LossyHost(
+        host=host,
+        sends=sends,
+        rows=np.flatnonzero(left & (own == host)),
+        witnesses=other[has_good_partner & (own == host)],
+    )
+
+
+def _does_well_with_others(other: IntArray, left: BoolArray, is_open: BoolArray, hosts: int) -> BoolArray:
+    """Return of each lossy row whether its partner, in its role, loses at most half of its other rows."""
+    rows_with_others = np.bincount(other[is_open], minlength=hosts)[other] - 1
+    lossy_with_others = np.bincount(other[left], minlength=hosts)[other] - 1
+    does_well: BoolArray = (rows_with_others > 0) & (2 * lossy_with_others <= rows_with_others)
+    return does_well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """A series between hosts whose slowest iteration is as late as a retransmission timer makes it."""
+
+    table: PairTable
+    src: str
+    dst: str
+    stall_ns: float
+    """Beyond the median."""
+    timer: str
+
+
+TIMERS: Final = (
+    ("RoCE acknowledgement timeout 14", 67.1 * NS_PER_MS),  # 4.096 µs * 2^timeout; 14 is perftest's
+    ("TCP retransmission timeout", 200.0 * NS_PER_MS),  # Linux' TCP_RTO_MIN, doubled every time
+    ("TCP retransmission timeout, doubled", 400.0 * NS_PER_MS),
+    ("TCP retransmission timeout, doubled twice", 800.0 * NS_PER_MS),
+    ("RoCE acknowledgement timeout 18", 1_074.0 * NS_PER_MS),
+    ("RoCE acknowledgement timeout 20", 4_295.0 * NS_PER_MS),  # NCCL's
+)
+TIMER_SLACK: Final = 1.15  # a timer never fires early; late by a tick, and by what is then sent again
+
+
+def timer_of(stall_ns: float) -> str | None:
+    """Return the retransmission timer that makes so long a stall."""
+    return next((name for name, step_ns in TIMERS if step_ns <= stall_ns <= TIMER_SLACK * step_ns), None)
+
+
+def stalls_of(pairs: tuple[PairTable, ...], placement: Placement) -> tuple[Stall, ...]:
+    """Return the series between hosts that a retransmission timer stopped, longest first."""
+    found = []
+    for table in pairs:
+        if table.scope is not Scope.BETWEEN_HOSTS:
+            continue
+        stall_ns = table.max_ns - table.p50_ns
+        for row in np.flatnonzero(stall_ns >= TIMERS[0][1]).tolist():
+            if (timer := timer_of(float(stall_ns[row]))) is not None:
+                ends = (placement.host(int(table.src[row])), placement.host(int(table.dst[row])))
+                stall = Stall(table=table, src=ends[0], dst=ends[1], stall_ns=float(stall_ns[row]), timer=timer)
+                found.append(stall)
+    return tuple(sorted(found, key=lambda stall: -stall.stall_ns))

@@ -1,0 +1,34 @@
+"""What the hypervisor took away from the whole host: /proc/stat.
+
+https://docs.kernel.org/filesystems/proc.html (Miscellaneous kernel statistics)
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from netprobe.contracts import Source
+from netprobe.telemetry._text import count_of, text_of
+from netprobe.units import NS_PER_S
+
+FIELDS: Final = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+BUSY: Final = ("user", "nice", "system", "irq", "softirq")
+
+
+def read(root: Path) -> Mapping[str, int]:
+    """Return the stolen and the busy time of all CPUs together."""
+    return parse(text_of(root / "proc/stat"), NS_PER_S // os.sysconf("SC_CLK_TCK"))
+
+
+def parse(text: str, tick_ns: int) -> dict[str, int]:
+    """Return times from the line of all CPUs; nothing when it has no steal (Linux before 2.6.11)."""
+    words = text.partition("\n")[0].split()
+    counts = [count_of(word) for word in words[1 : len(FIELDS) + 1]]
+    known = {field: count for field, count in zip(FIELDS, counts, strict=False) if count is not None}
+    if words[:1] != ["cpu"] or len(known) < len(FIELDS):
+        return {}
+    return {"cpu/steal_ns": known["steal"] * tick_ns, "cpu/busy_ns": sum(known[field] for field in BUSY) * tick_ns}
+
+
+SOURCE = Source(id="processor", title="CPU time that the hypervisor took", is_per_host=True, read=read)
