@@ -1,13 +1,12 @@
 """What slow-pair and asymmetry share: outlying pairs of all tables, gathered by the two hosts they join."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from netprobe.detectors._words import (
     MOST_FACTS,
-    between_hosts,
     is_common,
     listed,
     percent,
@@ -15,8 +14,10 @@ from netprobe.detectors._words import (
     retest,
     table_title,
     times,
+    without_crowded,
 )
 from netprobe.locate.effects import Effects
+from netprobe.locate.passes import STEADY_SHARE, cleared_rows, is_second, rows_of
 from netprobe.locate.paths import PathOutliers, host_effects, is_latency, path_outliers
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray, PairTable
@@ -39,6 +40,8 @@ class SlowPath:
     """Log speed of a pair with these two ends."""
     reverse: float | None
     """Log speed of the other direction; None when it was not measured."""
+    is_confirmed: bool
+    """Whether it was measured again in a second pass, and was slow again."""
 
     @property
     def loss_ratio(self) -> float:
@@ -67,14 +70,33 @@ class TablePaths:
             observed=observed,
             expected=expected,
             reverse=reverse,
+            is_confirmed=bool(is_second(self.table)[self.of_pair(row)].any()),
         )
+
+    def of_pair(self, row: int) -> IntArray:
+        """Return the rows that measured the same: the direction, or the pair where directions are not told apart."""
+        src, dst = self.table.src, self.table.dst
+        same = (src == src[row]) & (dst == dst[row])
+        if not self.table.directed:
+            same |= (src == dst[row]) & (dst == src[row])
+        return np.flatnonzero(same)
+
+    def is_steady(self, row: int) -> bool:
+        """Return whether a pair that was measured again was slow every time; True for all others."""
+        same = self.of_pair(row)
+        if not is_second(self.table)[same].any():
+            return True
+        return bool(self.effects.residual[same].max() <= STEADY_SHARE * self.effects.residual[row])
 
 
 def fitted_tables(evidence: Evidence, placement: Placement, limits: Limits) -> Iterator[TablePaths]:
-    """Fit every table between hosts."""
-    for table in between_hosts(evidence):
-        effects = host_effects(table, placement, limits)
-        yield TablePaths(table=table, effects=effects, outliers=path_outliers(table, effects, limits))
+    """Fit every table between hosts, without pairs of crowded hosts: their pace is the scheduler's."""
+    for table in without_crowded(evidence, placement, keeps_streams=False):
+        if table.scope is not Scope.BETWEEN_HOSTS:
+            continue
+        steady = rows_of(table, ~cleared_rows(table, placement, limits))
+        effects = host_effects(steady, placement, limits)
+        yield TablePaths(table=steady, effects=effects, outliers=path_outliers(steady, effects, limits))
 
 
 def paths_by_hosts(
@@ -85,14 +107,19 @@ def paths_by_hosts(
     largest: dict[tuple[str, Scope], int],
     limits: Limits,
 ) -> tuple[dict[tuple[str, str], list[SlowPath]], list[Finding | Gap]]:
-    """Return the chosen rows of all tables by the two hosts they join; apart, what too many pairs have in common.
+    """Return the chosen rows of all tables by the two hosts they join; apart, what is not held against any of them.
 
     ``largest`` are the sizes that tell of bandwidth (largest_sizes).
     """
     by_hosts: dict[tuple[str, str], list[SlowPath]] = {}
+    once: dict[tuple[str, str], SlowPath] = {}
     shared: list[Finding | Gap] = []
     for fitted in tables:
-        rows, table = chosen(fitted), fitted.table
+        rows, table = _once_each(fitted, chosen(fitted)), fitted.table
+        steady = np.array([fitted.is_steady(row) for row in rows.tolist()], dtype=bool)
+        for path in (fitted.path(row) for row in rows[~steady].tolist()):
+            once.setdefault(_ends(path, placement), path)
+        rows = rows[steady]
         is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.probe, table.scope]
         # Disjoint pairs should all have their bandwidth, however far apart, and distance explains not just any delay.
         may_be_far = np.full(len(rows), not is_bandwidth)
@@ -101,10 +128,16 @@ def paths_by_hosts(
             if _is_class(table, some, placement):
                 shared.append(answer(fitted, some, placement, topic))
                 continue
-            for path in (fitted.path(int(row)) for row in some):
-                ends = sorted((placement.host(path.src), placement.host(path.dst)))
-                by_hosts.setdefault((ends[0], ends[1]), []).append(path)
+            for path in (fitted.path(row) for row in some.tolist()):
+                by_hosts.setdefault(_ends(path, placement), []).append(path)
+    shared += [_unsteady(path, placement, topic) for ends, path in once.items() if ends not in by_hosts]
     return by_hosts, shared
+
+
+def confirmed(paths: Iterable[SlowPath]) -> tuple[str, ...]:
+    """Return what the second pass excludes."""
+    is_confirmed = any(path.is_confirmed for path in paths)
+    return ("a passing disturbance (confirmed in a second pass)",) if is_confirmed else ()
 
 
 def path_fact(path: SlowPath, placement: Placement) -> Fact:
@@ -121,6 +154,34 @@ def path_fact(path: SlowPath, placement: Placement) -> Fact:
 def retest_path(path: SlowPath, placement: Placement) -> str:
     """Return the command that measures the two hosts with each other again."""
     return retest(path.table, [placement.host(path.src), placement.host(path.dst)], placement)
+
+
+def _ends(path: SlowPath, placement: Placement) -> tuple[str, str]:
+    first, second = sorted((placement.host(path.src), placement.host(path.dst)))
+    return first, second
+
+
+def _once_each(fitted: TablePaths, rows: IntArray) -> IntArray:
+    """Return the first of the rows that measured the same."""
+    seen: set[int] = set()
+    kept: list[int] = []
+    for row in rows.tolist():
+        if row not in seen:
+            kept.append(row)
+            seen.update(fitted.of_pair(row).tolist())
+    return np.array(kept, dtype=np.int64)
+
+
+def _unsteady(path: SlowPath, placement: Placement, topic: str) -> Gap:
+    src, dst = placement.host(path.src), placement.host(path.dst)
+    arrow = "->" if path.table.directed else "<->"
+    return Gap(
+        topic=topic,
+        reason=f"{src} {arrow} {dst} was slow once ({rate_at(path.table, path.observed)} where its ends suggest "
+        f"{rate_at(path.table, path.expected)}, {table_title(path.table)}) and not when it was measured again: "
+        "no path is blamed",
+        remedy=retest_path(path, placement),
+    )
 
 
 def _distinct_pairs(src: IntArray, dst: IntArray, placement: Placement) -> int:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from netprobe.locate.passes import rows_of
 from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, PairTable
@@ -75,6 +77,53 @@ def largest_sizes(pairs: Sequence[PairTable]) -> dict[tuple[str, Scope], int]:
         key = (table.probe, table.scope)
         sizes[key] = max(sizes.get(key, 0), table.size_bytes)
     return sizes
+
+
+def typical_gbps(table: PairTable) -> float:
+    """Return what half of the rows of a table exceed."""
+    return gbps(table.bytes_per_iteration, max(float(np.median(table.p50_ns)), 1.0))
+
+
+def without_crowded(evidence: Evidence, placement: Placement, *, keeps_streams: bool = True) -> tuple[PairTable, ...]:
+    """Return the tables without what tells of the scheduler: rows of crowded hosts, and tables that have no others.
+
+    Streams between hosts at the largest size keep theirs on request: the wire sets most of their pace, and a host that
+    is slow with all of its partners shows through whose turn it is. A single pair does not.
+    """
+    largest, crowded = largest_sizes(evidence.pairs), _is_on(evidence.crowded_hosts, placement)
+    tables = (
+        table
+        if keeps_streams and _is_paced_by_wire(table, largest)
+        else rows_of(table, ~(crowded[table.src] | crowded[table.dst]))
+        for table in evidence.pairs
+    )
+    return tuple(table for table in tables if len(table.src))
+
+
+def crowded_gap(detector: str, evidence: Evidence, placement: Placement) -> Gap | None:
+    """Return what crowded hosts keep from being judged; None where that is nothing."""
+    judged = sum(len(table.src) for table in without_crowded(evidence, placement))
+    if judged == sum(len(table.src) for table in evidence.pairs):
+        return None
+    crowded = sorted(evidence.crowded_hosts)
+    return Gap(
+        topic=detector,
+        reason=f"on {len(crowded)} of {len(placement.hosts)} hosts ranks wait for a CPU ({listed(crowded)}): their "
+        "latencies, small messages and single pairs tell of the scheduler, and nobody is blamed for them",
+        remedy="fewer ranks per host, or more CPUs for them",
+    )
+
+
+def _is_on(hosts: Iterable[str], placement: Placement) -> NDArray[np.bool_]:
+    """Return of each rank whether it is on one of these hosts."""
+    chosen = np.isin(np.array(placement.hosts, dtype=object), list(hosts))
+    on: NDArray[np.bool_] = chosen[placement.host_of]
+    return on
+
+
+def _is_paced_by_wire(table: PairTable, largest: dict[tuple[str, Scope], int]) -> bool:
+    is_largest = table.size_bytes == largest[table.probe, table.scope]
+    return table.scope is Scope.BETWEEN_HOSTS and not is_latency(table) and is_largest
 
 
 def between_hosts(evidence: Evidence) -> tuple[PairTable, ...]:

@@ -1,13 +1,21 @@
 """A pair that is slow in one direction only, once what its two hosts do with others is taken away.
 
-A host whose send side is slow with everybody is a slow-host; here are single paths, and the only evidence of a bad
+A host whose send side is slow with everybody is a slow-link; here are single paths, and the only evidence of a bad
 direction that two hosts alone can give.
 """
 
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._paths import SlowPath, TablePaths, fitted_tables, path_fact, paths_by_hosts, retest_path
+from netprobe.detectors._paths import (
+    SlowPath,
+    TablePaths,
+    confirmed,
+    fitted_tables,
+    path_fact,
+    paths_by_hosts,
+    retest_path,
+)
 from netprobe.detectors._words import (
     MOST_FACTS,
     between_hosts,
@@ -78,7 +86,7 @@ def _finding(paths: list[SlowPath], placement: Placement, *, has_peers: bool) ->
         summary=f"{src} -> {dst} runs {percent(loss_ratio(main.observed - reverse))} below the way back: "
         f"{seen} against {back} ({table_title(main.table)})",
         facts=tuple(_fact(path, placement, has_peers=has_peers) for path in paths[:MOST_FACTS]),
-        excluded=excluded,
+        excluded=(*excluded, *confirmed(paths)),
         next_action=(
             f"read the error and discard counters of the ports from {src} to {dst}, in that direction"
             if has_peers
@@ -110,7 +118,8 @@ DETECTOR = Detector(
     first. The two directions then differ by more than asymmetry_ratio, and by more than outlier_mads robust
     deviations of the differences of all pairs. With two hosts there are no others: confidence is medium, and only
     the largest size counts. A pair that is slow both ways is a slow-pair; a host that is slow one way with
-    everybody is a slow-host.""",
+    everybody is a slow-link. What hosts whose ranks wait for CPUs do with small messages is not judged, and a
+    direction that a second pass finds normal is a gap.""",
     remedy="""Read receive errors (symbol, CRC, discards) at the receiving end of each hop in the slow direction:
     the first port that counts is at the far end of the bad cable. Clean or exchange that fibre or optic. With two
     hosts only, add a third and repeat: whoever stays slow is the culprit.""",

@@ -6,7 +6,15 @@ Does not handle: pairs within one host; their ranks differ by socket and NUMA di
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._paths import SlowPath, TablePaths, fitted_tables, path_fact, paths_by_hosts, retest_path
+from netprobe.detectors._paths import (
+    SlowPath,
+    TablePaths,
+    confirmed,
+    fitted_tables,
+    path_fact,
+    paths_by_hosts,
+    retest_path,
+)
 from netprobe.detectors._words import MOST_FACTS, largest_sizes, no_peers, percent, rate_at, table_title
 from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement, placement_of
@@ -56,7 +64,7 @@ def _finding(ends: tuple[str, str], paths: list[SlowPath], placement: Placement,
         hosts=(),
         summary=f"{pair}: {figure} ({table_title(main.table)}); both hosts are normal with others",
         facts=tuple(path_fact(path, placement) for path in paths[:MOST_FACTS]),
-        excluded=(f"{ends[0]} and {ends[1]} themselves (normal with their other partners)",),
+        excluded=(f"{ends[0]} and {ends[1]} themselves (normal with their other partners)", *confirmed(paths)),
         next_action="repeat the pair alone; if it stays slow, look at the links and spines that its flows hash to",
         retest=retest_path(main, placement),
     )
@@ -73,7 +81,8 @@ DETECTOR = Detector(
     latency_excess_ratio, and in either case by more than outlier_mads robust deviations of all pairs. No host is
     blamed. When more than a tenth of all pairs are like that, no pair is named: bandwidth that so many lack is a
     warning about the fabric (colliding flows, an oversubscribed layer), and a latency that is longer by less than
-    distance_excess_ratio is reported as a gap (near and far pairs).""",
+    distance_excess_ratio is reported as a gap (near and far pairs). So is a pair that a second pass finds normal.
+    Latencies and small messages of hosts whose ranks wait for CPUs are not judged.""",
     remedy="""Run the retest that the finding prints. If the pair is fast when it is alone, it shared a link:
     compare with other source ports or more queue pairs, and look at the load of the uplinks. If it stays slow,
     trace the path and read the error and discard counters of each port on it; exchange the cable or optic of the

@@ -12,7 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.locate.placement import placement_of
+from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import (
     NO_COUNTERS,
     ArrivalTable,
@@ -22,15 +24,17 @@ from netprobe.model.evidence import (
     GroupResult,
     PairTable,
 )
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Plan, Scope
 from netprobe.model.run import RunHeader, RunStatus
 from netprobe.model.series import Fault, Metric, Phase
+from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.registry import probes
 from netprobe.stats.quantiles import FlatHistograms, quantile_ns
 from netprobe.store.reader import Run
 
 PAIR_METRICS: Final = (Metric.ROUND_TRIP, Metric.WINDOW)
-PAIR_KEYS: Final = ("stage", "probe", "metric", "scope", "size_bytes", "bytes_per_iteration", "window")
+SAME_PAIRS: Final = ("probe", "metric", "scope", "size_bytes", "bytes_per_iteration", "window")
+PAIR_KEYS: Final = ("stage", *SAME_PAIRS)
 GROUP_KEYS: Final = ("stage", "probe", "size_bytes", "dtype", "op", "root", "in_place")
 ENDED_EARLY: Final = {
     RunStatus.RUNNING: "the program ended before the run did (killed, or the machine went down)",
@@ -44,6 +48,7 @@ def evidence_of(run: Run) -> Evidence:
     timed = _with_statistics(run.series.filter((pl.col("phase") == Phase.TIMED) & (pl.col("iterations") > 0)))
     header = run.header
     pairs = _with_scope(timed.filter(pl.col("metric").is_in(PAIR_METRICS) & pl.col("dst").is_not_null()), header)
+    counters = _counters(run.counters, header.plan)
     return Evidence(
         plan=header.plan,
         ranks=header.ranks,
@@ -53,11 +58,13 @@ def evidence_of(run: Run) -> Evidence:
         arrivals=tuple(_arrival_tables(timed)),
         faults=_faults(run.series),
         coverage=_coverage(run, pairs, timed),
-        gaps=tuple(gap for outcome in header.outcomes for gap in outcome.gaps),
+        gaps=(*header.gaps, *(gap for outcome in header.outcomes for gap in outcome.gaps)),
         run_error=header.error or ENDED_EARLY.get(header.status),
-        counters=_counters(run.counters),
+        counters=counters,
         benched=header.benched,
         paths=header.paths,
+        waiting_ratio=_waiting_ratio(counters, header.ranks),
+        stuck_pairs=header.stuck_pairs,
     )
 
 
@@ -92,8 +99,19 @@ def _with_scope(pairs: pl.DataFrame, header: RunHeader) -> pl.DataFrame:
     return pairs.with_columns(pl.Series("scope", scope, dtype=pl.String))
 
 
+def _with_second_pass(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Put the rows of a second pass with those of the stage they follow: a suspect then simply has more partners."""
+    is_second = pl.col("stage").str.starts_with(SECOND_PASS)
+    followed = pairs.filter(~is_second).unique(SAME_PAIRS, keep="first", maintain_order=True)
+    found = pairs.join(followed.select(*SAME_PAIRS, followed="stage"), on=SAME_PAIRS, how="left", maintain_order="left")
+    return found.with_columns(
+        round_index=pl.col("round_index") + pl.when(is_second).then(SECOND_PASS_ROUND).otherwise(0),
+        stage=pl.when(is_second).then(pl.coalesce("followed", "stage")).otherwise(pl.col("stage")),
+    ).drop("followed")
+
+
 def _pair_tables(pairs: pl.DataFrame) -> Iterator[PairTable]:
-    for _, rows in pairs.group_by(*PAIR_KEYS, maintain_order=True):
+    for _, rows in _with_second_pass(pairs).group_by(*PAIR_KEYS, maintain_order=True):
         first = rows.row(0, named=True)
         yield PairTable(
             stage=first["stage"],
@@ -176,9 +194,25 @@ def _arrival_tables(timed: pl.DataFrame) -> Iterator[ArrivalTable]:
         )
 
 
-def _counters(counters: pl.DataFrame) -> CounterTable:
+def _followed_stages(plan: Plan) -> dict[str, str]:
+    """Return the stage that each stage of a second pass follows."""
+    first = {
+        stage.probe: stage.id
+        for stage in reversed(plan.stages)
+        if stage.scope is Scope.BETWEEN_HOSTS and not stage.id.startswith(SECOND_PASS)
+    }
+    return {stage.id: first.get(stage.probe, stage.id) for stage in plan.stages if stage.id.startswith(SECOND_PASS)}
+
+
+def _counters(counters: pl.DataFrame, plan: Plan) -> CounterTable:
     if counters.is_empty():
         return NO_COUNTERS
+    followed = _followed_stages(plan)
+    counters = counters.with_columns(
+        stage=pl.col("stage").replace(followed),
+        round_index=pl.col("round_index")
+        + pl.when(pl.col("stage").is_in(list(followed))).then(SECOND_PASS_ROUND).otherwise(0),
+    )
     keys = ["stage", "round_index", "rank", "elapsed_ns"]
     wide = counters.pivot(on="counter", index=keys, values="growth", aggregate_function="first", maintain_order=True)
     return CounterTable(
@@ -192,6 +226,23 @@ def _counters(counters: pl.DataFrame) -> CounterTable:
             if name not in keys
         },
     )
+
+
+def _waiting_ratio(counters: CounterTable, ranks: tuple[Rank, ...]) -> dict[str, float]:
+    """Return the share of their rounds that the ranks of each host waited for a CPU; hosts that do not tell are out."""
+    grown_ns = counters.grown.get("process/run_delay_ns")
+    if grown_ns is None:
+        return {}
+    placement = placement_of(ranks)
+    known = np.isfinite(grown_ns)
+    host = placement.host_of[counters.rank[known]]
+    elapsed_ns = np.bincount(host, counters.elapsed_ns[known], len(placement.hosts)).tolist()
+    waited_ns = np.bincount(host, grown_ns[known], len(placement.hosts)).tolist()
+    return {
+        name: waited / elapsed
+        for name, waited, elapsed in zip(placement.hosts, waited_ns, elapsed_ns, strict=True)
+        if elapsed > 0
+    }
 
 
 def _faults(series: pl.DataFrame) -> tuple[Fault, ...]:

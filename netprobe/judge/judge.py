@@ -1,4 +1,4 @@
-"""From a run to a report: evidence, all detectors, verdict, figures.
+"""From a run to a report: evidence, all detectors, causes with their symptoms, verdict, figures.
 
 Pure: the same run and limits give the same report.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from netprobe.judge.explain import explained
 from netprobe.judge.summary import group_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
@@ -29,7 +30,8 @@ def judge(run: Run, limits: Limits) -> Report:
 
     evidence = evidence_of(run)
     answers = [answer for detector in detectors().values() for answer in detector.detect(evidence, limits)]
-    findings = tuple(sorted((each for each in answers if isinstance(each, Finding)), key=_worst_first))
+    found = sorted((each for each in answers if isinstance(each, Finding)), key=_worst_first)
+    findings = tuple(sorted(explained(found, placement_of(evidence.ranks).hosts), key=_worst_first))
     gaps = tuple(_merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
     return _report(run.header, evidence, findings, gaps, limits)
 

@@ -54,3 +54,30 @@ class Limits:
     )
     straggler_floor_ns: float = _limit(20_000.0, "ns", "lateness below this hides in the launch cost of any kernel")
     coverage_ratio: float = _limit(1.0, "ratio", "a verdict on part of what was planned would be green by accident")
+    loss_ratio: float = _limit(
+        1e-4, "ratio", "costs 1.2 % at 400 Gb/s and 10 µs; shared Ethernet loses up to that daily (Pingmesh, 2015)"
+    )
+    loss_floor_segments: float = _limit(
+        3.0, "segments", "of one direction of a pair; one or two are a hiccup anywhere on the host, not of this path"
+    )
+    loss_block_ratio: float = _limit(
+        1e-3, "ratio", "one TCP stream then falls to a few Gb/s at 100 µs (Mathis 1997): no job runs with that"
+    )
+    loss_stall_ratio: float = _limit(
+        0.10, "ratio", "rounds with a retransmission timeout (200 ms and more) of a pair; every such step stops the job"
+    )
+    noise_throttled_ratio: float = _limit(
+        0.02, "ratio", "time a rank is stopped by its own CPU quota; any is a mistake, and this is beyond start-up"
+    )
+    noise_steal_ratio: float = _limit(
+        0.05, "ratio", "busy time that the hypervisor gives to others; a host for jobs has its CPUs to itself"
+    )
+    noise_wait_ratio: float = _limit(
+        0.05, "ratio", "time a rank waits for its CPU; with a core of its own it waits below 0.1 %"
+    )
+    noise_peer_ratio: float = _limit(
+        5.0, "ratio", "waiting or steal against the median host's; what all share belongs to how the job is placed"
+    )
+    noise_block_ratio: float = _limit(
+        0.50, "ratio", "a rank that is stopped for half of the time halves the pace of all"
+    )

@@ -66,9 +66,9 @@ def _quick() -> tuple[Stage, ...]:
     budget_ns = 100 * NS_PER_MS
     return (
         *_pairs("latency", (8, 4 * KIB), budget_ns),
-        *_pairs("bandwidth", (8, 64 * KIB, 4 * MIB), budget_ns, window=16),
-        *_pairs("bidirectional", (4 * MIB,), budget_ns, window=16),
-        _group("allreduce", (8, 64 * KIB, 4 * MIB), budget_ns),
+        *_pairs("bandwidth", (8, 64 * KIB, MIB), budget_ns, window=8),
+        *_pairs("bidirectional", (MIB,), budget_ns, window=8),
+        _group("allreduce", (8, 64 * KIB, MIB), budget_ns),
         _group("barrier", (8,), budget_ns),
     )
 

@@ -149,13 +149,20 @@ def _fault(pair: PairRound, mismatch: Mismatch, iteration: int) -> Fault:
 
 
 def _warm_up(pair: PairRound, operation: PairOperation) -> NDArray[np.int64]:
-    """Return the warm-up's durations; caches, connections and clock frequency are then where they stay."""
+    """Return the warm-up's durations; caches, connections and clock frequency are then where they stay.
+
+    Where one iteration takes longer than the whole warm-up should, it is enough: nothing that slow has a cold start.
+    """
     stage = pair.stage
-    first = durations_of(operation.run(pair, max(stage.warmup_iterations, 1)))
     if stage.iterations is not None:
-        return first
+        return durations_of(operation.run(pair, max(stage.warmup_iterations, 1)))
     budget_ns = stage.series_budget_ns // WARMUP_SHARE
-    return np.concatenate([first, _spend(pair, operation, budget_ns, first)])
+    first = durations_of(operation.run(pair, 1))
+    more = _leaders(pair, 0 if int(first.sum()) >= budget_ns else max(stage.warmup_iterations - 1, 1))
+    if more == 0:
+        return first
+    first = np.concatenate([first, durations_of(operation.run(pair, more))])
+    return np.concatenate([first, _spend(pair, operation, budget_ns - int(first.sum()), first)])
 
 
 def _time(pair: PairRound, operation: PairOperation, warmup: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -167,11 +174,18 @@ def _time(pair: PairRound, operation: PairOperation, warmup: NDArray[np.int64]) 
 def _spend(pair: PairRound, operation: PairOperation, budget_ns: int, seen: NDArray[np.int64]) -> NDArray[np.int64]:
     """Run until the leader's clock says that the budget is spent; both ends call, and run what the leader decides."""
 
-    def agree(count: int) -> int:
-        theirs = pair.bench.control.swap(pair.peer, count)
-        return count if pair.leads else theirs
+    return spend(
+        budget_ns,
+        seen,
+        lambda count: durations_of(operation.run(pair, count)),
+        lambda count: _leaders(pair, count),
+    )
 
-    return spend(budget_ns, seen, lambda count: durations_of(operation.run(pair, count)), agree)
+
+def _leaders(pair: PairRound, count: int) -> int:
+    """Return the count that the leader gave; both ends call."""
+    theirs = pair.bench.control.swap(pair.peer, count)
+    return count if pair.leads else theirs
 
 
 def _measured(pair: PairRound, operation: PairOperation) -> Measured:

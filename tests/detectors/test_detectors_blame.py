@@ -10,7 +10,7 @@ from netprobe.model.limits import Limits
 from netprobe.registry import detectors
 
 FIVE = 'hosts = ["n1", "n2", "n3", "n4", "n5"]\n'
-PATH_DETECTORS = ("slow-host", "slow-pair", "asymmetry")
+PATH_DETECTORS = ("slow-host", "slow-link", "slow-pair", "asymmetry")
 
 
 def bandwidth(odd, size="8M", probe="bandwidth"):
@@ -34,10 +34,10 @@ def named_by(text):
     ],
 )
 def test_a_host_that_is_slow_with_everybody_is_one_finding_that_says_which_way(odd, verb):
-    text = FIVE + bandwidth(odd)
+    text = FIVE + bandwidth(odd) + latency()
 
-    assert named_by(text) == {"slow-host": [("n2",)]}
-    (finding,) = findings("slow-host", text)
+    assert named_by(text) == {"slow-link": [("n2",)]}
+    (finding,) = findings("slow-link", text)
     assert finding.summary.startswith(verb)
     assert finding.severity is Severity.BLOCKS
     assert finding.confidence is Confidence.HIGH
@@ -49,7 +49,7 @@ def test_sizes_and_probes_that_agree_on_a_host_are_merged_into_one_finding():
     two_way += '{ between = ["n2", "n4"], gbps = 320.0 }, { between = ["n2", "n5"], gbps = 320.0 }'
     text = FIVE + bandwidth(odd) + bandwidth(odd, size="64K") + bandwidth(two_way, probe="bidirectional")
 
-    (finding,) = findings("slow-host", text)
+    (finding,) = findings("slow-link", text)
 
     assert [fact.metric for fact in finding.facts] == [
         "bandwidth 8M, sends",
@@ -196,7 +196,7 @@ def test_a_single_bad_rail_names_its_rank_and_leaves_out_its_host():
     table = evidence.pairs[0]
     table.p50_ns[table.src == 5] *= 2
 
-    (finding,) = detectors()["slow-host"].detect(evidence, Limits())
+    (finding,) = detectors()["slow-link"].detect(evidence, Limits())
 
     assert finding.subjects == ("n3:5",)
     assert finding.hosts == ("n3",)
@@ -210,9 +210,9 @@ def test_hosts_that_met_one_partner_cannot_be_told_apart():
     columns = {each.name: getattr(table, each.name) for each in fields(table)}
     few = replace(table, **{name: column[kept] for name, column in columns.items() if hasattr(column, "shape")})
 
-    (gap,) = detectors()["slow-host"].detect(replace(evidence, pairs=(few,)), Limits())
-
-    assert "every host met one partner only" in gap.reason
+    for id in ("slow-host", "slow-link"):
+        (gap,) = detectors()[id].detect(replace(evidence, pairs=(few,)), Limits())
+        assert "every host met one partner only" in gap.reason
 
 
 def test_one_host_has_no_peers_and_no_fabric():
@@ -227,7 +227,7 @@ def test_one_host_has_no_peers_and_no_fabric():
 def test_the_retest_takes_two_partners_that_are_good():
     text = FIVE + bandwidth('{ from = "n1", gbps = 280.0 }, { from = "n2", gbps = 280.0 }')
 
-    retests = [finding.retest for finding in findings("slow-host", text)]
+    retests = [finding.retest for finding in findings("slow-link", text)]
 
     assert retests == [
         "netprobe run bandwidth --hosts n1,n3,n4 -b 8M -e 8M --all-pairs",

@@ -99,7 +99,7 @@ def test_a_host_that_sends_slowly_is_named_and_its_partners_are_not(tmp_path):
     stages = pair_stages("bandwidth", matchings=3, iterations=6)
     report = judge(measured(tmp_path, stages, 8, wire=slow_from_3), Limits())
 
-    slow = [finding for finding in report.findings if finding.detector == "slow-host"]
+    slow = [finding for finding in report.findings if finding.detector == "slow-link"]
     assert [finding.hosts for finding in slow] == [("n3",)]
     assert report.verdict is Verdict.FAULTY
 

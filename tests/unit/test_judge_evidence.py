@@ -5,6 +5,7 @@ import pytest
 from judge_samples import all_pairs, collective, run_of, series
 
 from netprobe.judge.evidence import evidence_of
+from netprobe.model.counters import CounterWindow
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Scope
 from netprobe.model.run import RunStatus, StageOutcome
@@ -203,3 +204,22 @@ def test_rows_without_samples_were_not_measured():
 def _outcome(stage, rows):
     planned = tuple((row.src, row.dst) for row in rows)
     return StageOutcome(stage=stage, rounds=1, planned_pairs=planned, elapsed_ns=1)
+
+
+def waiting(rank, waited_ns, elapsed_ns=1_000):
+    return CounterWindow(
+        stage="bandwidth", round_index=0, rank=rank, elapsed_ns=elapsed_ns, grown={"process/run_delay_ns": waited_ns}
+    )
+
+
+def test_the_time_that_ranks_wait_for_a_cpu_is_told_by_host():
+    windows = [waiting(0, 300), waiting(1, 100), waiting(2, 0)]
+
+    evidence = evidence_of(run_of(all_pairs(), hosts=("a", "a", "b", "c"), windows=windows))
+
+    assert evidence.waiting_ratio == {"a": 0.2, "b": 0.0}
+    assert evidence.crowded_hosts == ("a",)
+
+
+def test_without_the_schedulers_counters_nobody_is_said_to_wait():
+    assert evidence_of(run_of(all_pairs())).waiting_ratio == {}

@@ -21,7 +21,7 @@ def test_one_slow_sender_among_64_hosts_is_named_and_nobody_else(seed):
 
     report = judged(hosts=64, seed=seed, slow_hosts=(SlowHost(host=culprit, sends_ratio=0.7),))
 
-    assert [(each.detector, each.hosts) for each in report.findings] == [("slow-host", (host_name(culprit),))]
+    assert [(each.detector, each.hosts) for each in report.findings] == [("slow-link", (host_name(culprit),))]
     assert report.verdict is Verdict.FAULTY
     assert "sends" in report.findings[0].summary
     assert len(report.healthy_hosts) == 63
@@ -47,8 +47,11 @@ def test_several_culprits_of_different_kinds_are_told_apart(seed):
 
     report = judged(hosts=64, seed=seed, slow_hosts=slow)
 
-    assert {each.hosts for each in report.findings} == {(host_name(each.host),) for each in slow}
-    assert {each.detector for each in report.findings} == {"slow-host"}
+    assert {(each.detector, *each.hosts) for each in report.findings} == {
+        ("slow-link", host_name(3)),
+        ("slow-link", host_name(20)),
+        ("slow-host", host_name(33)),
+    }
 
 
 def test_a_slow_path_names_its_pair_and_leaves_out_nobody():

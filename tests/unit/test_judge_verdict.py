@@ -96,7 +96,7 @@ def test_a_reason_that_several_detectors_give_is_said_once():
 
     reasons = [gap.reason for gap in report.gaps]
     assert len(reasons) == len(set(reasons))
-    assert "asymmetry, slow-host, slow-pair" in {gap.topic for gap in report.gaps}
+    assert "asymmetry, slow-host, slow-link, slow-pair" in {gap.topic for gap in report.gaps}
 
 
 def test_the_same_run_gives_the_same_report_and_it_survives_being_written():

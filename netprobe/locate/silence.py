@@ -1,0 +1,46 @@
+"""What the answers of the path check say about a pair of hosts, and how they divide hosts into sides."""
+
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum, auto
+
+from netprobe.model.standing import PathAnswer
+
+
+class Silence(Enum):
+    """What does not pass between two hosts."""
+
+    NOTHING = auto()
+    LARGE = auto()  # packets of a whole MTU vanish, small ones are answered
+
+
+def answering(paths: Iterable[PathAnswer]) -> tuple[PathAnswer, ...]:
+    """Return the paths of networks on which anything is answered: one that filters everything says nothing."""
+    paths = tuple(paths)
+    heard = {path.network for path in paths if path.small}
+    return tuple(path for path in paths if path.network in heard)
+
+
+def silence_of(paths: Iterable[PathAnswer], hosts: Collection[str]) -> Silence | None:
+    """Return what does not pass between two hosts in one direction or both; None when all that was tried does."""
+    own = [path for path in answering(paths) if {path.src, path.dst} == set(hosts)]
+    if any(not path.small for path in own):
+        return Silence.NOTHING
+    return Silence.LARGE if any(path.full is False for path in own) else None
+
+
+def silent_networks(paths: Iterable[PathAnswer]) -> dict[str, tuple[PathAnswer, ...]]:
+    """Return the paths of each network on which some packets, but not all, were lost."""
+    by_network: dict[str, list[PathAnswer]] = {}
+    for path in answering(paths):
+        by_network.setdefault(path.network, []).append(path)
+    return {
+        network: tuple(own)
+        for network, own in by_network.items()
+        if any(not path.small or path.full is False for path in own)
+    }
+
+
+def sides(paths: Sequence[PathAnswer], out: Collection[str]) -> tuple[int, int]:
+    """Return how many paths between hosts that are out and the others gave no answer, and how many there are."""
+    across = [path for path in paths if (path.src in out) != (path.dst in out)]
+    return sum(not path.small for path in across), len(across)

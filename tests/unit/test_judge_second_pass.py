@@ -1,0 +1,120 @@
+"""What a second pass changes in a verdict: it confirms, or it clears."""
+
+import numpy as np
+import pytest
+from judge_samples import run_of, series
+
+from netprobe.judge.evidence import evidence_of
+from netprobe.judge.judge import judge
+from netprobe.locate.passes import SECOND_PASS_ROUND
+from netprobe.model.endpoint import Rank
+from netprobe.model.limits import Limits
+from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.verdict import Verdict
+from netprobe.plan.pairing import Pairing, both_ways, rounds_between
+from netprobe.plan.second_pass import second_pass
+
+HOSTS = tuple(f"n{host}" for host in range(8))
+FIRST, SECOND = "bandwidth-between-hosts", "second-pass-bandwidth"
+RANKS = tuple(Rank(rank=rank, host=host, local_index=0, cpus=(0,), pid=1) for rank, host in enumerate(HOSTS))
+PLAN = Plan(
+    profile="test",
+    seed=3,
+    stages=(Stage(id=FIRST, probe="bandwidth", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(1 << 20,), window=16),),
+)
+ROUNDS = [each.pairs for each in both_ways(rounds_between([[rank] for rank in range(8)], Pairing.SCREENING, 3, 3))]
+
+
+def measured(stage, rounds, times):
+    """Return series that take so many times as long as normal."""
+    return [
+        series(src, dst, [round(300_000 * times(src, dst, index))] * 200, stage=stage, round_index=index)
+        for index, pairs in enumerate(rounds)
+        for src, dst in pairs
+    ]
+
+
+def twice(first_times, second_times):
+    """Return the run of a plan and of the second pass that follows from it."""
+    rows = measured(FIRST, ROUNDS, first_times)
+    (stage,) = second_pass(PLAN, RANKS, rows)
+    again = measured(stage.id, stage.rounds, second_times)
+    return run_of([*rows, *again], hosts=HOSTS, stages=(FIRST, stage.id))
+
+
+def normal(_src, _dst, _round):
+    return 1.0
+
+
+def slow_3(src, _dst, _round):
+    return 2.0 if src == 3 else 1.0
+
+
+def stalled_in_one_round(src, dst, round_index):
+    return 2.0 if round_index == 2 and 3 in (src, dst) else 1.0
+
+
+def always_slow_on_that_path(src, dst, _round):
+    return 2.0 if (src, dst) in ROUNDS[2] and 3 in (src, dst) else 1.0
+
+
+def test_rows_of_both_passes_share_a_table_and_their_rounds_differ():
+    (table,) = evidence_of(twice(slow_3, slow_3)).pairs
+
+    assert table.stage == FIRST
+    assert sorted({*table.round_index.tolist()}) == [*range(6), *range(SECOND_PASS_ROUND, SECOND_PASS_ROUND + 4)]
+    assert len(set(zip(table.src.tolist(), table.dst.tolist(), strict=True))) == len(table.src)
+    assert np.median(table.p50_ns[table.src == 3]) == pytest.approx(600_000, rel=0.01)
+
+
+def test_a_second_pass_is_covered_like_any_other_stage():
+    run = twice(slow_3, slow_3)
+    half = run_of(
+        measured(FIRST, ROUNDS, slow_3),
+        hosts=HOSTS,
+        stages=(FIRST, SECOND),
+        planned={FIRST: run.header.outcomes[0].planned_pairs, SECOND: run.header.outcomes[1].planned_pairs},
+    )
+
+    assert evidence_of(run).coverage.ratio == 1.0
+    assert evidence_of(run).coverage.stages_planned == (FIRST, SECOND)
+    assert evidence_of(half).coverage.ratio < 1.0
+
+
+def test_a_stage_that_follows_nothing_stays_its_own():
+    rows = measured(SECOND, ROUNDS[:2], normal)
+
+    (table,) = evidence_of(run_of(rows, hosts=HOSTS, stages=(SECOND,))).pairs
+
+    assert table.stage == SECOND
+
+
+def test_a_host_that_is_slow_again_is_confirmed():
+    report = judge(twice(slow_3, slow_3), Limits())
+
+    (finding,) = report.findings
+    assert (finding.detector, finding.hosts) == ("slow-link", ("n3",))
+    assert any("confirmed in a second pass with" in each for each in finding.excluded)
+
+
+def test_a_host_that_is_normal_again_is_cleared_and_called_unsteady():
+    report = judge(twice(slow_3, normal), Limits())
+
+    assert report.findings == ()
+    assert report.verdict is Verdict.HEALTHY
+    assert any(gap.reason.startswith("n3 was slow for a while") for gap in report.gaps)
+
+
+def test_a_host_that_stalled_in_one_round_is_not_blamed_and_neither_is_the_path():
+    report = judge(twice(stalled_in_one_round, normal), Limits())
+
+    assert report.findings == ()
+    assert any("was slow once" in gap.reason for gap in report.gaps)
+
+
+def test_a_path_that_is_slow_again_is_confirmed():
+    report = judge(twice(stalled_in_one_round, always_slow_on_that_path), Limits())
+
+    (finding,) = report.findings
+    assert (finding.detector, finding.hosts) == ("asymmetry", ())
+    assert "a passing disturbance (confirmed in a second pass)" in finding.excluded

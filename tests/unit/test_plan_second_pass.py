@@ -1,0 +1,193 @@
+"""Whom a second pass measures again, with whom, and in which rounds."""
+
+import pytest
+from judge_samples import series
+
+from netprobe.model.counters import CounterWindow
+from netprobe.model.endpoint import Rank
+from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.series import Metric
+from netprobe.plan.pairing import Pairing, both_ways, rounds_between
+from netprobe.plan.second_pass import second_pass
+from netprobe.sim.screening import Screening, SlowHost, screening_run
+from netprobe.store.series_table import series_of
+
+BANDWIDTH = Stage(
+    id="bandwidth-between-hosts", probe="bandwidth", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(8, 1 << 20), window=16
+)
+LATENCY = Stage(id="latency-between-hosts", probe="latency", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(8,), window=1)
+NORMAL_NS = 300_000
+ROUND_TRIP_NS = 40_000
+
+
+def plan_of(*stages, seed=3):
+    return Plan(profile="test", seed=seed, stages=stages or (BANDWIDTH, LATENCY))
+
+
+def ranks_of(hosts, each=1):
+    return tuple(
+        Rank(rank=host * each + place, host=f"h{host}", local_index=place, cpus=(place,), pid=1)
+        for host in range(hosts)
+        for place in range(each)
+    )
+
+
+def screened(hosts=8, *, each=1, matchings=3, times=lambda _src, _dst, _round: 1.0, late=lambda _src, _dst: 1.0):
+    """Return the series of a screening in which pairs take so many times as long as normal."""
+    by_host = [list(range(host * each, (host + 1) * each)) for host in range(hosts)]
+    rounds = rounds_between(by_host, Pairing.SCREENING, matchings, 3)
+    measured = []
+    for index, drawn in enumerate(both_ways(rounds)):
+        for src, dst in drawn.pairs:
+            elapsed_ns = round(NORMAL_NS * times(src, dst, index))
+            measured.append(series(src, dst, [elapsed_ns] * 20, stage=BANDWIDTH.id, round_index=index))
+    for index, drawn in enumerate(rounds):
+        for src, dst in drawn.pairs:
+            samples = [round(ROUND_TRIP_NS * late(src, dst))] * 20
+            traits = {"probe": "latency", "metric": Metric.ROUND_TRIP, "size_bytes": 8, "bytes_per_iteration": 16}
+            measured.append(series(src, dst, samples, stage=LATENCY.id, round_index=index, window=1, **traits))
+    return measured
+
+
+def slow_sender(*senders, by=0.9):
+    return lambda src, _dst, _round: 1 / by if src in senders else 1.0
+
+
+def partners_in(stage, host):
+    return {other for pairs in stage.rounds for a, b in pairs if host in (a, b) for other in (a, b) if other != host}
+
+
+def met_by(host, measured):
+    return {other for row in measured if host in (row.src, row.dst) for other in (row.src, row.dst)} - {host}
+
+
+def test_a_fleet_without_suspects_is_not_measured_again():
+    assert second_pass(plan_of(), ranks_of(8), screened()) == ()
+
+
+@pytest.mark.parametrize(("by", "stages"), [(0.97, 1), (0.98, 0)])
+def test_half_of_what_a_detector_needs_makes_a_suspect(by, stages):
+    assert len(second_pass(plan_of(), ranks_of(8), screened(times=slow_sender(2, by=by)))) == stages
+
+
+def test_a_suspect_meets_two_new_partners_in_both_directions():
+    measured = screened(times=slow_sender(2))
+
+    (stage,) = second_pass(plan_of(), ranks_of(8), measured)
+
+    assert stage.id == "second-pass-bandwidth"
+    assert (stage.sizes_bytes, stage.window, stage.series_budget_ns) == (
+        BANDWIDTH.sizes_bytes,
+        BANDWIDTH.window,
+        BANDWIDTH.series_budget_ns,
+    )
+    assert len(partners_in(stage, 2)) == 2
+    assert not partners_in(stage, 2) & met_by(2, measured)
+    directed = {pair for pairs in stage.rounds for pair in pairs}
+    assert directed == {(b, a) for a, b in directed}
+
+
+def test_a_suspect_in_latency_is_measured_again_in_latency():
+    late = screened(late=lambda src, dst: 1.5 if 2 in (src, dst) else 1.0)
+
+    (stage,) = second_pass(plan_of(), ranks_of(8), late)
+
+    assert stage.id == "second-pass-latency"
+    assert [len(pairs) for pairs in stage.rounds] == [1, 1]
+
+
+def test_no_host_has_two_partners_at_once_and_none_is_a_suspect():
+    stages = second_pass(plan_of(), ranks_of(16), screened(16, times=slow_sender(2, 9, 12)))
+
+    for pairs in stages[0].rounds:
+        busy = [rank for pair in pairs for rank in pair]
+        assert len(busy) == len(set(busy))
+    assert all(len(partners_in(stages[0], suspect)) == 2 for suspect in (2, 9, 12))
+    assert not (partners_in(stages[0], 2) | partners_in(stages[0], 9)) & {2, 9, 12}
+
+
+def test_all_ranks_of_a_suspect_meet_those_of_the_same_place():
+    measured = screened(8, each=2, times=lambda src, _dst, _round: 1.2 if src in (4, 5) else 1.0)
+
+    (stage,) = second_pass(plan_of(), ranks_of(8, each=2), measured)
+
+    assert all({a % 2 for a, _ in pairs} == {0, 1} and all(a % 2 == b % 2 for a, b in pairs) for pairs in stage.rounds)
+
+
+def test_partners_sit_on_two_leaves_where_leaves_are_known():
+    measured = screened(12, times=slow_sender(2))
+    near = {f"h{host}": "near" if host != 7 else "far" for host in range(12)}
+
+    (stage,) = second_pass(plan_of(), ranks_of(12), measured, leaf_of=near)
+
+    assert 7 in partners_in(stage, 2)
+
+
+def test_a_pair_whose_ends_look_good_is_repeated_itself():
+    clean = screened()
+    src, dst = clean[0].src, clean[0].dst
+    measured = screened(times=lambda a, b, _round: 2.0 if {a, b} == {src, dst} else 1.0)
+
+    (stage,) = second_pass(plan_of(), ranks_of(8), measured)
+
+    assert sorted(stage.rounds) == sorted([((src, dst),), ((dst, src),)])
+
+
+def test_a_host_that_loses_packets_is_a_suspect_however_fast_it_is():
+    def windows(lost):
+        return [
+            CounterWindow(
+                stage=BANDWIDTH.id,
+                round_index=index,
+                rank=rank,
+                elapsed_ns=1,
+                grown={"tcp/RetransSegs": lost if rank == 2 else 0, "tcp/TCPOrigDataSent": 20_000},
+            )
+            for index in range(6)
+            for rank in range(8)
+        ]
+
+    (stage,) = second_pass(plan_of(), ranks_of(8), screened(), windows(20))
+
+    assert len(partners_in(stage, 2)) == 2
+    assert second_pass(plan_of(), ranks_of(8), screened(), windows(0)) == ()
+
+
+def test_below_four_hosts_nobody_can_say_who_is_good():
+    times = slow_sender(1, by=0.5)
+
+    assert second_pass(plan_of(), ranks_of(3), screened(3, times=times)) == ()
+    assert second_pass(plan_of(), ranks_of(4), screened(4, times=times)) != ()
+    assert second_pass(plan_of(), ranks_of(4), screened(4, times=times), absent=frozenset({"h3"})) == ()
+
+
+def test_an_absent_host_is_no_partner():
+    measured = screened(times=slow_sender(2))
+    unmet = {0, 1, 3, 4, 5, 6, 7} - met_by(2, measured)
+    gone = min(unmet)
+
+    (stage,) = second_pass(plan_of(), ranks_of(8), measured, absent=frozenset({f"h{gone}"}))
+
+    assert gone not in partners_in(stage, 2)
+    assert len(partners_in(stage, 2)) == 2
+
+
+def test_the_worst_few_are_measured_and_not_half_a_fleet():
+    stages = second_pass(plan_of(), ranks_of(32), screened(32, times=slow_sender(1, 5, 9, 13, 17, 21, by=0.8)))
+
+    suspects = {1, 5, 9, 13, 17, 21} & {rank for pairs in stages[0].rounds for pair in pairs for rank in pair}
+    assert len(suspects) == 4
+
+
+def test_a_plan_without_the_probe_measures_nothing_again():
+    assert second_pass(plan_of(LATENCY), ranks_of(8), screened(times=slow_sender(2))) == ()
+
+
+def test_the_same_run_gives_the_same_second_pass():
+    run = screening_run(Screening(hosts=16, iterations=20, slow_hosts=(SlowHost(host=3, sends_ratio=0.6),)))
+    measured = series_of(run.series)
+
+    first, second = (second_pass(run.header.plan, run.header.ranks, measured) for _ in range(2))
+
+    assert first == second
+    assert first != ()
