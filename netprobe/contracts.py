@@ -199,8 +199,8 @@ class Whereabouts(Protocol):
         """Note that the rank waits for the others to come."""
         ...
 
-    def waits(self, stage: str, round_index: int) -> None:
-        """Note that the rank waits for the others before or after a round."""
+    def waits(self, stage: str, round_index: int, expected_ns: int) -> None:
+        """Note that the rank waits for the others before or after a round that should take so long."""
         ...
 
     def measures(self, stage: str, round_index: int, peer: int | None) -> None:

@@ -24,11 +24,14 @@ from netprobe.judge.limits import load_limits
 from netprobe.launch.argv import argv_for
 from netprobe.launch.find import search_here
 from netprobe.launch.outer import library_setting
-from netprobe.launch.planning import plan_launch
+from netprobe.launch.planning import Planned, plan_launch
 from netprobe.launch.request import LaunchPlan, LaunchRequest
-from netprobe.launch.start import run_ranks
+from netprobe.launch.rollcall import Asking
+from netprobe.launch.supervisor import unheard
 from netprobe.launch.surroundings import External, detect
+from netprobe.launch.survival import Voyage, see_through, why_hopeless
 from netprobe.model.plan import Plan
+from netprobe.model.record import RunHalted
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import ExitCode
 from netprobe.plan.rounds import refuse_missing_root
@@ -76,8 +79,11 @@ def _refuse_launch_options(ranks: int | None, where: Where, surroundings: Extern
 
 
 def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, judging: Judging) -> int:
-    plans = plan_launch(request, (sys.executable, "-P", "-m", "netprobe.session", encode(Task(plan=plan))), os.environ)
-    refuse_missing_root(plan, plans[0].ranks)
+    planned = plan_launch(request, _worker(Task(plan=plan)), os.environ)
+    hopeless = _too_few_hosts(planned)
+    if hopeless is not None:
+        return _give_up(plan, planned, hopeless, keeping, judging)
+    refuse_missing_root(plan, planned.plans[0].ranks)
     writers: list[RunWriter] = []
 
     def open_writer(chosen: LaunchPlan) -> Sink:
@@ -88,12 +94,18 @@ def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, 
     series_schema()  # loads polars now: later it would take a core from the ranks while they measure
     try:
         with Progress() as progress:
-            end = run_ranks(
-                plans,
-                os.environ,
-                lambda chosen: ProgressSink(progress, open_writer(chosen)),
-                on_chatter=tell if judging.verbose else None,
+            voyage = Voyage(
+                plans=planned.plans,
+                task=Task(plan=plan),
+                worker_for=_worker,
+                environ=os.environ,
+                asking=None
+                if planned.ask is None
+                else Asking(ask=planned.ask, python=sys.executable, environ=os.environ),
+                benched=planned.benched,
+                on_chatter=tell if judging.verbose else unheard,
             )
+            end = see_through(voyage, lambda chosen: ProgressSink(progress, open_writer(chosen)))
     except StoreError:  # raised only before anything was measured
         _remove(writers)
         raise
@@ -102,6 +114,26 @@ def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, 
     if not writers:  # interrupted before the ranks had met: there is nothing to keep
         return ExitCode.INTERRUPTED
     return _finish(writers[0], end.status, end.error, judging)
+
+
+def _worker(task: Task) -> tuple[str, ...]:
+    """Return the command of every rank."""
+    return (sys.executable, "-P", "-m", "netprobe.session", encode(task))
+
+
+def _too_few_hosts(planned: Planned) -> str | None:
+    """Return why it is not worth starting; None when at least half of the hosts can be used."""
+    if len(planned.benched) * 2 <= planned.total_hosts and planned.plans[0].ranks:
+        return None
+    return why_hopeless(planned.benched, planned.total_hosts)
+
+
+def _give_up(plan: Plan, planned: Planned, error: str, keeping: Keeping, judging: Judging) -> int:
+    """Write down that nothing could be measured, and why: a night without a result is one that has to be seen."""
+    chosen = planned.plans[0]
+    writer = _writer(plan, Launch(method=chosen.method, argv=argv_for(chosen), mpi=""), keeping)
+    writer.emit(RunHalted(benched=planned.benched))
+    return _finish(writer, RunStatus.FAILED, error, judging)
 
 
 def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judging: Judging) -> int:

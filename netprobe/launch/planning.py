@@ -9,10 +9,12 @@ from netprobe.errors import PlanError
 from netprobe.launch.cores import Cores, local_binding, local_cores, refuse_more_ranks_than_cores
 from netprobe.launch.find import ReadVersion, find_launchers, read_version, search_here
 from netprobe.launch.hosts import HostSlots, folded, parse_hosts, read_hostfile
-from netprobe.launch.reach import Reach, reach_over_ssh, refuse_unreachable
+from netprobe.launch.reach import unusable
+from netprobe.launch.remote import Ask, agent_of, ask_here, by_srun, by_ssh, local_or
 from netprobe.launch.request import Binding, Family, HostShare, Launcher, LaunchPlan, LaunchRequest
-from netprobe.launch.resolve import Resolve, refuse_unknown, resolve_by_system
+from netprobe.launch.resolve import Resolve, away_and_unknown, resolve_by_system
 from netprobe.launch.surroundings import Allocation, External, detect
+from netprobe.model.standing import Benched
 
 LOCAL_RANKS: Final = 2  # the fewest that have something to send to each other
 
@@ -25,7 +27,21 @@ class Host:
     is_root: bool = False
     read_version: ReadVersion = read_version
     resolve: Resolve = resolve_by_system
-    reach: Reach = reach_over_ssh
+    ask: Ask | None = None
+    """How other hosts are reached; None: as the launcher reaches them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What will be tried, and on which hosts it will not."""
+
+    plans: tuple[LaunchPlan, ...]
+    """Best first; at least one. Those with shares are without the benched hosts."""
+    benched: tuple[Benched, ...] = ()
+    """Hosts that cannot be used, found out beforehand."""
+    total_hosts: int = 1
+    ask: Ask | None = None
+    """How to ask the hosts of the plans; None where there is no way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +52,7 @@ class _Layout:
     ranks: int
     shares: tuple[HostShare, ...] = ()
     allocation_hosts: int | None = None
+    allocation_names: tuple[str, ...] = ()
     binding: Binding
     oversubscribe: bool
 
@@ -49,11 +66,12 @@ def this_host() -> Host:
 
 def plan_launch(
     request: LaunchRequest, worker: Sequence[str], environ: Mapping[str, str], host: Host | None = None
-) -> tuple[LaunchPlan, ...]:
-    """Return the plans to try, best first; at least one.
+) -> Planned:
+    """Return the plans to try.
 
     ``worker`` is the command of every rank. PlanError: the request contradicts itself or this machine.
-    UnavailableError: no launcher. LaunchError: hosts that do not exist or cannot be reached.
+    UnavailableError: no launcher. Hosts that do not exist, cannot be reached or lack netprobe are benched; should they
+    be all, the plans have no ranks.
     """
     host = host or this_host()
     surroundings = detect(environ)
@@ -66,10 +84,7 @@ def plan_launch(
     layout = _layout(request, allocation, host.cores)
     search = search_here(environ, in_allocation=allocation is not None, named=request.mpiexec)
     launchers = _fitting(find_launchers(search, host.read_version), layout)
-    if allocation is None and layout.shares:
-        names = [share.host for share in layout.shares]
-        remote = refuse_unknown(names, host.resolve)
-        refuse_unreachable(remote, worker[0], environ, host.reach)
+    ask, benched = _examined(layout, launchers[0], worker[0], environ, host)
     bare = LaunchPlan(
         method=layout.method,
         launcher=launchers[0],
@@ -77,11 +92,39 @@ def plan_launch(
         ranks=layout.ranks,
         shares=layout.shares,
         allocation_hosts=layout.allocation_hosts,
+        allocation_names=layout.allocation_names,
         binding=layout.binding,
         oversubscribe=layout.oversubscribe,
         is_root=host.is_root,
     )
-    return tuple(_with_environment(replace(bare, launcher=each), request.forward, environ) for each in launchers)
+    if benched:
+        bare = bare.without({each.host for each in benched})
+    return Planned(
+        plans=tuple(_with_environment(replace(bare, launcher=each), request.forward, environ) for each in launchers),
+        benched=benched,
+        total_hosts=len(layout.shares) or layout.allocation_hosts or 1,
+        ask=ask,
+    )
+
+
+def _examined(
+    layout: _Layout, launcher: Launcher, python: str, environ: Mapping[str, str], host: Host
+) -> tuple[Ask | None, tuple[Benched, ...]]:
+    """Return how to ask the hosts, and those that cannot be used; in an allocation the resource manager vouches."""
+    if layout.method == "local":
+        return ask_here, ()
+    if layout.method == "slurm" or not layout.shares:
+        return (by_srun(str(launcher.path)) if launcher.family is Family.SRUN else None), ()
+    names = [share.host for share in layout.shares]
+    away, unknown = away_and_unknown(names, host.resolve)
+    agent = agent_of(environ)
+    if host.ask is None and agent is None:
+        return None, unknown
+    ask = local_or(host.ask or by_ssh(agent or "ssh"), away)
+    if launcher.family is Family.SRUN:
+        return by_srun(str(launcher.path)), unknown
+    reachable = [name for name in away if name not in {each.host for each in unknown}]
+    return ask, (*unknown, *unusable(reachable, python, environ, ask))
 
 
 def _with_environment(plan: LaunchPlan, asked: tuple[str, ...], environ: Mapping[str, str]) -> LaunchPlan:
@@ -137,6 +180,7 @@ def _in_allocation(request: LaunchRequest, allocation: Allocation) -> _Layout:
         method="slurm",
         ranks=ranks,
         allocation_hosts=nodes,
+        allocation_names=tuple(each.host for each in parse_hosts(allocation.nodelist)) if allocation.nodelist else (),
         binding=_remote_binding(wanted=request.bind, oversubscribe=oversubscribe),
         oversubscribe=oversubscribe,
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from netprobe.environment import JOB_VARIABLE
+from netprobe.environment import JOB_VARIABLE, LAST_VARIABLE
 from netprobe.errors import LaunchError
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
@@ -32,7 +32,7 @@ class LauncherProcess:
     def __init__(self, popen: "subprocess.Popen[bytes]", name: str, mark: str) -> None:
         self.popen = popen
         self.name = name
-        self._mark = f"{JOB_VARIABLE}={mark}".encode()
+        self.mark = mark
 
     def ask_to_end(self) -> None:
         """Send SIGTERM: launchers then end their ranks, on other hosts as well."""
@@ -43,20 +43,27 @@ class LauncherProcess:
         """End the launcher and every process of the job on this host, at once."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        for _ in range(_SWEEPS):
-            self.popen.poll()
-            survivors = self.survivors()
-            if not survivors:
-                break
-            for pid in survivors:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(_SWEEP_PAUSE_S)
+        end_job(self.mark, self.popen.poll)
         self.popen.wait()
 
-    def survivors(self, proc: Path = Path("/proc")) -> tuple[int, ...]:
-        """Return the processes of this job that live on this host; empty where the system does not tell."""
-        return tuple(pid for pid, environ in _environments(proc) if self._mark in environ.split(b"\0"))
+
+def end_job(mark: str, reap: Callable[[], object] = lambda: None) -> None:
+    """Kill every process of the job with this mark that lives on this host, stopped ones too; but not this one."""
+    for _ in range(_SWEEPS):
+        reap()
+        survivors = [pid for pid in processes_of(mark) if pid != os.getpid()]
+        if not survivors:
+            return
+        for pid in survivors:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_SWEEP_PAUSE_S)
+
+
+def processes_of(mark: str, proc: Path = Path("/proc")) -> tuple[int, ...]:
+    """Return the processes of a job that live on this host; empty where the system does not tell."""
+    setting = f"{JOB_VARIABLE}={mark}".encode()
+    return tuple(pid for pid, environ in _environments(proc) if setting in environ.split(b"\0"))
 
 
 @contextmanager
@@ -66,7 +73,7 @@ def started(argv: Sequence[str], environ: Mapping[str, str]) -> Iterator[Launche
     try:
         popen = subprocess.Popen(
             argv,
-            env={**environ, JOB_VARIABLE: mark},
+            env={**environ, JOB_VARIABLE: mark, LAST_VARIABLE: "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """What was asked for, and what it became: a LaunchRequest is turned into LaunchPlans (planning), each into argv."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class LaunchPlan:
     """Empty when all ranks are local, and when the resource manager knows the hosts."""
     allocation_hosts: int | None = None
     """Hosts that the resource manager gives; None outside an allocation."""
+    allocation_names: tuple[str, ...] = ()
+    """Their names; empty when the resource manager does not tell."""
     binding: Binding = Binding.CORE
     oversubscribe: bool = False
     forward: tuple[str, ...] = ()
@@ -78,6 +81,19 @@ class LaunchPlan:
     settings: tuple[tuple[str, str], ...] = ()
     """Environment variables that are set for this launch; their names are in ``forward`` as well."""
     is_root: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts as the launcher calls them; empty when nobody knows their names."""
+        if self.shares:
+            return tuple(share.host for share in self.shares)
+        return self.allocation_names if self.allocation_hosts is not None else ("localhost",)
+
+    def without(self, hosts: Collection[str]) -> "LaunchPlan":
+        """Return the plan for the hosts that are left."""
+        shares = self.shares or tuple(HostShare(host=host, ranks=self.ranks_per_host) for host in self.hosts)
+        left = tuple(share for share in shares if share.host not in hosts)
+        return replace(self, shares=left, ranks=sum(share.ranks for share in left))
 
     @property
     def ranks_per_host(self) -> int:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from netprobe.errors import LaunchError
-from netprobe.launch.hosts import folded
+from netprobe.model.standing import Benched, Fate
 
 AT_ONCE: Final = 64  # name servers answer in ms; one that is dead makes each query wait seconds
+NO_ADDRESS: Final = "no address: unknown to DNS and /etc/hosts"
 
 Resolve = Callable[[str], frozenset[str] | None]
 """The addresses of a host; None when it has none."""
@@ -23,20 +23,17 @@ def resolve_by_system(host: str) -> frozenset[str] | None:
     return frozenset(str(entry[4][0]) for entry in found)
 
 
-def refuse_unknown(hosts: Sequence[str], resolve: Resolve, own_name: str | None = None) -> tuple[str, ...]:
-    """Return the hosts that are not this one; raise LaunchError for those without an address."""
+def away_and_unknown(
+    hosts: Sequence[str], resolve: Resolve, own_name: str | None = None
+) -> tuple[tuple[str, ...], tuple[Benched, ...]]:
+    """Return the hosts that are not this one, and those without an address."""
     name = own_name or socket.gethostname()
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts) + 1)) as pool:
         *answers, own = pool.map(resolve, (*hosts, name))
     known = list(zip(hosts, answers, strict=True))
     unknown = [host for host, addresses in known if addresses is None]
-    if unknown:
-        verb = "has" if len(unknown) == 1 else "have"
-        raise LaunchError(
-            f"{folded(unknown)} {verb} no address: unknown to DNS and /etc/hosts",
-            remedy="the hosts' names as ssh takes them",
-        )
-    return tuple(host for host, addresses in known if not _is_here(host, name, addresses or (), own or ()))
+    away = tuple(host for host, addresses in known if not _is_here(host, name, addresses or (), own or ()))
+    return away, tuple(Benched(host=host, fate=Fate.UNREACHABLE, detail=NO_ADDRESS) for host in unknown)
 
 
 def _is_here(host: str, own_name: str, addresses: Iterable[str], own_addresses: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from netprobe.environment import launcher_environment
 from netprobe.errors import LaunchError
 from netprobe.launch.argv import argv_for
 from netprobe.launch.request import LaunchPlan
-from netprobe.launch.supervisor import JobEnd, LaunchTimeout, OnChatter, Patience, supervise
+from netprobe.launch.supervisor import JobEnd, LaunchTimeout, Listeners, Patience, supervise
 from netprobe.model.record import Record
 
 OpenSink = Callable[[LaunchPlan], Sink]
@@ -20,7 +20,7 @@ def run_ranks(
     open_sink: OpenSink,
     *,
     patience: Patience | None = None,
-    on_chatter: OnChatter | None = None,
+    listeners: Listeners | None = None,
 ) -> JobEnd:
     """Try the plans in order, and return how the first ended that began to measure.
 
@@ -36,7 +36,7 @@ def run_ranks(
                 _SinkOpenedByFirst(open_sink, plan),
                 expected_ranks=plan.ranks,
                 patience=patience,
-                on_chatter=on_chatter,
+                listeners=listeners,
             )
         except LaunchTimeout:
             raise

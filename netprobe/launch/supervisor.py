@@ -11,9 +11,9 @@ from typing import Final
 
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError, StoreError
+from netprobe.interrupts import interrupts
 from netprobe.launch.complaints import complaint_in
 from netprobe.launch.happenings import Exited, Expired, Happening, Interrupted, Line, Source, happenings
-from netprobe.launch.interrupts import interrupts
 from netprobe.launch.processes import LauncherProcess, started
 from netprobe.model.record import RanksDone, RanksReady, Record, RoundStarted
 from netprobe.model.run import RunStatus
@@ -23,24 +23,54 @@ from netprobe.units import NS_PER_S, format_duration
 KEPT_LINES: Final = 200
 
 OnChatter = Callable[[str], None]
+OnSilence = Callable[[str], bool]
+"""Asked when nothing has come in time, with the mark of the job's processes; returns whether to wait as long again."""
+
+DEADLINE_NS: Final = 15 * NS_PER_S
+LOOKING_NS: Final = 6 * NS_PER_S  # of a deadline goes to asking the hosts, and to ending what is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long each thing may take before the job is ended."""
+    """How long nothing may come before somebody looks, or the job is ended."""
 
-    meeting_ns: int = 60 * NS_PER_S
-    """Until all ranks have met, and from a finished stage to the next: Python starts slowly from a busy file system."""
-    round_floor_ns: int = 30 * NS_PER_S
-    """For a round, however short: the first one sets up connections."""
-    round_factor: int = 10
+    meeting_ns: int = DEADLINE_NS - LOOKING_NS
+    """Until all ranks have met."""
+    round_floor_ns: int = DEADLINE_NS - LOOKING_NS
+    """For a round, however short, and from a finished round to the next."""
+    round_factor: int = 2
     """Times the expected duration of a round."""
-    ending_ns: int = 30 * NS_PER_S
+    ending_ns: int = DEADLINE_NS - LOOKING_NS
     """From the last record to the end of the launcher."""
-    grace_ns: int = 5 * NS_PER_S
+    grace_ns: int = 2 * NS_PER_S
     """From asking to end until killing."""
     draining_ns: int = NS_PER_S
     """For output that is still on its way when the launcher has ended."""
+
+    @classmethod
+    def within(cls, deadline_ns: int) -> "Patience":
+        """Return the patience that names whoever is silent within a deadline."""
+        silence_ns = max(deadline_ns - LOOKING_NS, deadline_ns // 2)
+        return cls(meeting_ns=silence_ns, round_floor_ns=silence_ns, ending_ns=silence_ns)
+
+
+def unheard(_line: str) -> None:
+    """Drop a line: it is kept for an error message all the same."""
+
+
+def _no_more_patience(_mark: str) -> bool:
+    """Wait no longer: there is nobody to ask."""
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who hears what is no record."""
+
+    on_chatter: OnChatter = unheard
+    """Gets every line that the launcher and the ranks print."""
+    on_silence: OnSilence = _no_more_patience
+    """Asked before a job is ended because nothing comes any more, while all of it is still there."""
 
 
 class LaunchTimeout(LaunchError):
@@ -59,6 +89,12 @@ class JobEnd:
     stage: str | None
     """The stage it had reached; None before the first."""
     round_index: int | None
+    is_hung: bool = False
+    """Whether it was ended because nothing came any more."""
+    silent_ns: int = 0
+    """From the last record to the end of the job."""
+    lines: tuple[str, ...] = ()
+    """The last lines that were no records."""
     given_up: tuple[str, ...] = ()
     """Launchers tried before, each with the reason why it was not used."""
 
@@ -70,16 +106,16 @@ def supervise(
     *,
     expected_ranks: int,
     patience: Patience | None = None,
-    on_chatter: OnChatter | None = None,
+    listeners: Listeners | None = None,
 ) -> JobEnd:
     """Start the launcher, hand each record to ``sink`` as it comes, and return how the job ended.
 
-    ``environ`` is the launcher's whole environment; ``on_chatter`` gets every line of output that is no record. Ctrl-C
+    ``environ`` is the launcher's whole environment; ``listeners`` hear what is no record. Ctrl-C
     and SIGTERM end the job, and a second one kills it. LaunchError: the ranks could not be started, or did not meet as
     one world of ``expected_ranks``; the sink has then got nothing. StoreError: the sink refused the first record.
     """
     with interrupts() as signals, started(argv, environ) as launcher:
-        watch = _Watch(launcher, sink, expected_ranks, patience or Patience(), on_chatter or _unheard)
+        watch = _Watch(launcher, sink, expected_ranks, patience or Patience(), listeners or Listeners())
         for happening in happenings(launcher.popen, signals, watch.left_ns):
             watch.take(happening)
             if watch.is_over:
@@ -88,22 +124,18 @@ def supervise(
         return watch.end()
 
 
-def _unheard(_line: str) -> None:
-    """Drop a line: it is kept for an error message all the same."""
-
-
 class _Watch:
     """The state of one supervised launch."""
 
     def __init__(
-        self, launcher: LauncherProcess, sink: Sink, expected_ranks: int, patience: Patience, on_chatter: OnChatter
+        self, launcher: LauncherProcess, sink: Sink, expected_ranks: int, patience: Patience, listeners: Listeners
     ) -> None:
         self.is_over = False
+        self._listeners = listeners
         self._launcher = launcher
         self._sink = sink
         self._expected_ranks = expected_ranks
         self._patience = patience
-        self._on_chatter = on_chatter
         self._decoder = LineDecoder()
         self._kept: deque[str] = deque(maxlen=KEPT_LINES)
         self._is_ready = False
@@ -112,6 +144,8 @@ class _Watch:
         self._refusal: LaunchError | None = None
         self._ended_by_us: tuple[RunStatus, str] | None = None
         self._is_killed = False
+        self._is_hung = False
+        self._last_record_ns = time.monotonic_ns()
         self._has_exited = False
         self._arm(patience.meeting_ns)
 
@@ -167,7 +201,7 @@ class _Watch:
 
     def _take_chatter(self, text: str) -> None:
         self._kept.append(text)
-        self._on_chatter(text)
+        self._listeners.on_chatter(text)
 
     def _take_record(self, record: Record) -> None:
         if self._refusal is not None:
@@ -183,6 +217,7 @@ class _Watch:
             # What was kept before can still be judged.
             self._end_job(RunStatus.FAILED, str(error))
             return
+        self._last_record_ns = time.monotonic_ns()
         # The deadline starts here: what the sink takes to write is not the ranks' time.
         self._follow(record)
 
@@ -198,7 +233,7 @@ class _Watch:
                 self._arm(self._patience.ending_ns)
             case _:
                 self._is_ready = True
-                self._arm(self._patience.meeting_ns)
+                self._arm(self._patience.round_floor_ns)
 
     def _take_damage(self, error: StoreError) -> None:
         if self._is_ready:
@@ -217,13 +252,17 @@ class _Watch:
             self.is_over = True
         elif self._ended_by_us is not None or self._refusal is not None:
             self._kill()
+        elif self._done is None and self._listeners.on_silence(self._launcher.mark):
+            self._arm(self._patience.round_floor_ns)
         elif not self._is_ready:
             self._refuse(self._too_late())
         elif self._done is not None:
             allowed = format_duration(self._patience.ending_ns)
             self._end_job(RunStatus.FAILED, f"all was measured, but the ranks did not end within {allowed}")
         else:
-            self._end_job(RunStatus.FAILED, f"the ranks hung{self._where()}: nothing came for {self._allowed}")
+            self._is_hung = True
+            silence = format_duration(time.monotonic_ns() - self._last_record_ns)
+            self._end_job(RunStatus.FAILED, f"the ranks hung{self._where()}: nothing came for {silence}")
 
     def _refuse(self, error: LaunchError) -> None:
         if self._refusal is None:
@@ -296,6 +335,9 @@ class _Watch:
             exit_code=code if code is not None and code >= 0 else None,
             stage=None if self._round is None else self._round.stage,
             round_index=None if self._round is None else self._round.round_index,
+            is_hung=self._is_hung,
+            silent_ns=time.monotonic_ns() - self._last_record_ns,
+            lines=tuple(self._kept),
         )
 
 

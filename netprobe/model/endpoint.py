@@ -15,6 +15,16 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """An interface that is up, with its IPv4 address."""
+
+    name: str
+    address: str
+    network: str
+    mtu_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rank:
     """One process of the job."""
 
@@ -25,6 +35,8 @@ class Rank:
     cpus: tuple[int, ...]
     """The CPUs it may run on."""
     pid: int
+    interfaces: tuple[Interface, ...] = ()
+    """Of the host, told by its first rank alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

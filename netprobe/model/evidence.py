@@ -4,8 +4,9 @@ In the arrays NaN stands for "not known" (too few samples for that percentile); 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,13 @@ from netprobe.model.endpoint import Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan, Scope
 from netprobe.model.series import Fault, Metric
-from netprobe.model.standing import Benched, PathAnswer
+from netprobe.model.standing import Benched, PathAnswer, StuckPair
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+
+CROWDED_RATIO: Final = 0.10
+"""Ranks that wait for a CPU for so much of the time are crowded, whoever crowds them: a tenth moves a median."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -153,16 +157,24 @@ class Evidence:
     """Hosts that were taken out of the run, in order."""
     paths: tuple[PathAnswer, ...] = ()
     """What was asked of paths when the run came to a halt."""
+    stuck_pairs: tuple[StuckPair, ...] = ()
+
+    waiting_ratio: Mapping[str, float] = field(default_factory=dict)
+    """By host: the share of the measured time that its ranks waited for a CPU; hosts that do not tell are absent."""
 
     @property
     def crowded_hosts(self) -> tuple[str, ...]:
-        """Hosts with more ranks than CPUs those ranks may use: timings there tell of the scheduler.
+        """Hosts whose ranks wait for CPUs, or have fewer than there are ranks: timings there tell of the scheduler.
 
-        A host whose system does not tell its CPUs is not among them.
+        A host whose system tells neither is not among them.
         """
         cpus: dict[str, set[int]] = {}
         ranks: dict[str, int] = {}
         for rank in self.ranks:
             cpus.setdefault(rank.host, set()).update(rank.cpus)
             ranks[rank.host] = ranks.get(rank.host, 0) + 1
-        return tuple(host for host, count in ranks.items() if 0 < len(cpus[host]) < count)
+        return tuple(
+            host
+            for host, count in ranks.items()
+            if 0 < len(cpus[host]) < count or self.waiting_ratio.get(host, 0.0) > CROWDED_RATIO
+        )

@@ -8,7 +8,7 @@ from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
-from netprobe.model.standing import Benched, PathAnswer
+from netprobe.model.standing import Benched, PathAnswer, StuckPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,13 @@ class PlanExtended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostsBenched:
-    """Told by whoever launched the ranks: hosts were taken out, and the paths that were asked about."""
+class RunHalted:
+    """Told by whoever launched the ranks: the run came to a halt, and what was found out about it."""
 
-    benched: tuple[Benched, ...]
+    benched: tuple[Benched, ...] = ()
     paths: tuple[PathAnswer, ...] = ()
+    stuck_pairs: tuple[StuckPair, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,4 +83,4 @@ class RanksDone:
     error: str | None
 
 
-Record = RanksReady | RoundStarted | RoundFinished | StageFinished | PlanExtended | HostsBenched | RanksDone
+Record = RanksReady | RoundStarted | RoundFinished | StageFinished | PlanExtended | RunHalted | RanksDone

@@ -7,7 +7,7 @@ from typing import Final
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
-from netprobe.model.standing import Benched, PathAnswer
+from netprobe.model.standing import Benched, PathAnswer, StuckPair
 
 RUN_FORMAT: Final = 1
 """Raised when an older netprobe could misread the directory; every older format stays readable."""
@@ -77,3 +77,6 @@ class RunHeader:
     """Hosts that were taken out, in the order in which that happened."""
     paths: tuple[PathAnswer, ...] = ()
     """What was asked of paths when the run came to a halt; empty when it never did."""
+    stuck_pairs: tuple[StuckPair, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    """What went wrong on the way that no stage tells."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from netprobe.model.endpoint import Interface
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
@@ -43,15 +45,27 @@ class RankStanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostReport:
+    """What a host says of the job's processes."""
+
+    before: tuple[RankStanding, ...]
+    """A second before ``ranks``."""
+    ranks: tuple[RankStanding, ...]
+    moved_bytes: int
+    """By all interfaces in that second; what is asked and answered here is some KB of it."""
+    interfaces: tuple[Interface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostStanding:
     """One host's answer to the roll call."""
 
     host: str
     """As the launcher calls it."""
-    answers: bool
-    error: str
-    """Why it did not answer; empty when it did."""
-    ranks: tuple[RankStanding, ...] = ()
+    report: HostReport | None
+    """None when it did not answer."""
+    error: str = ""
+    """Why it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,7 @@ class Fate(StrEnum):
     BLOCKED = "process blocked in the kernel"
     STUCK = "process stuck"
     CUT_OFF = "cut off from the other hosts"
+    BLACK_HOLE = "large packets vanish"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +118,13 @@ class Benched:
     last_round_index: int | None = None
     waited_ns: int = 0
     """From the last sign of life to the decision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckPair:
+    """Two hosts that measured with each other and did not move, though both of them answer."""
+
+    hosts: tuple[str, str]
+    stage: str | None
+    round_index: int | None
+    waited_ns: int = 0

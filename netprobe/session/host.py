@@ -2,20 +2,33 @@
 
 import os
 import socket
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from netprobe.contracts import Control
 from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
+from netprobe.store.whereabouts import position_of
+from netprobe.telemetry._addresses import interfaces
 
 
 def meet(control: Control, host: str | None = None) -> tuple[Rank, ...]:
     """Return who takes part, by rank; all ranks call, each with the name its host goes by (the system's if None)."""
-    names = control.allgather((host or socket.gethostname(), os.getpid(), usable_cpus()))
+    own = Rank(
+        rank=control.rank,
+        host=host or socket.gethostname(),
+        local_index=0,
+        cpus=usable_cpus(),
+        pid=os.getpid(),
+        interfaces=interfaces(),
+    )
     places: dict[str, int] = {}
     ranks = []
-    for number, (host, pid, cpus) in enumerate(names):
-        ranks.append(Rank(rank=number, host=host, local_index=places.get(host, 0), cpus=cpus, pid=pid))
+    for rank in control.allgather(own):
+        host, place = rank.host, places.get(rank.host, 0)
+        ranks.append(replace(rank, local_index=place, interfaces=() if place else rank.interfaces))
         places[host] = places.get(host, 0) + 1
     return tuple(ranks)
 
@@ -52,9 +65,47 @@ def not_tested(control: Control, ranks: tuple[Rank, ...], root: Path = Path("/")
                 remedy="netprobe check --hosts node[01-64], or run it inside a Slurm allocation",
             )
         )
+    gaps.extend(_disturbed(control, ranks, root))
     gaps.append(_device_gap("rdma", any(rdma for rdma, _ in devices), "RDMA device", "RDMA verbs"))
     gaps.append(_device_gap("gpu", any(gpu for _, gpu in devices), "GPU", "GPU memory"))
     return tuple(gaps)
+
+
+def other_runs(own: Collection[int], root: Path = Path("/")) -> tuple[int, ...]:
+    """Return the processes on this host that are ranks of another netprobe; ``own`` are this run's."""
+    here = _namespaces(root / "proc/self")
+    return tuple(
+        int(process.name)
+        for process in (root / "proc").glob("[0-9]*")
+        if int(process.name) not in own and _names_netprobe(process) and _namespaces(process) == here
+        and position_of(process) is not None
+    )  # fmt: skip
+
+
+def _names_netprobe(process: Path) -> bool:
+    with suppress(OSError):
+        return b"netprobe" in (process / "cmdline").read_bytes()
+    return False
+
+
+def _namespaces(process: Path) -> tuple[str, ...]:
+    """Return which network and which host name a process sees: containers of one machine are hosts of their own."""
+    with suppress(OSError):
+        return tuple(str((process / "ns" / kind).readlink()) for kind in ("net", "uts"))
+    return ()
+
+
+def _disturbed(control: Control, ranks: tuple[Rank, ...], root: Path) -> tuple[Gap, ...]:
+    """Return a gap where ranks of another netprobe share a host with this one; all ranks call."""
+    me = ranks[control.rank]
+    own = [rank.pid for rank in ranks if rank.host == me.host]
+    found = control.allgather(() if me.local_index else other_runs(own, root))
+    hosts = [rank.host for rank, pids in zip(ranks, found, strict=True) if pids]
+    if not hosts:
+        return ()
+    first = next(pids for pids in found if pids)
+    reason = f"another netprobe measures on {', '.join(hosts)} at the same time (process {first[0]} on {hosts[0]})"
+    return (Gap(topic="alone", reason=f"{reason}, and each disturbs the other", remedy="one after the other"),)
 
 
 def _device_gap(topic: str, is_present: bool, device: str, path: str) -> Gap:

@@ -14,12 +14,14 @@ from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan, Stage
-from netprobe.model.record import RanksDone, RanksReady, RoundFinished, RoundStarted, StageFinished
+from netprobe.model.record import PlanExtended, RanksDone, RanksReady, RoundFinished, RoundStarted, StageFinished
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
-from netprobe.plan.budget import expected_ns, expected_round_ns, fitted
+from netprobe.plan.budget import expected_ns as plan_expected_ns
+from netprobe.plan.budget import expected_round_ns, fitted
 from netprobe.plan.pairing import Round
 from netprobe.plan.rounds import assignment_of, planned_pairs, refuse_missing_root, rounds_of
+from netprobe.plan.second_pass import SECOND_PASS, second_pass
 from netprobe.plan.task import Task
 from netprobe.registry import pick, probes
 from netprobe.session.clock import compare_clocks, to_reference, with_drift
@@ -84,6 +86,7 @@ class Session:
         course = _Course(self, replace(task, plan=plan), crew, bench, clocks)
         for index in range(task.first_stage, len(plan.stages)):
             course.run_stage(index)
+        course.run_second_pass()
         clocks.compare()
         every_clock = self.control.gather(clocks.latest)
         if self.sink is not None and every_clock is not None:
@@ -116,7 +119,29 @@ class _Course:
         self._bench = bench
         self._clocks = clocks
         self._avoided = frozenset(frozenset(pair) for pair in task.avoided)
+        self._series: list[Series] = []
+        """What pairs of this launch told, for the second pass; on rank 0 alone."""
+        self._windows: list[CounterWindow] = []
         self._counting = Counting(is_first_on_host=crew.here[session.control.rank].local_index == 0)
+
+    def run_second_pass(self) -> None:
+        """Measure suspects again with partners that did well, unless that was done before; rank 0 says who they are."""
+        if any(stage.id.startswith(SECOND_PASS) for stage in self._plan.stages):
+            return
+        added: tuple[Stage, ...] = ()
+        if self._session.sink is not None:
+            everyone = self._crew.everyone
+            absent = {rank.host for rank in everyone} - {rank.host for rank in self._crew.here}
+            added = second_pass(self._plan, everyone, self._series, self._windows, absent=frozenset(absent))
+        added = self._control.broadcast(added)
+        if not added:
+            return
+        first = len(self._plan.stages)
+        self._plan = replace(self._plan, stages=(*self._plan.stages, *added))
+        if self._session.sink is not None:
+            self._session.sink.emit(PlanExtended(plan=self._plan))
+        for index in range(first, len(self._plan.stages)):
+            self.run_stage(index)
 
     def run_stage(self, index: int) -> None:
         """Run what is left of a stage."""
@@ -143,27 +168,29 @@ class _Course:
         probe = pick("probe", probes(), stage.probe)
         each = self._crew.present(planned, self._avoided)
         assignment = assignment_of(each, round_index, self._control.rank)
-        whereabouts = self._session.whereabouts
-        whereabouts.waits(stage.id, round_index)
+        whereabouts, expected_ns = self._session.whereabouts, expected_round_ns(stage)
+        whereabouts.waits(stage.id, round_index, expected_ns)
         if probe.is_group:
             self._clocks.compare()
         self._control.barrier()
         if probe.is_group or assignment.peer is not None:
             whereabouts.measures(stage.id, round_index, self._number(assignment.peer))
         results, window = self._measure(probe, stage, assignment)
-        whereabouts.waits(stage.id, round_index)
+        whereabouts.waits(stage.id, round_index, expected_ns)
         gathered = self._control.gather((results, window))
         if self._session.sink is not None and gathered is not None:
             told = [result for results, _ in gathered for result in results]
-            self._session.sink.emit(
-                RoundFinished(
-                    stage=stage.id,
-                    round_index=round_index,
-                    series=tuple(self._crew.numbered(result) for result in told if isinstance(result, Series)),
-                    gaps=tuple(result for result in told if isinstance(result, Gap)),
-                    counters=tuple(window for _, window in gathered),
-                )
+            finished = RoundFinished(
+                stage=stage.id,
+                round_index=round_index,
+                series=tuple(self._crew.numbered(result) for result in told if isinstance(result, Series)),
+                gaps=tuple(result for result in told if isinstance(result, Gap)),
+                counters=tuple(window for _, window in gathered),
             )
+            self._session.sink.emit(finished)
+            if not probe.is_group:
+                self._series.extend(finished.series)
+                self._windows.extend(finished.counters)
 
     def _measure(
         self, probe: Probe, stage: Stage, assignment: Assignment
@@ -201,7 +228,7 @@ def _fitted(plan: Plan, crew: Crew) -> Plan:
 
 def _over_budget(plan: Plan, ranks: tuple[Rank, ...]) -> tuple[Gap, ...]:
     """Say beforehand that a budget cannot be kept: the plan is as short as it gets."""
-    needed_ns = expected_ns(plan, lambda stage: len(_rounds(stage, ranks, plan.seed)))
+    needed_ns = plan_expected_ns(plan, lambda stage: len(_rounds(stage, ranks, plan.seed)))
     if plan.budget_ns is None or needed_ns <= plan.budget_ns * OVERRUN_RATIO:
         return ()
     needed, budget = format_duration(needed_ns), format_duration(plan.budget_ns)

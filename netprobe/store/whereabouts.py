@@ -38,7 +38,7 @@ class SharedWhereabouts:
         """See contracts.Whereabouts."""
         self._note(None, None, None, is_measuring=False)
 
-    def waits(self, stage: str, round_index: int) -> None:
+    def waits(self, stage: str, round_index: int, _expected_ns: int) -> None:
         """See contracts.Whereabouts."""
         self._note(stage, round_index, None, is_measuring=False)
 
@@ -75,7 +75,7 @@ class Unwatched:
     def meets(self) -> None:
         """See contracts.Whereabouts."""
 
-    def waits(self, stage: str, round_index: int) -> None:
+    def waits(self, stage: str, round_index: int, _expected_ns: int) -> None:
         """See contracts.Whereabouts."""
 
     def measures(self, stage: str, round_index: int, peer: int | None) -> None:

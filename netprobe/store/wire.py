@@ -11,13 +11,13 @@ import msgspec
 
 from netprobe.errors import FormatError, StoreError
 from netprobe.model.record import (
-    HostsBenched,
     PlanExtended,
     RanksDone,
     RanksReady,
     Record,
     RoundFinished,
     RoundStarted,
+    RunHalted,
     StageFinished,
 )
 from netprobe.store.encoding import from_json, json_line
@@ -30,7 +30,7 @@ KINDS: Final[dict[str, type[Record]]] = {
     "round-finished": RoundFinished,
     "stage-finished": StageFinished,
     "plan-extended": PlanExtended,
-    "hosts-benched": HostsBenched,
+    "run-halted": RunHalted,
     "ranks-done": RanksDone,
 }
 NAMES: Final = {kind: name for name, kind in KINDS.items()}

@@ -21,13 +21,13 @@ from netprobe.model.endpoint import Clock
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
 from netprobe.model.record import (
-    HostsBenched,
     PlanExtended,
     RanksDone,
     RanksReady,
     Record,
     RoundFinished,
     RoundStarted,
+    RunHalted,
     StageFinished,
 )
 from netprobe.model.report import Report
@@ -127,14 +127,8 @@ class RunWriter:
                 self._keep(record.outcome)
             case PlanExtended():
                 self._change(replace(self._header, plan=record.plan))
-            case HostsBenched():
-                self._change(
-                    replace(
-                        self._header,
-                        benched=(*self._header.benched, *record.benched),
-                        paths=(*self._header.paths, *record.paths),
-                    )
-                )
+            case RunHalted():
+                self._change(_with_halt(self._header, record))
             case RanksDone():
                 self._change(replace(self._header, clocks=_clocks_by_rank(self._header, record), error=record.error))
             case RoundStarted():
@@ -238,6 +232,16 @@ def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
     )
 
 
+def _with_halt(header: RunHeader, record: RunHalted) -> RunHeader:
+    return replace(
+        header,
+        benched=(*header.benched, *record.benched),
+        paths=(*header.paths, *record.paths),
+        stuck_pairs=(*header.stuck_pairs, *record.stuck_pairs),
+        gaps=(*header.gaps, *record.gaps),
+    )
+
+
 def _clocks_by_rank(header: RunHeader, record: RanksDone) -> tuple[Clock | None, ...]:
     clocks = dict(zip(record.ranks, record.clocks, strict=True))
     return tuple(clocks.get(rank.rank) for rank in header.ranks) if clocks else ()
@@ -269,9 +273,10 @@ def _event_of(record: Record) -> dict[str, Any]:
             return {"kind": "stage-finished", "stage": record.outcome.stage, "elapsed_ns": record.outcome.elapsed_ns}
         case PlanExtended():
             return {"kind": "plan-extended", "stages": [stage.id for stage in record.plan.stages]}
-        case HostsBenched():
+        case RunHalted():
             benched = [{"host": each.host, "fate": each.fate, "detail": each.detail} for each in record.benched]
-            return {"kind": "hosts-benched", "benched": benched, "paths": len(record.paths)}
+            stuck = [each.hosts for each in record.stuck_pairs]
+            return {"kind": "run-halted", "benched": benched, "stuck_pairs": stuck, "paths": len(record.paths)}
         case RanksDone():
             return {"kind": "ranks-done", "error": record.error}
 

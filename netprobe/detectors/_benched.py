@@ -1,0 +1,42 @@
+"""Phrases for hosts that were taken out of a run, shared by the detectors that name them."""
+
+from netprobe.model.evidence import Evidence
+from netprobe.model.finding import Fact
+from netprobe.model.standing import Benched
+from netprobe.units import format_duration
+
+
+def where(benched: Benched) -> str:
+    """Return where the run was: `` in bandwidth-between-hosts, round 3, with node2``; empty before the ranks met."""
+    if benched.stage is None:
+        return "" if not benched.ranks else " before the first round"
+    partners = f", with {', '.join(benched.peers)}" if benched.peers else ""
+    return f" in {benched.stage}, round {_number(benched.round_index)}{partners}"
+
+
+def facts(benched: Benched) -> tuple[Fact, ...]:
+    """Return what was seen, and the last sign of life."""
+    seen = Fact(metric=str(benched.fate), observed=benched.detail, expected="an answer", basis="the roll call")
+    if not benched.ranks:
+        return (seen,)
+    last = "none" if benched.last_stage is None else f"{benched.last_stage}, round {_number(benched.last_round_index)}"
+    return (
+        seen,
+        Fact(
+            metric="last finished round",
+            observed=last,
+            expected="all rounds",
+            basis=f"nothing came for {format_duration(benched.waited_ns)}, then the hosts were asked",
+        ),
+    )
+
+
+def retest(benched: Benched, evidence: Evidence) -> str:
+    """Return the command that tries the host again, with two that are good where there are any."""
+    out = {each.host for each in evidence.benched}
+    good = [host for host in dict.fromkeys(rank.host for rank in evidence.ranks) if host not in out]
+    return f"netprobe check --hosts {','.join((benched.host, *good[:2]))}"
+
+
+def _number(round_index: int | None) -> str:
+    return "unknown" if round_index is None else str(round_index + 1)

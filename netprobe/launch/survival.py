@@ -1,0 +1,217 @@
+"""See a run through although hosts fail on the way: who is silent is found and taken out, and the rest goes on.
+
+The ranks are launched again without the failed hosts, from the round that was not finished. That works with every MPI:
+none has to survive the loss of a rank. What was measured before is kept by the sink.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from netprobe.contracts import Sink
+from netprobe.errors import LaunchError
+from netprobe.launch.culprits import Conclusion, Halt, conclude
+from netprobe.launch.hosts import folded
+from netprobe.launch.logbook import Logbook
+from netprobe.launch.request import LaunchPlan
+from netprobe.launch.rollcall import Asking, RollCall
+from netprobe.launch.start import OpenSink, run_ranks
+from netprobe.launch.supervisor import JobEnd, LaunchTimeout, Listeners, OnChatter, Patience, unheard
+from netprobe.model.endpoint import Rank
+from netprobe.model.finding import Gap
+from netprobe.model.record import RunHalted
+from netprobe.model.run import RunStatus
+from netprobe.model.standing import Benched, PathAnswer, StuckPair
+from netprobe.plan.task import Task
+from netprobe.units import format_duration
+
+WorkerFor = Callable[[Task], tuple[str, ...]]
+"""The command of every rank for a task."""
+
+MOST_WAITS: Final = 20  # deadlines that a job may move through without finishing a round
+MOST_UNEXPLAINED: Final = 2  # halts of which nobody can be named; each costs the round in which it happened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voyage:
+    """What is to be run, and how."""
+
+    plans: tuple[LaunchPlan, ...]
+    """The launchers to try, best first; once one has brought the ranks together it is used to the end."""
+    task: Task
+    worker_for: WorkerFor
+    environ: Mapping[str, str]
+    asking: Asking | None = None
+    """None where hosts cannot be asked: then the run ends at the first failure, as far as it came."""
+    patience: Patience = field(default_factory=Patience)
+    benched: tuple[Benched, ...] = ()
+    """Hosts that were taken out before the launch; the plans are without them."""
+    on_chatter: OnChatter = unheard
+
+
+def see_through(voyage: Voyage, open_sink: OpenSink) -> JobEnd:
+    """Run the task to its end, launching again as often as hosts fail; return how the last launch ended.
+
+    LaunchError: no launcher brought the ranks together, and no host is to blame for it.
+    """
+    logbook = Logbook(open_sink, voyage.benched)
+    plans, task, unexplained = voyage.plans, voyage.task, 0
+    given_up: tuple[str, ...] = ()
+    while True:
+        leg = _Leg(voyage, logbook, plans)
+        end = leg.run(task)
+        given_up += end.given_up
+        if end.status is not RunStatus.FAILED or logbook.is_done or voyage.asking is None:
+            return replace(end, given_up=given_up)
+        conclusion = leg.conclude(end)
+        is_explained = bool(conclusion.benched or conclusion.avoided)
+        if leg.refusal is not None and not conclusion.benched:
+            raise leg.refusal
+        unexplained += not is_explained
+        logbook.emit(_halted(conclusion, leg, end))
+        plan = leg.plan.without({each.host for each in conclusion.benched})
+        error = _why_to_stop(voyage, plan, logbook.benched)
+        if error is not None or unexplained > MOST_UNEXPLAINED:
+            return replace(end, error=error or end.error, given_up=given_up)
+        logbook.plan = plan
+        plans, task = (plan,), logbook.rest_of(task, conclusion.avoided, skips_round=not is_explained)
+
+
+class _Leg:
+    """One launch, and the roll call that is held when it falls silent."""
+
+    def __init__(self, voyage: Voyage, logbook: Logbook, plans: Sequence[LaunchPlan]) -> None:
+        self.refusal: LaunchError | None = None
+        self.names: dict[str, str] = {}
+        self.call: RollCall | None = None
+        self._voyage = voyage
+        self._logbook = logbook
+        self._plans = plans
+        self._waits = 0
+        self._waited_at: tuple[str | None, int | None] = (None, None)
+        self._mark = ""
+
+    @property
+    def plan(self) -> LaunchPlan:
+        """The launch that brought the ranks together; the first to be tried while none has."""
+        return self._logbook.plan or self._plans[0]
+
+    def run(self, task: Task) -> JobEnd:
+        """Launch; a launch that never began is a JobEnd too, and its error the refusal."""
+        voyage, self._logbook.ranks = self._voyage, ()
+        worker = voyage.worker_for(task)
+        try:
+            return run_ranks(
+                [replace(plan, worker=worker) for plan in self._plans],
+                voyage.environ,
+                self._open,
+                patience=voyage.patience,
+                listeners=Listeners(on_chatter=voyage.on_chatter, on_silence=self._is_worth_waiting),
+            )
+        except LaunchError as error:
+            if voyage.asking is None:
+                raise
+            self.refusal = None if self._logbook.has_begun else error
+            waited_ns = voyage.patience.meeting_ns if isinstance(error, LaunchTimeout) else 0
+            return JobEnd(
+                status=RunStatus.FAILED,
+                error=str(error),
+                exit_code=None,
+                stage=None,
+                round_index=None,
+                is_hung=isinstance(error, LaunchTimeout),
+                silent_ns=waited_ns,
+            )
+
+    def conclude(self, end: JobEnd) -> Conclusion:
+        """Return who is to be taken out, and end what is left of the job on its hosts."""
+        asking = self._voyage.asking
+        if asking is None or not self.plan.hosts:
+            return Conclusion()
+        call = self.call or asking.roll_call(self.plan.hosts, self._mark)
+        self.call = call
+        halt = Halt(
+            stage=end.stage,
+            round_index=end.round_index,
+            last_stage=self._logbook.last_stage,
+            last_round_index=self._logbook.last_round_index,
+            waited_ns=end.silent_ns,
+            ranks=self._logbook.ranks,
+            lines=end.lines,
+            is_over=not end.is_hung,
+        )
+        self.names = names_of(self.plan, self._logbook.ranks)
+        conclusion = conclude(call, halt, self.names)
+        asking.end([each.host for each in call.hosts if each.report is not None], self._mark)
+        return conclusion
+
+    def named(self, path: PathAnswer) -> PathAnswer:
+        """Return a path's answer by the names that ranks have for the hosts."""
+        return replace(path, src=self.names.get(path.src, path.src), dst=self.names.get(path.dst, path.dst))
+
+    def _open(self, plan: LaunchPlan) -> Sink:
+        return self._logbook.opened(plan)
+
+    def _is_worth_waiting(self, mark: str) -> bool:
+        """Hold a roll call while the silent job is still there; return whether it gets on all the same."""
+        self._mark = mark
+        asking, hosts = self._voyage.asking, self.plan.hosts
+        if asking is None or not hosts:
+            return False
+        here = (self._logbook.last_stage, self._logbook.last_round_index)
+        self._waits = self._waits + 1 if here == self._waited_at else 1
+        self._waited_at = here
+        call = asking.roll_call(hosts, mark)
+        goes_on = call.is_starting or (call.is_moving and not call.has_idle_rank)
+        if goes_on and self._waits < MOST_WAITS and all(each.report is not None for each in call.hosts):
+            return True
+        self.call = call if call.has_idle_rank else asking.with_paths(call)
+        return False
+
+
+def names_of(plan: LaunchPlan, ranks: Sequence[Rank]) -> dict[str, str]:
+    """Return what the ranks of each host call it, by the launcher's name: the same, a short form, or told by order."""
+    called = list(dict.fromkeys(rank.host for rank in ranks))
+    same = {host: name for host in plan.hosts for name in called if _short(host) == _short(name)}
+    if len(same) == len(plan.hosts):
+        return same
+    return dict(zip(plan.hosts, called, strict=False)) if called else {host: host for host in plan.hosts}
+
+
+def _short(host: str) -> str:
+    return host.partition(".")[0].lower()
+
+
+def _halted(conclusion: Conclusion, leg: _Leg, end: JobEnd) -> RunHalted:
+    gaps = () if conclusion.benched or conclusion.avoided else (_unexplained(end),)
+    return RunHalted(
+        benched=tuple(replace(each, host=leg.names.get(each.host, each.host)) for each in conclusion.benched),
+        paths=() if leg.call is None else tuple(leg.named(path) for path in leg.call.paths),
+        stuck_pairs=tuple(
+            StuckPair(hosts=pair, stage=end.stage, round_index=end.round_index, waited_ns=end.silent_ns)
+            for pair in conclusion.avoided
+        ),
+        gaps=gaps,
+    )
+
+
+def _unexplained(end: JobEnd) -> Gap:
+    reason = f"{end.error}; all hosts answer, and no one of them can be named for it, so that round was left out"
+    return Gap(topic="run", reason=reason, remedy="the same command again, with -v", undermines=True)
+
+
+def _why_to_stop(voyage: Voyage, plan: LaunchPlan, benched: Sequence[Benched]) -> str | None:
+    """Return why the run cannot go on without these hosts; None when it can."""
+    total = len(voyage.plans[0].hosts) + len(voyage.benched)
+    if plan.ranks and len(benched) * 2 <= total:
+        return None
+    return why_hopeless(benched, total)
+
+
+def why_hopeless(benched: Sequence[Benched], total: int) -> str:
+    """Return one line for a run of which so many hosts failed that something else is wrong."""
+    first = benched[0]
+    waited = f" after {format_duration(first.waited_ns)}" if first.waited_ns else ""
+    names = folded(each.host for each in benched)
+    reason = f"{first.host}: {first.fate}{waited}, {first.detail}"
+    return f"{len(benched)} of {total} hosts failed ({names}); the first was {reason}"
