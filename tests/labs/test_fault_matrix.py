@@ -1,0 +1,38 @@
+"""Every fault, on several hosts: the right one is named, with the right cause and direction, and nobody else."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from netlab.trials import TRIALS, attempt, find_netprobe
+
+from netprobe.model.verdict import ExitCode
+
+HOSTS = ("h2", "h5", "h7")
+CLEAN_RUNS = 10
+
+
+@pytest.fixture(scope="session")
+def netprobe():
+    return find_netprobe(str(Path(sys.prefix) / "bin/netprobe"))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.name)
+def test_a_fault_is_found_where_it_is_and_nowhere_else(lab, netprobe, tmp_path, table, trial, host):
+    outcome = attempt(lab, netprobe, tmp_path / "runs", trial, host)
+
+    mistakes = outcome.mistakes(trial, host)
+    table.add(trial.name, outcome, is_right=not mistakes)
+    assert not mistakes, f"{mistakes}\n{outcome.output}"
+
+
+def test_clean_runs_in_a_row_find_nothing(lab, netprobe, tmp_path, table):
+    outcomes = [attempt(lab, netprobe, tmp_path / "runs", None, "") for _ in range(CLEAN_RUNS)]
+
+    for outcome in outcomes:
+        table.add("none", outcome, is_right=not outcome.mistakes(None, ""))
+    assert Counter(outcome.exit_code for outcome in outcomes) == {ExitCode.HEALTHY: CLEAN_RUNS}, [
+        outcome.findings for outcome in outcomes
+    ]
