@@ -85,5 +85,6 @@ def _is_forwarded(name: str) -> bool:
 def _is_mark(name: str) -> bool:
     return name.startswith(_RANK_MARKS)
 
+
 LAST_VARIABLE: Final = "NETPROBE_LAST"
 """Put behind all others: Hydra (MPICH 5.0.2) does not hand the last variable of its environment to other hosts."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from netprobe.cli.options import Judging, Keeping, Where
+from netprobe.cli.options import Judging, Keeping, Where, duration_ns
 from netprobe.cli.output import print_report
 from netprobe.cli.progress import Progress, ProgressSink
 from netprobe.cli.reading import judged
@@ -27,7 +27,7 @@ from netprobe.launch.outer import library_setting
 from netprobe.launch.planning import Planned, plan_launch
 from netprobe.launch.request import LaunchPlan, LaunchRequest
 from netprobe.launch.rollcall import Asking
-from netprobe.launch.supervisor import unheard
+from netprobe.launch.supervisor import Patience, unheard
 from netprobe.launch.surroundings import External, detect
 from netprobe.launch.survival import Voyage, see_through, why_hopeless
 from netprobe.model.plan import Plan
@@ -60,7 +60,8 @@ def measure(plan: Plan, ranks: int | None, where: Where, keeping: Keeping, judgi
         mpiexec=where.mpiexec,
         forward=tuple(where.forward or ()),
     )
-    return _measure_by_launching(plan, request, keeping, judging)
+    patience = Patience.within(duration_ns("--deadline", where.deadline))
+    return _measure_by_launching(plan, request, patience, keeping, judging)
 
 
 def _refuse_early(judging: Judging) -> None:
@@ -78,7 +79,9 @@ def _refuse_launch_options(ranks: int | None, where: Where, surroundings: Extern
         )
 
 
-def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, judging: Judging) -> int:
+def _measure_by_launching(
+    plan: Plan, request: LaunchRequest, patience: Patience, keeping: Keeping, judging: Judging
+) -> int:
     planned = plan_launch(request, _worker(Task(plan=plan)), os.environ)
     hopeless = _too_few_hosts(planned)
     if hopeless is not None:
@@ -102,6 +105,7 @@ def _measure_by_launching(plan: Plan, request: LaunchRequest, keeping: Keeping, 
                 asking=None
                 if planned.ask is None
                 else Asking(ask=planned.ask, python=sys.executable, environ=os.environ),
+                patience=patience,
                 benched=planned.benched,
                 on_chatter=tell if judging.verbose else unheard,
             )

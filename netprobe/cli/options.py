@@ -40,6 +40,9 @@ class Where:
     forward: Annotated[
         list[str] | None, typer.Option(help="Forward this environment variable to the ranks as well; repeatable.")
     ] = None
+    deadline: Annotated[
+        str, typer.Option(help="How long nothing may come until whoever is silent is named and taken out.")
+    ] = "15s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ ID = "hung-host"
 _NEXT = {
     Fate.STOPPED: "find who stopped it (SIGSTOP, a debugger, a frozen cgroup, a suspended job) and whether it goes on",
     Fate.BLOCKED: "read /proc/PID/stack there and the kernel log: a driver or a file system that does not come back",
+    Fate.IDLE: "find what it waits for: a frozen cgroup, a debugger, /proc/PID/stack and wchan of its threads",
     Fate.STUCK: "take the process's stack with `gdb -p` or py-spy there, and read the kernel log of its NIC and GPU",
 }
 
@@ -71,7 +72,8 @@ DETECTOR = Detector(
     NIC whose command interface hangs, a GPU that fell off its bus, a library that lost a connection.""",
     evidence="""Nothing came from the ranks for a deadline. Every host was then asked, past MPI, for the state of its
     processes and for where each noted itself last, twice, a second apart: stopped or blocked both times names the
-    host; sitting elsewhere while its partner measures with it names it too, with less confidence. When both ends of
+    host, and so does taking no CPU time while the others turn in their calls; sitting elsewhere while its partner
+    measures with it names it too, with less confidence. When both ends of
     a pair measure and neither moves, the pair is named and no host, and the run goes on without that pair.""",
     remedy="""Leave the host out, and look at the process before it is gone: `ps -o pid,stat,wchan,cmd`,
     /proc/PID/stack, `py-spy dump`, and the kernel log around that minute.""",

@@ -26,7 +26,7 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
         if silence_of(evidence.paths, pair.hosts) is Silence.LARGE:
             yield _pair(pair)
     named = {each.host for each in black_holes}
-    yield from (each for each in _odd_settings(evidence) if not named & set(each.hosts))
+    yield from (each for each in _odd_settings(evidence) if not set(each.subjects) <= named)
     if evidence.paths and any(path.small and path.full is None for path in evidence.paths):
         yield Gap(topic=ID, reason="some hosts could not send packets of a whole MTU", remedy="Linux on all hosts")
 

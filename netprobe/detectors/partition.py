@@ -35,7 +35,8 @@ def _cut(cut: tuple[Benched, ...], evidence: Evidence) -> Finding:
     networks = silent_networks(evidence.paths)
     network, paths = _most_cut(networks, hosts)
     silent, across = sides(paths, hosts)
-    others = tuple(dict.fromkeys(path.dst for path in paths if path.dst not in hosts))
+    everyone = dict.fromkeys(host for path in paths for host in (path.src, path.dst))
+    others = tuple(host for host in everyone if host not in hosts)
     whom = "each other host" if len(hosts) == 1 else f"{len(others)} others ({listed(others)})"
     return Finding(
         detector=ID,

@@ -1,13 +1,14 @@
 """From a roll call to who is taken out of the run; pure.
 
 In this order, since each explains what follows: hosts that do not answer; processes that are gone, stopped, or blocked
-in the kernel; paths on which nothing passes, or nothing of a whole MTU; a rank that sits still while its partner
-measures. A pair that is stuck though both of its hosts and the path between them answer is taken out as a pair: one
-partner's word is not enough against a host.
+in the kernel; paths on which nothing passes, or nothing of a whole MTU; a process that does nothing at all while the
+others turn in their calls; a rank that is elsewhere while its partner measures. A pair that is stuck though both of its
+hosts and the path between them answer is taken out as a pair: one partner's word is not enough against a host.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,11 +23,15 @@ _SEEN_AS: Final = {RankState.STOPPED: "stopped (state T)", RankState.BLOCKED: "b
 # What launchers say of a rank that a signal has ended: Hydra, Open MPI and PRRTE, srun.
 _LOST: Final = (
     re.compile(r"(RANK (?P<rank>\d+) )?PID \d+ RUNNING AT (?P<host>\S+)"),
-    re.compile(r"process rank (?P<rank>\d+) with PID \d+ on node (?P<host>\S+) exited on signal (?P<how>\d+ \(\w+\))"),
-    re.compile(r"srun: error: (?P<host>[\w.-]+): tasks? (?P<rank>\d+): (?P<how>Killed|Terminated|Segmentation fault)"),
+    re.compile(
+        r"process rank (?P<rank>\d+) with PID \d+ on node (?P<host>\S+) exited on signal (?P<how>\d+ \([\w ]+\))"
+    ),
+    re.compile(
+        r"srun: error: (?P<host>[\w.-]+): tasks? (?P<rank>\d+)[-,\d]*: (?P<how>Killed|Terminated|Segmentation fault)"
+    ),
 )
 # Hydra's proxies on other hosts give a bare number for a signal: SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGTERM.
-_BY_SIGNAL: Final = re.compile(r"(KILLED BY SIGNAL|EXIT CODE): (?P<how>(6|7|8|9|11|15)\b( \(\w+\))?)")
+_BY_SIGNAL: Final = re.compile(r"(KILLED BY SIGNAL|EXIT CODE): (?P<how>(6|7|8|9|11|15)\b( \([\w ]+\))?)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +79,9 @@ def conclude(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion
     for found in (_silent_hosts(call), _lost_ranks(call, halt, names), _missing_ranks(call, halt, names), _idle(call)):
         if found:
             return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in found))
-    cut_off = _cut_off(call)
-    if cut_off:
-        return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in cut_off))
+    benched = _cut_off(call) or _asleep(call)
+    if benched:
+        return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in benched))
     return _stuck(call, halt, names)
 
 
@@ -85,13 +90,18 @@ def lost_rank(lines: Iterable[str]) -> Lost | None:
     named: Lost | None = None
     for line in lines:
         if named is not None and (signal := _BY_SIGNAL.search(line)):
-            return replace(named, how=f"killed by signal {signal['how']}")
+            return replace(named, how=_ended_by(signal["how"]))
         for match in (match for pattern in _LOST if (match := pattern.search(line))):
             rank = None if match["rank"] is None else int(match["rank"])
             named = Lost(rank=rank, host=match["host"], how=match.groupdict().get("how") or "")
             if named.how:
-                return replace(named, how=f"killed by signal {named.how}")
+                return replace(named, how=_ended_by(named.how))
     return None
+
+
+def _ended_by(how: str) -> str:
+    """Return a process's end in words: launchers give a number, some a name behind it, and srun the name alone."""
+    return f"killed by signal {how}" if how[0].isdigit() else f"killed by a signal ({how})"
 
 
 def _silent_hosts(call: RollCall) -> list[Benched]:
@@ -194,8 +204,9 @@ def _most_silent(hosts: Sequence[str], silent: set[tuple[str, str]]) -> list[str
     out: list[str] = []
     left = {frozenset(pair) for pair in silent}
     while left:
-        worst = max(hosts, key=lambda host: sum(host in pair for pair in left))
-        if sum(worst in pair for pair in left) < 2:
+        counts = Counter(host for pair in left for host in pair)
+        worst = max(hosts, key=lambda host: counts[host])
+        if counts[worst] < 2:
             break
         out.append(worst)
         left = {pair for pair in left if worst not in pair}
@@ -214,6 +225,33 @@ def _cut_off_host(host: str, paths: Sequence[PathAnswer], *, is_full: bool) -> B
     lost = [path for path in own if not path.small]
     detail = f"{len(lost)} of {len(own)} paths of {own[0].network} give no answer, though the host itself does"
     return Benched(host=host, fate=Fate.CUT_OFF, detail=detail)
+
+
+def _asleep(call: RollCall) -> list[Benched]:
+    """Return hosts with a process that did nothing at all between the looks, while most others turned in their calls.
+
+    A rank that waits in MPI asks again and again whether something came. One that was frozen, or that waits in another
+    call, does not. Where all of them rest, the library waits without asking, and rest says nothing.
+    """
+    resting = [(host, rank) for host, rank, moved in _activities(call) if not moved]
+    turning = [host for host, _, moved in _activities(call) if moved]
+    if len(resting) >= len(turning):
+        return []
+    found = {
+        host: Benched(host=host, fate=Fate.IDLE, detail=f"process {rank.pid} is not stopped, and takes no CPU time")
+        for host, rank in resting
+    }
+    return list(found.values())
+
+
+def _activities(call: RollCall) -> Iterator[tuple[str, RankStanding, bool]]:
+    """Yield each rank that runs and may be told from one that rests, with its host, and whether it did anything."""
+    for host in call.hosts:
+        before = {} if host.report is None else {rank.pid: rank.activity for rank in host.report.before}
+        for rank in () if host.report is None else host.report.ranks:
+            earlier = before.get(rank.pid)
+            if rank.state is RankState.RUNS and earlier is not None and rank.activity is not None:
+                yield host.host, rank, rank.activity != earlier
 
 
 def _stuck(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion:

@@ -36,6 +36,7 @@ class Logbook:
         self.last_round_index: int | None = None
         self._open_sink = open_sink
         self._sink: Sink | None = None
+        self._untold: list[RunHalted] = [RunHalted(benched=tuple(benched))] if benched else []
         self._measured: Plan | None = None
         self._roster: Roster = ()
         self._stage_index = 0
@@ -47,18 +48,20 @@ class Logbook:
         return bool(self._roster)
 
     def opened(self, plan: LaunchPlan) -> Sink:
-        """Return this sink, now that the ranks of a plan have met."""
+        """Return this sink, now that the ranks of a plan have met; what was found out before is told first."""
         self.plan = plan
         if self._sink is None:
             self._sink = self._open_sink(plan)
-            if self.benched:
-                self._sink.emit(RunHalted(benched=tuple(self.benched)))
+            for halted in self._untold:
+                self._sink.emit(halted)
         return self
 
     def emit(self, record: Record) -> None:
         """See contracts.Sink."""
         if self._sink is not None:
             self._sink.emit(record)
+        elif isinstance(record, RunHalted):
+            self._untold.append(record)
         self._follow(record)
 
     def rest_of(self, task: Task, avoided: Sequence[tuple[str, str]], *, skips_round: bool) -> Task:

@@ -109,12 +109,12 @@ def path_targets(call: RollCall, extra: Iterable[tuple[str, str]] = ()) -> dict[
     addresses = Counter(
         interface.address for each in present if each.report is not None for interface in each.report.interfaces
     )
-    names = [each.host for each in present]
-    pairs = dict.fromkeys((*_pairs(names), *extra))
+    reports = {each.host: each.report for each in present}
+    pairs = dict.fromkeys((*_pairs(tuple(reports)), *extra))
     found: dict[str, list[Target]] = {}
     for src, dst in pairs:
-        report = next((each.report for each in present if each.host == dst), None)
-        if report is None or src not in names:
+        report = reports.get(dst)
+        if report is None or src not in reports:
             continue
         # An address that several hosts have is one of a bridge for containers, and leads nowhere.
         found.setdefault(src, []).extend(

@@ -3,6 +3,7 @@
 Prints one line of JSON. Looks twice, a second apart, so that a slow rank can be told from a stuck one.
 """
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from netprobe.telemetry._addresses import interfaces
 
 LOOK_AGAIN_S: Final = 1.0
 RANK_WORDS: Final = [b"-P", b"-m", b"netprobe.session"]  # behind the interpreter; launchers hold them further back
+_USER_TICKS: Final = 11  # of /proc/PID/stat, counted from the state; those in the system follow
 _STATES: Final = {"T": RankState.STOPPED, "t": RankState.STOPPED, "D": RankState.BLOCKED, "Z": RankState.GONE,
                   "X": RankState.GONE}  # fmt: skip
 
@@ -66,12 +68,14 @@ def _is_rank(process: Path, setting: bytes) -> bool:
 
 
 def _standing(process: Path) -> RankStanding:
-    state = RankState.GONE
-    with suppress(OSError, IndexError):
+    state, activity = RankState.GONE, None
+    with suppress(OSError, IndexError, ValueError):
         # The name between the brackets may hold anything, brackets too.
-        letter = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-        state = _STATES.get(letter, RankState.RUNS)
-    return RankStanding(pid=int(process.name), state=state, position=position_of(process))
+        fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        state = _STATES.get(fields[0], RankState.RUNS)
+        switches = re.findall(r"ctxt_switches:\s+(\d+)", (process / "status").read_text(errors="replace"))
+        activity = sum(int(each) for each in (*fields[_USER_TICKS : _USER_TICKS + 2], *switches))
+    return RankStanding(pid=int(process.name), state=state, position=position_of(process), activity=activity)
 
 
 def main(mark: str) -> None:

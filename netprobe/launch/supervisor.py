@@ -95,6 +95,8 @@ class JobEnd:
     """From the last record to the end of the job."""
     lines: tuple[str, ...] = ()
     """The last lines that were no records."""
+    mark: str = ""
+    """By which what is left of the job is found on its hosts."""
     given_up: tuple[str, ...] = ()
     """Launchers tried before, each with the reason why it was not used."""
 
@@ -338,6 +340,7 @@ class _Watch:
             is_hung=self._is_hung,
             silent_ns=time.monotonic_ns() - self._last_record_ns,
             lines=tuple(self._kept),
+            mark=self._launcher.mark,
         )
 
 

@@ -69,12 +69,17 @@ def see_through(voyage: Voyage, open_sink: OpenSink) -> JobEnd:
             raise leg.refusal
         unexplained += not is_explained
         logbook.emit(_halted(conclusion, leg, end))
-        plan = leg.plan.without({each.host for each in conclusion.benched})
+        gone = {each.host for each in conclusion.benched}
+        plan = leg.plan.without(gone) if gone else leg.plan
         error = _why_to_stop(voyage, plan, logbook.benched)
         if error is not None or unexplained > MOST_UNEXPLAINED:
+            logbook.opened(leg.plan)  # where no ranks ever met as well: a run without a result has to be seen
             return replace(end, error=error or end.error, given_up=given_up)
-        logbook.plan = plan
-        plans, task = (plan,), logbook.rest_of(task, conclusion.avoided, skips_round=not is_explained)
+        if logbook.has_begun:
+            logbook.plan, plans = plan, (plan,)
+        else:
+            plans = tuple(each.without(gone) for each in plans)
+        task = logbook.rest_of(task, conclusion.avoided, skips_round=not is_explained)
 
 
 class _Leg:
@@ -142,7 +147,9 @@ class _Leg:
         )
         self.names = names_of(self.plan, self._logbook.ranks)
         conclusion = conclude(call, halt, self.names)
-        asking.end([each.host for each in call.hosts if each.report is not None], self._mark)
+        mark = self._mark or end.mark
+        if mark:
+            asking.end([each.host for each in call.hosts if each.report is not None], mark)
         return conclusion
 
     def named(self, path: PathAnswer) -> PathAnswer:

@@ -42,6 +42,8 @@ class RankStanding:
     state: RankState
     position: Position | None
     """None when it has not come far enough to have one: its interpreter still starts."""
+    activity: int | None = None
+    """Grows while the process does anything: its clock ticks and context switches; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,7 @@ class Fate(StrEnum):
     GONE = "process gone"
     STOPPED = "process stopped"
     BLOCKED = "process blocked in the kernel"
+    IDLE = "process does nothing"
     STUCK = "process stuck"
     CUT_OFF = "cut off from the other hosts"
     BLACK_HOLE = "large packets vanish"

@@ -173,7 +173,6 @@ def _time(pair: PairRound, operation: PairOperation, warmup: NDArray[np.int64]) 
 
 def _spend(pair: PairRound, operation: PairOperation, budget_ns: int, seen: NDArray[np.int64]) -> NDArray[np.int64]:
     """Run until the leader's clock says that the budget is spent; both ends call, and run what the leader decides."""
-
     return spend(
         budget_ns,
         seen,

@@ -30,7 +30,7 @@ Returns the exit code for it, None when nothing could be made.
 """
 
 SALVAGE_S: Final = 3.0  # judging and printing take below one
-ORPHAN_NS: Final = 600 * NS_PER_S  # under a supervisor, which asks far sooner; unless it is gone, or the network to it
+ORPHAN_NS: Final = 200 * NS_PER_S  # under a supervisor, which asks far sooner; unless it is gone, or the network to it
 
 
 def _nothing_to_salvage(_error: NetprobeError | None) -> None:

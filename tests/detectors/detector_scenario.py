@@ -6,12 +6,14 @@ limits = { host_loss_ratio = 0.05 }       # overrides
 clock_error_us = 1.0                      # of every rank but rank 0; clocks = false: never compared
 planned_pairs = 6                         # what coverage counts; measured_pairs likewise
 checked_iterations = 1                    # 0: the data was not compared
+run_error = "no rank ever met another"    # why the run ended early
+unexplained = "hung in latency, round 3"  # a halt of which nobody could be named
 
 [[pairs]]                                 # one probe at one size, every ordered pair of ranks on distinct hosts
 probe = "bandwidth"                       # bandwidth, bidirectional (gbps) or latency (us)
 size = "8M"
 gbps = 400.0                              # what all pairs do; p99_us where tails matter
-odd = [{ from = "node2", gbps = 300.0 }]  # except these: from, to, or between = ["node1", "node2"]
+odd = [{ from = "node2", gbps = 300.0 }]  # except these: from, to, or between = ["node1", "node2"]; max_ms as well
 
 [[collectives]]
 probe = "allreduce"
@@ -19,9 +21,37 @@ size = "8"
 us = 60.0
 late_us = { "3" = 21.0 }                  # median lateness of ranks; the others are punctual
 
+[[counters]]                              # what systems counted in each round they took part in; lines add up
+on = "node2"                              # absent: every host
+with = "node3"                            # only in its rounds with this host; "everybody": only in collectives
+grown = { "tcp/RetransSegs" = 5 }         # process/ and cgroup/ of each rank, all else of the host
+                                          # a round takes a second; each ordered pair of [[pairs]] has its own
+
 [[faults]]
 at = 1                                    # receiving rank; from = 0 is the sender, absent for a collective
 xor_mask = 0x10                           # bits that differed; 0 is no fault
+
+[[interfaces]]                            # every host has one of these, with an address of its own
+network = "10.1.0.0/24"
+mtu = 9000
+odd = { node2 = 1500 }                    # except these hosts, which have another MTU
+
+[[benched]]                               # a host that was taken out on the way
+host = "node2"
+fate = "process stopped"                  # as reports say it: host unreachable, process gone, ...
+detail = "process 7 is stopped"
+stage = "latency"                         # absent: before the ranks had met; round = 3, of the run then
+with = ["node3"]                          # whom it was measuring with
+
+[[stuck]]                                 # two hosts that measured and did not move, and neither can be named
+between = ["node2", "node3"]
+
+[[paths]]                                 # every host has tried every other over this network, and was answered
+network = "10.1.0.0/24"
+mtu = 9000
+lost = [{ from = "node2", packets = "large" }]  # except these: from, to, or between; large: small ones pass, or all
+large_tried = true                        # false: whole packets could not be sent
+answered = true                           # false: nobody was answered by anybody
 
 [[expect]]                                # the detector's answers, in order; only what is written is compared
 kind = "finding"                          # or "gap"
@@ -35,17 +65,28 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from netprobe.model.endpoint import Clock, Rank
-from netprobe.model.evidence import ArrivalTable, Coverage, Evidence, GroupResult, PairTable
+from netprobe.model.endpoint import Clock, Interface, Rank, ranks_by_host
+from netprobe.model.evidence import (
+    NO_COUNTERS,
+    ArrivalTable,
+    CounterTable,
+    Coverage,
+    Evidence,
+    GroupResult,
+    PairTable,
+)
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Plan, Scope
 from netprobe.model.series import Fault, Metric
+from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.registry import detectors
-from netprobe.units import parse_size
+from netprobe.units import NS_PER_S, parse_size
 
 ENOUGH_SAMPLES = 1000
 NS_PER_US = 1000.0
+NS_PER_MS = 1e6
+ROUND_NS = 1e9
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +100,7 @@ class Odd(Strict, rename={"sender": "from"}):
     gbps: float | None = None
     us: float | None = None
     p99_us: float | None = None
+    max_ms: float | None = None
 
 
 class Pairs(Strict):
@@ -78,6 +120,12 @@ class Collective(Strict):
     late_us: dict[str, float] = {}
 
 
+class CounterLine(Strict, rename={"peer": "with"}):
+    grown: dict[str, float]
+    on: str | None = None
+    peer: str | None = None
+
+
 class FaultLine(Strict, rename={"sender": "from"}):
     at: int
     xor_mask: int
@@ -86,6 +134,49 @@ class FaultLine(Strict, rename={"sender": "from"}):
     size: str = "8M"
     first_offset_bytes: int = 4096
     wrong_bytes: int = 1
+
+
+class InterfaceLine(Strict):
+    network: str = "10.1.0.0/24"
+    mtu: int = 9000
+    name: str = "eth1"
+    odd: dict[str, int] = {}
+
+
+class BenchedLine(Strict, rename={"peers": "with", "round_number": "round"}):
+    host: str
+    fate: Fate
+    detail: str = "seen"
+    stage: str | None = None
+    round_number: int = 3
+    peers: tuple[str, ...] = ()
+    waited_s: float = 9.0
+
+
+class StuckLine(Strict, rename={"round_number": "round"}):
+    between: tuple[str, str]
+    stage: str = "latency"
+    round_number: int = 3
+    waited_s: float = 9.0
+
+
+class Lost(Strict, rename={"sender": "from"}):
+    packets: Literal["large", "all"]
+    sender: str | None = None
+    to: str | None = None
+    between: tuple[str, str] | None = None
+
+    def loses(self, src: str, dst: str) -> bool:
+        is_between = self.between is None or {src, dst} == set(self.between)
+        return is_between and self.sender in (None, src) and self.to in (None, dst)
+
+
+class PathLines(Strict):
+    network: str = "10.1.0.0/24"
+    mtu: int = 9000
+    lost: list[Lost] = []
+    large_tried: bool = True
+    answered: bool = True
 
 
 class Expected(Strict):
@@ -109,7 +200,14 @@ class Scenario(Strict):
     checked_iterations: int = 1
     pairs: list[Pairs] = []
     collectives: list[Collective] = []
+    counters: list[CounterLine] = []
     faults: list[FaultLine] = []
+    run_error: str | None = None
+    unexplained: str | None = None
+    interfaces: list[InterfaceLine] = []
+    benched: list[BenchedLine] = []
+    stuck: list[StuckLine] = []
+    paths: list[PathLines] = []
     expect: list[Expected] = []
 
 
@@ -150,11 +248,13 @@ def evidence_of(scenario: Scenario) -> Evidence:
         )
         for rank in ranks
     )
+    pairs = tuple(_table(ranks, pairs) for pairs in scenario.pairs)
+    counters = _counters(scenario, ranks, pairs)
     return Evidence(
         plan=Plan(profile="scenario", seed=0, stages=()),
         ranks=ranks,
         clocks=clocks if scenario.clocks else (),
-        pairs=tuple(_table(ranks, pairs) for pairs in scenario.pairs),
+        pairs=pairs,
         groups=tuple(_group(ranks, each) for each in scenario.collectives),
         arrivals=tuple(_arrivals(ranks, each) for each in scenario.collectives),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
@@ -169,8 +269,13 @@ def evidence_of(scenario: Scenario) -> Evidence:
             bytes_moved=0,
             checked_iterations=scenario.checked_iterations,
         ),
-        gaps=(),
-        run_error=None,
+        gaps=() if scenario.unexplained is None else (Gap(topic="run", reason=scenario.unexplained),),
+        run_error=scenario.run_error,
+        counters=counters,
+        waiting_ratio=_waiting_ratio(counters, ranks),
+        benched=tuple(_benched(line, ranks) for line in scenario.benched),
+        paths=tuple(path for lines in scenario.paths for path in _paths(lines, scenario.hosts)),
+        stuck_pairs=tuple(_stuck(line) for line in scenario.stuck),
     )
 
 
@@ -191,8 +296,107 @@ def _ranks(scenario: Scenario) -> tuple[Rank, ...]:
     for number, host in enumerate(scenario.hosts):
         place = scenario.hosts[:number].count(host)
         cpus = scenario.cpus.get(host, scenario.hosts.count(host))
-        ranks.append(Rank(rank=number, host=host, local_index=place, cpus=tuple(range(cpus)), pid=100 + number))
+        interfaces = () if place else tuple(_interface(line, host, number) for line in scenario.interfaces)
+        ranks.append(
+            Rank(
+                rank=number,
+                host=host,
+                local_index=place,
+                cpus=tuple(range(cpus)),
+                pid=100 + number,
+                interfaces=interfaces,
+            )
+        )
     return tuple(ranks)
+
+
+def _interface(line: InterfaceLine, host: str, number: int) -> Interface:
+    address = f"{line.network.rpartition('.')[0]}.{number + 1}"
+    return Interface(name=line.name, address=address, network=line.network, mtu_bytes=line.odd.get(host, line.mtu))
+
+
+def _benched(line: BenchedLine, ranks: tuple[Rank, ...]) -> Benched:
+    has_met = line.stage is not None
+    return Benched(
+        host=line.host,
+        fate=line.fate,
+        detail=line.detail,
+        ranks=tuple(ranks_by_host(ranks).get(line.host, ())) if has_met else (),
+        stage=line.stage,
+        round_index=line.round_number - 1 if has_met else None,
+        peers=line.peers,
+        last_stage=line.stage if has_met and line.round_number > 1 else None,
+        last_round_index=line.round_number - 2 if has_met and line.round_number > 1 else None,
+        waited_ns=int(line.waited_s * NS_PER_S),
+    )
+
+
+def _stuck(line: StuckLine) -> StuckPair:
+    return StuckPair(
+        hosts=line.between,
+        stage=line.stage,
+        round_index=line.round_number - 1,
+        waited_ns=int(line.waited_s * NS_PER_S),
+    )
+
+
+def _paths(lines: PathLines, hosts: list[str]) -> list[PathAnswer]:
+    names = list(dict.fromkeys(hosts))
+    return [_path(lines, src, dst) for src in names for dst in names if src != dst]
+
+
+def _path(lines: PathLines, src: str, dst: str) -> PathAnswer:
+    lost = {each.packets for each in lines.lost if each.loses(src, dst)}
+    small = lines.answered and "all" not in lost
+    return PathAnswer(
+        src=src,
+        dst=dst,
+        interface="eth1",
+        network=lines.network,
+        mtu_bytes=lines.mtu,
+        small=small,
+        full=small and "large" not in lost if lines.large_tried else None,
+    )
+
+
+def _counters(scenario: Scenario, ranks: tuple[Rank, ...], pairs: tuple[PairTable, ...]) -> CounterTable:
+    """Return a window for each rank of each round: both ends of a pair, everybody in a collective."""
+    if not scenario.counters:
+        return NO_COUNTERS
+    windows = [(each.probe, 0, rank, "everybody") for each in scenario.collectives for rank in ranks]
+    for table in pairs:
+        for round_index, ends in enumerate(zip(table.src.tolist(), table.dst.tolist(), strict=True)):
+            a, b = (ranks[number] for number in ends)
+            windows += [(table.stage, round_index, own, peer.host) for own, peer in ((a, b), (b, a))]
+    names = dict.fromkeys(name for line in scenario.counters for name in line.grown)
+    return CounterTable(
+        stage=tuple(stage for stage, _, _, _ in windows),
+        round_index=np.array([round_index for _, round_index, _, _ in windows]),
+        rank=np.array([rank.rank for _, _, rank, _ in windows]),
+        elapsed_ns=np.full(len(windows), ROUND_NS),
+        grown={
+            name: np.array([_grown(scenario.counters, name, rank, peer) for _, _, rank, peer in windows])
+            for name in names
+        },
+    )
+
+
+def _grown(lines: list[CounterLine], name: str, rank: Rank, peer: str) -> float:
+    if rank.local_index and not name.startswith(("process/", "cgroup/")):
+        return np.nan
+    fitting = [line for line in lines if line.on in (None, rank.host) and line.peer in (None, peer)]
+    counted = [line.grown[name] for line in fitting if name in line.grown]
+    return float(sum(counted)) if counted else np.nan
+
+
+def _waiting_ratio(counters: CounterTable, ranks: tuple[Rank, ...]) -> dict[str, float]:
+    waited_ns = counters.grown.get("process/run_delay_ns", np.full(len(counters.stage), np.nan))
+    ratios = {}
+    for host in dict.fromkeys(rank.host for rank in ranks):
+        own = np.array([ranks[number].host == host for number in counters.rank], dtype=bool) & np.isfinite(waited_ns)
+        if own.any():
+            ratios[host] = float(waited_ns[own].sum() / counters.elapsed_ns[own].sum())
+    return ratios
 
 
 def _table(ranks: tuple[Rank, ...], pairs: Pairs) -> PairTable:
@@ -222,12 +426,17 @@ def _table(ranks: tuple[Rank, ...], pairs: Pairs) -> PairTable:
         directed=directed,
         src=np.array([a.rank for a, _ in rows], dtype=np.int64),
         dst=np.array([b.rank for _, b in rows], dtype=np.int64),
-        round_index=np.zeros(len(rows), dtype=np.int64),
+        round_index=np.arange(len(rows)),
         samples=np.full(len(rows), ENOUGH_SAMPLES),
         p50_ns=np.array([p50 for p50, _ in typical]),
         p99_ns=np.array([p99 for _, p99 in typical]),
         p999_ns=np.full(len(rows), np.nan),
-        max_ns=np.array([p99 for _, p99 in typical]),
+        max_ns=np.array(
+            [
+                p99 if odd.max_ms is None else odd.max_ms * NS_PER_MS
+                for (_, p99), odd in zip(typical, (_odd(pairs, a, b) for a, b in rows), strict=True)
+            ]
+        ),
         total_ns=np.array([p50 * ENOUGH_SAMPLES for p50, _ in typical]),
     )
 

@@ -37,4 +37,5 @@ if sys.argv[1] == "die":
         os._exit(7)
 world.Barrier()
 if world.rank == 0:
-    sink.emit(RanksDone(clocks=(Clock(offset_ns=0, drift_ratio=0.0, at_ns=0, error_bound_ns=0.0),), error=None))
+    clock = Clock(offset_ns=0, drift_ratio=0.0, at_ns=0, error_bound_ns=0.0)
+    sink.emit(RanksDone(ranks=(0,), clocks=(clock,), error=None))

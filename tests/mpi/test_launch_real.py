@@ -32,7 +32,7 @@ class Told:
         pids = [rank.pid for rank in getattr(record, "ranks", ())]
         print(type(record).__name__, *pids, flush=True)
 request = LaunchRequest(ranks=2, oversubscribe=True, mpiexec=Path(sys.argv[1]))
-plans = plan_launch(request, [sys.executable, sys.argv[2], "hang"], os.environ)
+plans = plan_launch(request, [sys.executable, sys.argv[2], "hang"], os.environ).plans
 end = run_ranks(plans, os.environ, lambda plan: Told())
 print(end.status, flush=True)
 """
@@ -57,7 +57,7 @@ def launch(mpiexec):
         worker = [sys.executable, str(WORKER), *arguments]
         asked = LaunchRequest(mpiexec=Path(mpiexec), **{"oversubscribe": True, **request})
         sink = Kept(then)
-        end = run_ranks(plan_launch(asked, worker, environ, host), environ, lambda plan: sink, patience=patience)
+        end = run_ranks(plan_launch(asked, worker, environ, host).plans, environ, lambda plan: sink, patience=patience)
         return end, sink.records
 
     return run
@@ -185,7 +185,7 @@ def test_killing_the_supervisor_leaves_no_rank(mpiexec):
 
 def test_a_worker_that_is_not_there_is_a_launch_error(mpiexec):
     request = LaunchRequest(ranks=2, oversubscribe=True, mpiexec=Path(mpiexec))
-    plans = plan_launch(request, ["/nonexistent/python", "-m", "netprobe.session"], os.environ)
+    plans = plan_launch(request, ["/nonexistent/python", "-m", "netprobe.session"], os.environ).plans
 
     with pytest.raises(LaunchError, match="/nonexistent/python"):
         run_ranks(plans, os.environ, lambda plan: Kept())
@@ -193,7 +193,7 @@ def test_a_worker_that_is_not_there_is_a_launch_error(mpiexec):
 
 def test_a_module_that_is_not_there_is_a_launch_error(mpiexec):
     request = LaunchRequest(ranks=2, oversubscribe=True, mpiexec=Path(mpiexec))
-    plans = plan_launch(request, [sys.executable, "-m", "netprobe.no_such_module"], os.environ)
+    plans = plan_launch(request, [sys.executable, "-m", "netprobe.no_such_module"], os.environ).plans
 
     with pytest.raises(LaunchError, match=r"No module named '?netprobe"):
         run_ranks(plans, os.environ, lambda plan: Kept())

@@ -150,7 +150,7 @@ def healthy_laptop():
             method="local", argv=("mpiexec", "-n", "2", "python", "-m", "netprobe.session"), mpi="MPICH 5.0.1"
         ),
         gaps=(
-            Gap(topic="slow-host", reason="one host has nothing to be compared with", remedy="--hosts with 3 or more"),
+            Gap(topic="slow-link", reason="one host has nothing to be compared with", remedy="--hosts with 3 or more"),
             Gap(topic="slow-pair", reason="one host has nothing to be compared with", remedy="--hosts with 3 or more"),
         ),
         not_tested=(
@@ -187,7 +187,7 @@ def healthy_laptop():
     )
 
 
-def slow_host():
+def slow_link():
     hosts = nodes(*range(1, 65))
     between = Scope.BETWEEN_HOSTS
     return report(
@@ -214,7 +214,7 @@ def slow_host():
                 retest="netprobe run bandwidth -b 8M -e 8M --hosts node09,node52",
             ),
             Finding(
-                detector="slow-host",
+                detector="slow-link",
                 severity=Severity.BLOCKS,
                 confidence=Confidence.HIGH,
                 subjects=("node17",),
@@ -290,7 +290,7 @@ def inconclusive():
             ),
             *(
                 Gap(topic=detector, reason="no finished stage measured bandwidth")
-                for detector in ("slow-host", "slow-pair", "asymmetry")
+                for detector in ("slow-host", "slow-link", "slow-pair", "asymmetry")
             ),
         ),
         coverage=replace(
@@ -354,7 +354,7 @@ def corruption():
 
 SAMPLES = {
     "healthy-laptop": healthy_laptop,
-    "slow-host": slow_host,
+    "slow-link": slow_link,
     "inconclusive": inconclusive,
     "corruption": corruption,
 }

@@ -1,14 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.errors import LaunchError, PlanError
+from netprobe.errors import PlanError
 from netprobe.launch.cores import Cores
 from netprobe.launch.hosts import HostSlots
 from netprobe.launch.planning import Host, dealt, plan_launch
+from netprobe.launch.remote import Answer
 from netprobe.launch.request import Binding, Family, HostShare, LaunchRequest
+from netprobe.model.standing import Fate
 
 WORKER = ("/venv/bin/python", "-m", "netprobe.session", "TOKEN")
 JOB = {
@@ -19,17 +22,24 @@ JOB = {
 }
 
 
-def host(cores=4, family="HYDRA\nVersion: 4.2", unreachable=()):
+def host(cores=4, family="HYDRA\nVersion: 4.2", unreachable=(), broken=(), unknown=(), asked=None):
+    def ask(hosts, argv, timeout_s):
+        if asked is not None:
+            asked.extend(hosts)
+        failing = dict.fromkeys(unreachable, Answer(code=255, error="No route to host"))
+        failing |= dict.fromkeys(broken, Answer(code=1, error="No module named 'netprobe'"))
+        return {each: failing.get(each, Answer(code=0)) for each in hosts}
+
     return Host(
         cores=Cores(hwthreads=cores, physical=cores),
         read_version=lambda path: "slurm 23.02" if path.name == "srun" else family,
-        resolve=lambda name: frozenset({f"10.0.0.{name[-1]}"}),
-        reach=lambda hosts, command: {each: "No route to host" for each in hosts if each in unreachable},
+        resolve=lambda name: None if name in unknown else frozenset({f"10.0.0.{name[-1]}"}),
+        ask=ask,
     )
 
 
 @pytest.fixture
-def plan(tmp_path):
+def planned(tmp_path):
     """Plan a request; mpiexec and srun are on PATH."""
     for name in ("mpiexec", "srun"):
         program = tmp_path / "bin" / name
@@ -39,9 +49,15 @@ def plan(tmp_path):
 
     def run(environ=None, on=None, **request):
         environ = {"PATH": str(tmp_path / "bin"), **(environ or {})}
-        return plan_launch(LaunchRequest(**request), WORKER, environ, on or host())[0]
+        return plan_launch(LaunchRequest(**request), WORKER, environ, on or host())
 
     return run
+
+
+@pytest.fixture
+def plan(planned):
+    """Return the first plan of a request."""
+    return lambda *arguments, **request: planned(*arguments, **request).plans[0]
 
 
 def test_a_plain_check_is_two_ranks_on_this_host(plan):
@@ -84,9 +100,68 @@ def test_a_hostfile_decides_how_many_ranks_each_host_gets(plan, tmp_path):
     assert plan(hostfile=path, ranks=4).shares == (HostShare(host="node1", ranks=2), HostShare(host="node2", ranks=2))
 
 
-def test_unreachable_hosts_stop_the_launch_before_it_begins(plan):
-    with pytest.raises(LaunchError, match=r"node\[2-3\] cannot be used"):
-        plan(hosts="node[1-3]", on=host(unreachable=("node2", "node3")))
+def test_hosts_that_cannot_be_used_are_benched_with_the_reason_and_the_plan_is_without_them(planned):
+    found = planned(hosts="node[1-5]", on=host(unreachable=("node2",), broken=("node3",), unknown=("node5",)))
+
+    assert [(each.host, each.fate) for each in found.benched] == [
+        ("node5", Fate.UNREACHABLE),
+        ("node2", Fate.UNREACHABLE),
+        ("node3", Fate.UNUSABLE),
+    ]
+    assert [each.detail for each in found.benched[1:]] == ["No route to host", "No module named 'netprobe'"]
+    assert "no address" in found.benched[0].detail
+    assert found.plans[0].shares == (HostShare(host="node1", ranks=1), HostShare(host="node4", ranks=1))
+    assert (found.plans[0].ranks, found.total_hosts) == (2, 5)
+
+
+def test_hosts_that_all_fail_leave_plans_without_ranks(planned):
+    found = planned(hosts="node[1-2]", on=host(unreachable=("node1", "node2")))
+
+    assert {each.ranks for each in found.plans} == {0}
+    assert len(found.benched) == found.total_hosts == 2
+
+
+def test_a_host_without_an_address_is_not_asked(planned):
+    asked = []
+
+    planned(hosts="node[1-2]", on=host(unknown=("node2",), asked=asked))
+
+    assert asked == ["node1"]
+
+
+def test_hosts_of_an_allocation_are_vouched_for_and_asked_by_srun(planned):
+    asked = []
+
+    found = planned(JOB, on=host(asked=asked))
+
+    assert (asked, found.benched, found.total_hosts) == ([], (), 4)
+    assert found.plans[0].hosts == ("node1", "node2", "node3", "node4")
+    assert found.ask is not None
+
+
+def test_a_launcher_that_goes_its_own_way_to_hosts_leaves_nobody_to_ask(planned):
+    bare = replace(host(), ask=None)
+
+    found = planned({"HYDRA_LAUNCHER": "pbs"}, hosts="node[1-2]", on=bare)
+
+    assert (found.ask, found.benched) == (None, ())
+
+
+def test_a_plan_without_some_hosts_keeps_the_others_and_their_ranks(plan, tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("node1:3\nnode2:1\nnode3:2\n")
+
+    left = plan(hostfile=path).without({"node2"})
+
+    assert left.shares == (HostShare(host="node1", ranks=3), HostShare(host="node3", ranks=2))
+    assert (left.ranks, left.hosts) == (5, ("node1", "node3"))
+
+
+def test_a_plan_of_an_allocation_without_a_host_names_those_that_are_left(plan):
+    left = plan(JOB, ranks_per_host=2).without({"node3"})
+
+    assert left.shares == tuple(HostShare(host=name, ranks=2) for name in ("node1", "node2", "node4"))
+    assert left.ranks == 6
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from store_samples import done, ready
 from netprobe.errors import LaunchError
 from netprobe.launch.request import Family, Launcher, LaunchPlan
 from netprobe.launch.start import run_ranks
-from netprobe.launch.supervisor import LaunchTimeout, Patience
+from netprobe.launch.supervisor import LaunchTimeout, Listeners, Patience
 from netprobe.model.run import RunStatus
 from netprobe.store.wire import encode
 from netprobe.units import NS_PER_MS
@@ -96,7 +96,8 @@ def test_settings_reach_the_ranks_and_outer_marks_do_not(plan):
     heard = []
     told = replace(show, settings=(("MPI4PY_LIBMPI", "/opt/libmpi.so"),))
 
-    run_ranks([told], {**os.environ, "PMI_RANK": "0"}, lambda chosen: Kept(), on_chatter=heard.append)
+    listeners = Listeners(on_chatter=heard.append)
+    run_ranks([told], {**os.environ, "PMI_RANK": "0"}, lambda chosen: Kept(), listeners=listeners)
 
     assert heard == ["/opt/libmpi.so None"]
 

@@ -17,7 +17,7 @@ from store_samples import done, finished, ready, round_started
 
 from netprobe.errors import LaunchError, StoreError
 from netprobe.launch.happenings import LineCutter
-from netprobe.launch.supervisor import LaunchTimeout, Patience, supervise
+from netprobe.launch.supervisor import DEADLINE_NS, LOOKING_NS, LaunchTimeout, Listeners, Patience, supervise
 from netprobe.model.record import RanksDone, RanksReady, RoundStarted, StageFinished
 from netprobe.model.run import RunStatus
 from netprobe.store.wire import encode
@@ -75,11 +75,11 @@ def watch(tmp_path):
     script.write_text(LAUNCHER)
     tag = str(tmp_path)
 
-    def run(*steps, sink=None, expected_ranks=2, patience=QUICK, chatter=None):
+    def run(*steps, sink=None, expected_ranks=2, patience=QUICK, listeners=None):
         argv = [sys.executable, str(script), json.dumps(steps)]
         environ = {**os.environ, "TAG_OF_TEST": tag}
         return supervise(
-            argv, environ, sink or Kept(), expected_ranks=expected_ranks, patience=patience, on_chatter=chatter
+            argv, environ, sink or Kept(), expected_ranks=expected_ranks, patience=patience, listeners=listeners
         )
 
     yield run
@@ -110,9 +110,9 @@ def test_every_record_reaches_the_sink_in_order(watch):
 def test_chatter_on_both_streams_is_handed_on_and_never_blocks(watch):
     heard = []
 
-    end = watch(
-        ("flood", "warning: " + "x" * 100), *said(ready(), done()), ("raw", "no line end"), chatter=heard.append
-    )
+    listeners = Listeners(on_chatter=heard.append)
+
+    end = watch(("flood", "warning: " + "x" * 100), *said(ready(), done()), ("raw", "no line end"), listeners=listeners)
 
     assert end.status is RunStatus.COMPLETE
     assert len(heard) == 20_001
@@ -145,9 +145,9 @@ def test_one_rank_that_was_asked_for_is_not_alone_by_mistake(watch):
 
 
 def test_ranks_that_never_meet_cost_one_deadline(watch):
-    patience = Patience(meeting_ns=300 * NS_PER_MS, grace_ns=5 * NS_PER_S)
+    patience = Patience(meeting_ns=3 * NS_PER_S, grace_ns=5 * NS_PER_S)
 
-    with pytest.raises(LaunchTimeout, match=r"brought no 2 ranks together within 300 ms; it said 'odd'"):
+    with pytest.raises(LaunchTimeout, match=r"brought no 2 ranks together within 3.00 s; it said 'odd'"):
         watch(("err", "odd"), HANG, patience=patience)
 
 
@@ -161,6 +161,93 @@ def test_a_round_that_hangs_is_named_and_what_came_before_is_kept(watch):
     assert (end.stage, end.round_index) == (round_started().stage, round_started().round_index)
     assert end.error.startswith(f"the ranks hung in {end.stage}, round {end.round_index + 1} of ")
     assert sink.kinds == [RanksReady, RoundStarted]
+
+
+def test_somebody_is_asked_before_a_silent_job_is_ended_and_may_wait_on(watch):
+    asked = []
+
+    def wait_twice(mark):
+        asked.append(mark)
+        return len(asked) < 3
+
+    patience = Patience(round_floor_ns=150 * NS_PER_MS, round_factor=0)
+
+    end = watch(*said(ready(), round_started()), HANG, patience=patience, listeners=Listeners(on_silence=wait_twice))
+
+    assert end.is_hung
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+    assert asked[0]
+
+
+def test_a_job_that_is_waited_for_can_still_be_complete(watch):
+    patience = Patience(round_floor_ns=150 * NS_PER_MS, round_factor=0)
+    patient = Listeners(on_silence=lambda mark: True)
+
+    end = watch(
+        *said(ready(), round_started()),
+        ("sleep", 0.6),
+        ("out", encode(done(), 2)),
+        patience=patience,
+        listeners=patient,
+    )
+
+    assert (end.status, end.is_hung) == (RunStatus.COMPLETE, False)
+
+
+def test_ranks_that_are_slow_to_meet_are_asked_about_too(watch):
+    patience = Patience(meeting_ns=150 * NS_PER_MS)
+    patient = Listeners(on_silence=lambda mark: True)
+
+    end = watch(("sleep", 0.6), *said(ready(), done()), patience=patience, listeners=patient)
+
+    assert end.status is RunStatus.COMPLETE
+
+
+def test_processes_are_still_there_when_somebody_is_asked(watch):
+    alive = []
+
+    def look(mark):
+        alive.append(len(processes_with(f"NETPROBE_JOB={mark}")))
+        return False
+
+    patience = Patience(round_floor_ns=300 * NS_PER_MS, round_factor=0)
+
+    watch(("orphan", 2), *said(ready(), round_started()), HANG, patience=patience, listeners=Listeners(on_silence=look))
+
+    assert alive == [3]
+
+
+def test_nobody_is_asked_about_ranks_that_were_done(watch):
+    def refuse(mark):
+        raise AssertionError("asked")
+
+    patience = Patience(ending_ns=200 * NS_PER_MS)
+
+    end = watch(*said(ready(), done()), HANG, patience=patience, listeners=Listeners(on_silence=refuse))
+
+    assert (end.status, end.is_hung) == (RunStatus.FAILED, False)
+
+
+def test_a_hung_job_says_how_long_it_was_silent_and_keeps_the_last_lines(watch):
+    patience = Patience(round_floor_ns=300 * NS_PER_MS, round_factor=0)
+
+    end = watch(*said(ready(), round_started()), ("err", "UCX WARN odd"), HANG, patience=patience)
+
+    assert end.silent_ns >= 300 * NS_PER_MS
+    assert end.lines == ("UCX WARN odd",)
+
+
+@pytest.mark.parametrize("deadline_ns", [DEADLINE_NS, 60 * NS_PER_S, 4 * NS_PER_S])
+def test_a_deadline_leaves_time_to_ask_whoever_is_silent(deadline_ns):
+    patience = Patience.within(deadline_ns)
+
+    assert patience.meeting_ns == patience.round_floor_ns == patience.ending_ns
+    assert deadline_ns - patience.round_floor_ns == min(LOOKING_NS, deadline_ns // 2)
+
+
+def test_the_usual_patience_is_that_of_the_usual_deadline():
+    assert Patience() == Patience.within(DEADLINE_NS)
 
 
 def test_a_long_round_has_a_long_deadline(watch):

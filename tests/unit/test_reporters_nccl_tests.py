@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sample_reports import SAMPLES, collective, corruption, inconclusive, report, slow_host
+from sample_reports import SAMPLES, collective, corruption, inconclusive, report, slow_link
 
 from netprobe.contracts import RenderOptions
 from netprobe.model.collective import SHAPES
@@ -48,7 +48,7 @@ def parsed(*rows, **changes):
     return parse(REPORTER.render(report(("node01", "node02"), groups=rows, **changes), RenderOptions()))
 
 
-@pytest.mark.parametrize("sample", ["healthy-laptop", "slow-host", "corruption"])
+@pytest.mark.parametrize("sample", ["healthy-laptop", "slow-link", "corruption"])
 def test_each_collective_is_an_output_of_its_own(sample):
     given_report = SAMPLES[sample]()
 
@@ -187,7 +187,7 @@ def test_a_report_without_collectives_says_so_in_one_comment():
 
 
 def test_all_lines_that_are_no_rows_are_comments():
-    lines = REPORTER.render(slow_host(), RenderOptions()).splitlines()
+    lines = REPORTER.render(slow_link(), RenderOptions()).splitlines()
 
     assert all(line == "" or line.startswith("#") or ROW.match(line) for line in lines)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from sample_reports import SAMPLES, collective, corruption, healthy_laptop, inconclusive, latency, report, slow_host
+from sample_reports import SAMPLES, collective, corruption, healthy_laptop, inconclusive, latency, report, slow_link
 
 from netprobe.contracts import RenderOptions
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
@@ -67,7 +67,7 @@ def test_the_first_word_is_the_verdict(sample):
 
 
 def test_the_first_lines_say_how_much_was_tested_and_which_run_it_was():
-    wide, narrow = (console(slow_host(), width=width).splitlines() for width in (120, 80))
+    wide, narrow = (console(slow_link(), width=width).splitlines() for width in (120, 80))
 
     assert wide[0].startswith("FAULTY  64 hosts · 64 ranks · coverage 100 % · 1 min 48 s  ")
     assert wide[0].endswith("  run 2026-11-23T02-00-00Z-7f3a")
@@ -115,11 +115,11 @@ def test_colour_adds_nothing_but_colour(sample):
 
 
 def test_the_environment_changes_nothing(monkeypatch):
-    before = console(slow_host(), color=True)
+    before = console(slow_link(), color=True)
     for name, value in {"NO_COLOR": "1", "COLUMNS": "40", "TERM": "dumb", "FORCE_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
 
-    assert console(slow_host(), color=True) == before
+    assert console(slow_link(), color=True) == before
     assert os.environ["TERM"] == "dumb"
 
 
@@ -156,7 +156,7 @@ def test_a_flood_of_findings_is_cut_with_a_count_unless_all_are_wanted():
 
 
 def test_facts_are_shown_when_asked_for():
-    given_report = slow_host()
+    given_report = slow_link()
 
     assert "at least 290 Gb/s" not in console(given_report)
     assert "at least 290 Gb/s" in console(given_report, width=120, verbose=True)
@@ -198,7 +198,7 @@ def test_what_was_not_tested_is_said_with_what_to_try():
 
 
 def test_topics_that_share_a_reason_are_told_together():
-    assert "slow-host, slow-pair: one host has nothing" in console(healthy_laptop())
+    assert "slow-link, slow-pair: one host has nothing" in console(healthy_laptop())
 
 
 def test_small_figures_carry_what_measuring_costs():
@@ -233,7 +233,7 @@ def test_absent_figures_are_a_dash_and_never_zero():
 
 
 def test_a_collective_shows_its_median_and_says_that_its_bandwidth_is_of_the_mean():
-    text = console(slow_host(), width=100)
+    text = console(slow_link(), width=100)
 
     assert re.search(r"operation +size +typical +p99 +max +mean ", text)
     assert "typical is the median; algbw and busbw are of the mean, as in nccl-tests" in text

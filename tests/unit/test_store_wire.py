@@ -5,16 +5,29 @@ import io
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_samples import SERIES, TEXT, done, ready, round_started, stage_records
+from store_samples import SERIES, TEXT, done, plan, ready, round_started, stage_records
 
 from netprobe.errors import StoreError
-from netprobe.model.record import RanksDone, RoundFinished
+from netprobe.model.record import PlanExtended, RanksDone, RoundFinished, RunHalted
+from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.store.wire import LineDecoder, LineSink, encode
 
 # A loaded machine is no failure.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-RECORDS = (ready(), round_started(), *stage_records(), done("rank 1 went away"))
+HALTED = RunHalted(
+    benched=(Benched(host="h1", fate=Fate.BLACK_HOLE, detail="packets of 9000 bytes vanish", peers=("h2",)),),
+    paths=(PathAnswer(src="a", dst="b", interface="e", network="n", mtu_bytes=9000, small=True, full=None),),
+    stuck_pairs=(StuckPair(hosts=("a", "b"), stage="one", round_index=0),),
+)
+RECORDS = (
+    ready(),
+    round_started(),
+    *stage_records(),
+    PlanExtended(plan=plan()),
+    HALTED,
+    done("rank 1 went away"),
+)
 
 
 def decoded(lines):

@@ -7,14 +7,37 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from store_samples import LAUNCH, STARTED, done, finished, plan, ranks, ready, round_started, series, stage_records
+from store_samples import (
+    LAUNCH,
+    STARTED,
+    done,
+    finished,
+    measured,
+    plan,
+    ranks,
+    ready,
+    round_started,
+    series,
+    stage_records,
+)
 
 import netprobe.store.writer
 from netprobe.errors import StoreError
+from netprobe.model.counters import CounterWindow
+from netprobe.model.finding import Gap
+from netprobe.model.record import PlanExtended, RunHalted
 from netprobe.model.run import RUN_FORMAT, RunStatus
+from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.store.reader import read_run
 from netprobe.store.series_table import series_of
 from netprobe.store.writer import RunWriter, run_id_for
+
+HALTED = RunHalted(
+    benched=(Benched(host="node1", fate=Fate.STOPPED, detail="process 7 is stopped", ranks=(2, 3), stage="one"),),
+    paths=(PathAnswer(src="a", dst="b", interface="e", network="n", mtu_bytes=9000, small=True, full=None),),
+    stuck_pairs=(StuckPair(hosts=("a", "b"), stage="one", round_index=0, waited_ns=9),),
+    gaps=(Gap(topic="run", reason="nobody knows", undermines=True),),
+)
 
 
 def writer_in(root, **changes):
@@ -99,6 +122,102 @@ def test_the_event_log_tells_the_story_without_the_figures(tmp_path):
     assert told[3]["series"] == 2
     assert told[-1]["error"] == "rank 1 hung"
     assert max(len(line) for line in (writer.directory / "events.jsonl").read_text().splitlines()) < 300
+
+
+def test_rounds_of_a_stage_that_was_cut_short_are_kept_as_an_incomplete_stage(tmp_path):
+    gap = Gap(topic="latency", reason="a timer that is too coarse")
+    window = CounterWindow(stage="two", round_index=0, rank=0, elapsed_ns=5, grown={"tcp/RetransSegs": 3})
+    writer = writer_in(tmp_path)
+    for record in (ready(), *stage_records("one"), measured("two", rows=1, gaps=(gap,), counters=(window,))):
+        writer.emit(record)
+    writer.emit(measured("two", rows=1, round_index=1))
+    writer.close(RunStatus.FAILED, "the ranks hung")
+
+    run = read_run(writer.directory)
+
+    assert [(each.stage, each.is_complete) for each in run.header.outcomes] == [("one", True), ("two", False)]
+    assert (run.header.outcomes[1].rounds, run.header.outcomes[1].gaps) == (2, (gap,))
+    assert series_of(run.series)[2:] == (series("two"), series("two", round_index=1))
+    assert len(run.counters) == 1
+
+
+def test_a_stage_that_was_cut_short_before_its_first_round_is_not_promised(tmp_path):
+    writer = writer_in(tmp_path)
+    for record in (ready(), *stage_records("one"), round_started("two")):
+        writer.emit(record)
+    writer.close(RunStatus.INTERRUPTED)
+
+    assert [each.stage for each in read_run(writer.directory).header.outcomes] == ["one"]
+
+
+def test_a_halt_between_rounds_keeps_the_rounds_before_it(tmp_path):
+    writer = writer_in(tmp_path)
+    fewer = replace(ready(4), ranks=ranks(4)[:2])
+    for record in (ready(4), measured("one", rows=1), HALTED, fewer, measured("one", rows=1, round_index=1)):
+        writer.emit(record)
+    writer.emit(finished("one"))
+    writer.close(RunStatus.COMPLETE)
+
+    run = read_run(writer.directory)
+
+    assert [(each.stage, each.is_complete) for each in run.header.outcomes] == [("one", True)]
+    assert series_of(run.series) == (series("one"), series("one", round_index=1))
+
+
+def test_what_was_found_out_about_a_halt_is_on_disk_at_once_and_adds_up(tmp_path):
+    writer = writer_in(tmp_path)
+    writer.emit(ready(4))
+    writer.emit(HALTED)
+    writer.emit(RunHalted(benched=(replace(HALTED.benched[0], host="node9"),)))
+
+    header = read_run(writer.directory).header
+
+    assert [each.host for each in header.benched] == ["node1", "node9"]
+    assert (header.benched[0], header.paths, header.stuck_pairs, header.gaps) == (
+        HALTED.benched[0],
+        HALTED.paths,
+        HALTED.stuck_pairs,
+        HALTED.gaps,
+    )
+
+
+def test_the_event_log_says_who_was_taken_out_and_why(tmp_path):
+    writer = writer_in(tmp_path)
+    writer.emit(HALTED)
+
+    assert {key: value for key, value in events(writer.directory)[-1].items() if key != "at"} == {
+        "kind": "run-halted",
+        "benched": [{"host": "node1", "fate": "process stopped", "detail": "process 7 is stopped"}],
+        "stuck_pairs": [["a", "b"]],
+        "paths": 1,
+    }
+
+
+def test_a_later_launch_with_fewer_ranks_changes_nothing_in_the_header(tmp_path):
+    writer = writer_in(tmp_path)
+    writer.emit(ready(4))
+    before = writer.header
+
+    writer.emit(replace(ready(4, stages=("one",)), ranks=ranks(4)[2:], mpi="another"))
+
+    assert writer.header == before
+
+
+def test_clocks_are_those_of_the_ranks_that_came_to_the_end_and_none_of_the_others(tmp_path):
+    writer = writer_in(tmp_path)
+    writer.emit(ready(4))
+    writer.emit(replace(done(), ranks=(1, 3)))
+
+    clock = done().clocks[0]
+    assert read_run(writer.directory).header.clocks == (None, clock, None, clock)
+
+
+def test_stages_that_were_added_are_part_of_the_plan(tmp_path):
+    writer = writer_in(tmp_path)
+    writer.emit(ready())
+    writer.emit(PlanExtended(plan=plan(("one", "two", "three", "again"))))
+
+    assert read_run(writer.directory).header.plan == plan(("one", "two", "three", "again"))
 
 
 @pytest.mark.parametrize(

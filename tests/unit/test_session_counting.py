@@ -1,0 +1,93 @@
+"""Counters around a round: what has grown is told, what is not known is absent."""
+
+import pytest
+
+from netprobe.contracts import Source
+from netprobe.session.counting import SETTLING_S, Counting
+
+
+class Readings:
+    """A source that gives one reading after another."""
+
+    def __init__(self, *readings, is_per_host=False):
+        self._readings = list(readings)
+        self.source = Source(id="s", title="a source", is_per_host=is_per_host, read=self._read)
+
+    def _read(self, root):
+        return self._readings.pop(0)
+
+
+def clock(*times):
+    left = list(times)
+    return lambda: left.pop(0)
+
+
+def window(*readings, is_first_on_host=True, is_per_host=False, now=(100, 350), settled=None):
+    known = {"s": Readings(*readings, is_per_host=is_per_host).source}
+    counting = Counting(
+        is_first_on_host=is_first_on_host,
+        known=known,
+        now=clock(*now),
+        settle=(lambda pause_s: None) if settled is None else settled,
+    )
+    counting.begin()
+    return counting.end("latency", 3, 7)
+
+
+def test_what_has_grown_is_told_with_where_and_for_how_long():
+    found = window({"s/packets": 10, "s/drops": 0}, {"s/packets": 17, "s/drops": 0})
+
+    assert found.grown == {"s/packets": 7, "s/drops": 0}
+    assert (found.stage, found.round_index, found.rank, found.elapsed_ns) == ("latency", 3, 7, 250)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, {"s/packets": 5}), ({"s/packets": 5}, {}), ({"s/packets": 5}, {"s/packets": 4})],
+)
+def test_a_counter_that_came_went_or_was_reset_is_absent_and_not_zero(before, after):
+    assert window({**before, "s/drops": 1}, {**after, "s/drops": 3}).grown == {"s/drops": 2}
+
+
+def test_a_reset_of_one_counter_costs_that_one_alone():
+    assert window({"s/a": 9, "s/b": 9}, {"s/a": 0, "s/b": 10}).grown == {"s/b": 1}
+
+
+@pytest.mark.parametrize(
+    ("is_first_on_host", "is_per_host", "is_read"),
+    [(True, True, True), (True, False, True), (False, False, True), (False, True, False)],
+)
+def test_what_all_ranks_of_a_host_would_read_alike_is_read_by_the_first_alone(is_first_on_host, is_per_host, is_read):
+    found = window({"s/a": 1}, {"s/a": 2}, is_first_on_host=is_first_on_host, is_per_host=is_per_host)
+
+    assert found.grown == ({"s/a": 1} if is_read else {})
+
+
+def test_the_last_packets_are_waited_for_and_the_time_of_that_is_not_the_rounds():
+    settled = []
+
+    found = window({"s/a": 1}, {"s/a": 2}, settled=settled.append)
+
+    assert settled == [SETTLING_S]
+    assert found.elapsed_ns == 250
+
+
+def test_each_round_counts_from_its_own_beginning():
+    readings = Readings({"s/a": 1}, {"s/a": 3}, {"s/a": 10}, {"s/a": 11})
+    counting = Counting(is_first_on_host=True, known={"s": readings.source}, settle=lambda pause_s: None)
+
+    grown = []
+    for round_index in range(2):
+        counting.begin()
+        grown.append(counting.end("latency", round_index, 0).grown["s/a"])
+
+    assert grown == [2, 1]
+
+
+def test_the_root_of_the_file_system_is_handed_to_the_source(tmp_path):
+    asked = []
+    source = Source(id="s", title="a source", is_per_host=False, read=lambda root: asked.append(root) or {})
+
+    Counting(is_first_on_host=True, known={"s": source}, root=tmp_path).begin()
+
+    assert asked == [tmp_path]
