@@ -6,6 +6,13 @@ from netprobe.model.standing import Benched
 from netprobe.units import format_duration
 
 
+def are_most_out(evidence: Evidence) -> bool:
+    """Return whether so many hosts were taken out that something else is wrong: a launcher, a key, a file system."""
+    out = {each.host for each in evidence.benched}
+    known = out | {rank.host for rank in evidence.ranks}
+    return 2 * len(out) > len(known)
+
+
 def where(benched: Benched) -> str:
     """Return where the run was: `` in bandwidth-between-hosts, round 3, with node2``; empty before the ranks met."""
     if benched.stage is None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import facts, retest, where
+from netprobe.detectors._benched import are_most_out, facts, retest, where
+from netprobe.detectors._words import listed
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
@@ -19,11 +20,26 @@ _NEXT = {
 
 def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     """Name each host that was taken out because it, or its process, was gone."""
+    if are_most_out(evidence):
+        yield _most_out(evidence)
+        return
     for benched in evidence.benched:
         if benched.fate in _NEXT:
             yield _finding(benched, evidence)
     if evidence.run_error is not None and not evidence.ranks and not evidence.benched:
         yield Gap(topic=ID, reason="no rank ever answered, so nobody was asked", remedy="netprobe doctor")
+
+
+def _most_out(evidence: Evidence) -> Gap:
+    first = evidence.benched[0]
+    names = listed(each.host for each in evidence.benched)
+    return Gap(
+        topic=ID,
+        reason=f"more than half of the hosts failed ({names}), so it is probably none of them; "
+        f"the first, {first.host}: {first.fate}{where(first)}, {first.detail}",
+        remedy="what all of them share: the launcher, keys for ssh, a file system, the network of this host",
+        undermines=True,
+    )
 
 
 def _finding(benched: Benched, evidence: Evidence) -> Finding:

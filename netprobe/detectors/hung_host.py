@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import facts, retest, where
+from netprobe.detectors._benched import are_most_out, facts, retest, where
 from netprobe.locate.silence import silence_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
@@ -22,7 +22,7 @@ _NEXT = {
 
 def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that were taken out because they did not move, then pairs of which neither end can be named."""
-    for benched in evidence.benched:
+    for benched in () if are_most_out(evidence) else evidence.benched:
         if benched.fate in _NEXT:
             yield _host_finding(benched, evidence)
     for pair in evidence.stuck_pairs:

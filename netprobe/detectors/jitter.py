@@ -246,7 +246,7 @@ def _crowded_gap(evidence: Evidence, crowded: list[str]) -> Gap:
     hosts = len({rank.host for rank in evidence.ranks})
     return Gap(
         topic=ID,
-        reason=f"{len(crowded)} of {hosts} hosts run more ranks than they have CPUs for ({listed(crowded)}): "
+        reason=f"on {len(crowded)} of {hosts} hosts ranks wait for a CPU ({listed(crowded)}): "
         "their tails tell of the scheduler",
         remedy="fewer ranks per host, or more CPUs for them",
     )

@@ -76,6 +76,8 @@ def open_session(make_sink: Callable[[], Sink], salvage: Salvage | None = None) 
                 sys.stderr.flush()
                 world.Abort(3)
             raise
+        finally:
+            whereabouts.is_over = True
 
 
 class _Guard:

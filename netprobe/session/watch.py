@@ -32,6 +32,8 @@ class WatchedWhereabouts:
         self._last_ns = time.monotonic_ns()
         self._rank: int | None = None
         self._place = "before the first round"
+        self.is_over = False
+        """Set when the session has ended: what happens to the process then is no concern of a watch."""
 
     def left_ns(self) -> int:
         """Return the time until the rank counts as hanging."""
@@ -81,11 +83,17 @@ def start_watching(
     """
 
     def watch() -> None:
-        while (left_ns := whereabouts.left_ns()) > 0:
-            ready = select.select([] if signals is None else [signals], [], [], left_ns / NS_PER_S)[0]
-            if ready:
-                on_interrupt()
+        while not whereabouts.is_over and (left_ns := whereabouts.left_ns()) > 0:
+            try:
+                ready = select.select([] if signals is None else [signals], [], [], left_ns / NS_PER_S)[0]
+                came = bool(ready) and signals is not None and bool(signals.recv(1))
+            except (OSError, ValueError):  # closed: signals are nobody's business any more
                 return
-        on_hang(whereabouts.words())
+            if ready:
+                if came and not whereabouts.is_over:
+                    on_interrupt()
+                return
+        if not whereabouts.is_over:
+            on_hang(whereabouts.words())
 
     threading.Thread(target=watch, name="watch", daemon=True).start()

@@ -31,7 +31,7 @@ def at_s(event):
 
 
 @pytest.mark.parametrize("name", SUDDEN)
-@pytest.mark.parametrize("host", ["h1", "h6"])
+@pytest.mark.parametrize("host", ["h1"])
 def test_the_guilty_host_is_benched_and_the_rest_of_the_plan_is_measured(lab, netprobe, tmp_path, name, host):
     trial = BY_NAME[name]
 
@@ -68,8 +68,9 @@ def test_when_most_hosts_cannot_be_reached_the_verdict_is_open_and_says_why(lab,
 
     output, _ = (process := started(lab, netprobe, tmp_path)).communicate(timeout=120)
 
-    assert process.returncode in (2, 3)
-    assert "5 of 8 hosts failed (h[1-5]); the first was h1: host unreachable" in " ".join(output.split())
+    assert process.returncode == 3
+    assert "more than half of the hosts failed" in " ".join(output.split())
+    assert "h1: host unreachable" in output
 
 
 def test_an_interrupt_in_the_middle_keeps_what_there_is_and_leaves_no_rank(lab, netprobe, tmp_path):
