@@ -34,6 +34,9 @@ _LOST: Final = (
 _BY_SIGNAL: Final = re.compile(r"(KILLED BY SIGNAL|EXIT CODE): (?P<how>(6|7|8|9|11|15)\b( \([\w ]+\))?)")
 
 
+_PEER: Final = re.compile(r"^\s*Peer host:\s+(?P<host>[\w.-]+)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
     """A rank that its launcher says was ended by a signal."""
@@ -85,8 +88,23 @@ def conclude(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion
     return _stuck(call, halt, names)
 
 
-def lost_rank(lines: Iterable[str]) -> Lost | None:
-    """Return the rank that a launcher's last lines say was ended by a signal; None when they name none."""
+def lost_rank(lines: Sequence[str]) -> Lost | None:
+    """Return the rank that a launcher's last lines say was ended by a signal; None when they name none.
+
+    Under Open MPI the peers of a rank that died may end the job before its launcher has noticed; then they say whom
+    they lost, or nothing.
+    """
+    lost_peers = Counter(match["host"] for line in lines if (match := _PEER.search(line)))
+    return _ended_by_signal(lines) or next(
+        (
+            Lost(rank=None, host=host, how="its peers lost the connection to it")
+            for host, _ in lost_peers.most_common(1)
+        ),
+        None,
+    )
+
+
+def _ended_by_signal(lines: Iterable[str]) -> Lost | None:
     named: Lost | None = None
     for line in lines:
         if named is not None and (signal := _BY_SIGNAL.search(line)):

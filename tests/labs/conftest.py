@@ -16,7 +16,7 @@ from netlab.lab import Lab
 from netlab.shape import Shape
 from netlab.trials import Outcome, tidy
 
-SHAPE = Shape(hosts=8, leaves=2, rate_bps=500_000_000)
+SHAPE = Shape(hosts=8, leaves=2, rate_bps=700_000_000)
 
 
 def why_no_lab() -> str | None:

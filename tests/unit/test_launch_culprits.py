@@ -383,3 +383,9 @@ def test_ranks_in_a_collective_have_no_partner_to_be_blamed_for():
     in_it = [answering(number, place=position(number)) for number in range(4)]
 
     assert concluded(call(4, *in_it)) == Conclusion()
+
+
+def test_open_mpis_ranks_name_the_peer_that_they_lost():
+    lost = lost_rank(["  Local host: h4", "  Local PID:  122", "  Peer host:  h3"])
+
+    assert (lost.rank, lost.host, lost.how) == (None, "h3", "its peers lost the connection to it")

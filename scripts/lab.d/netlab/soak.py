@@ -71,7 +71,7 @@ def soak(options: argparse.Namespace) -> Counter[str]:
     """Return how often each thing went wrong."""
     netprobe = find_netprobe(options.netprobe)
     draw = random.Random(options.seed)
-    shape = Shape(hosts=8, leaves=2, rate_bps=500_000_000)
+    shape = Shape(hosts=8, leaves=2, rate_bps=700_000_000)
     lab = Lab.up(shape, f"soak-{os.getpid()}-{secrets.token_hex(2)}")[0]
     out = Path(tempfile.mkdtemp(prefix="netprobe-soak-"))
     wrong: Counter[str] = Counter()
