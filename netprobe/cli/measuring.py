@@ -23,11 +23,11 @@ from netprobe.errors import LaunchError, NetprobeError, PlanError, StoreError
 from netprobe.judge.limits import load_limits
 from netprobe.launch.argv import argv_for
 from netprobe.launch.find import search_here
+from netprobe.launch.job import Patience, unheard
 from netprobe.launch.outer import library_setting
 from netprobe.launch.planning import Planned, plan_launch
 from netprobe.launch.request import LaunchPlan, LaunchRequest
 from netprobe.launch.rollcall import Asking
-from netprobe.launch.supervisor import Patience, unheard
 from netprobe.launch.surroundings import External, detect
 from netprobe.launch.survival import Voyage, see_through, why_hopeless
 from netprobe.model.plan import Plan
@@ -105,7 +105,7 @@ def _measure_by_launching(
                 asking=None
                 if planned.ask is None
                 else Asking(ask=planned.ask, python=sys.executable, environ=os.environ),
-                patience=patience,
+                patience=Patience.blind() if planned.ask is None else patience,
                 benched=planned.benched,
                 on_chatter=tell if judging.verbose else unheard,
             )

@@ -45,13 +45,12 @@ class RollCall:
         )
 
     @property
-    def is_starting(self) -> bool:
-        """Whether a rank has not come as far as to note where it is: its interpreter still starts."""
+    def has_yet_to_start(self) -> bool:
+        """Whether a host has no rank yet, or one that has not noted where it is: its interpreter still starts."""
+        reports = [each.report for each in self.hosts if each.report is not None]
         return any(
-            rank.position is None and rank.state is RankState.RUNS
-            for each in self.hosts
-            if each.report is not None
-            for rank in each.report.ranks
+            not report.ranks or any(rank.position is None and rank.state is RankState.RUNS for rank in report.ranks)
+            for report in reports
         )
 
 

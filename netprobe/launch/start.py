@@ -7,8 +7,9 @@ from netprobe.contracts import Sink
 from netprobe.environment import launcher_environment
 from netprobe.errors import LaunchError
 from netprobe.launch.argv import argv_for
+from netprobe.launch.job import JobEnd, LaunchTimeout, Listeners, Patience
 from netprobe.launch.request import LaunchPlan
-from netprobe.launch.supervisor import JobEnd, LaunchTimeout, Listeners, Patience, supervise
+from netprobe.launch.supervisor import supervise
 from netprobe.model.record import Record
 
 OpenSink = Callable[[LaunchPlan], Sink]

@@ -12,11 +12,11 @@ from netprobe.contracts import Sink
 from netprobe.errors import LaunchError
 from netprobe.launch.culprits import Conclusion, Halt, conclude
 from netprobe.launch.hosts import folded
+from netprobe.launch.job import JobEnd, LaunchTimeout, Listeners, OnChatter, Patience, unheard
 from netprobe.launch.logbook import Logbook
 from netprobe.launch.request import LaunchPlan
 from netprobe.launch.rollcall import Asking, RollCall
 from netprobe.launch.start import OpenSink, run_ranks
-from netprobe.launch.supervisor import JobEnd, LaunchTimeout, Listeners, OnChatter, Patience, unheard
 from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
 from netprobe.model.record import RunHalted
@@ -169,7 +169,7 @@ class _Leg:
         self._waits = self._waits + 1 if here == self._waited_at else 1
         self._waited_at = here
         call = asking.roll_call(hosts, mark)
-        goes_on = call.is_starting or (call.is_moving and not call.has_idle_rank)
+        goes_on = (not self._logbook.ranks and call.has_yet_to_start) or (call.is_moving and not call.has_idle_rank)
         if goes_on and self._waits < MOST_WAITS and all(each.report is not None for each in call.hosts):
             return True
         self.call = call if call.has_idle_rank else asking.with_paths(call)

@@ -11,10 +11,10 @@ import pytest
 
 from netprobe.errors import LaunchError
 from netprobe.launch.cores import Cores
+from netprobe.launch.job import Patience
 from netprobe.launch.planning import Host, plan_launch
 from netprobe.launch.request import LaunchRequest
 from netprobe.launch.start import run_ranks
-from netprobe.launch.supervisor import Patience
 from netprobe.model.record import RanksDone, RanksReady, RoundStarted
 from netprobe.model.run import RunStatus
 from netprobe.units import NS_PER_S

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from netprobe.launch.culprits import Conclusion, Halt, conclude, lost_rank
+from netprobe.launch.culprits import Conclusion, Halt, conclude
+from netprobe.launch.lost import lost_rank
 from netprobe.launch.rollcall import RollCall
 from netprobe.model.endpoint import Rank
 from netprobe.model.standing import (

@@ -140,10 +140,10 @@ def test_a_job_moves_when_a_rank_makes_calls_or_bytes_flow(call, moves):
     assert call.is_moving is moves
 
 
-def test_a_rank_that_has_noted_nothing_yet_is_starting_unless_it_is_stopped():
-    assert called(ranks=(rank(position=None),)).is_starting
-    assert not called(ranks=(rank(position=None, state=RankState.STOPPED),)).is_starting
-    assert not called(ranks=(rank(),)).is_starting
+def test_a_rank_that_has_noted_nothing_yet_has_yet_to_start_unless_it_is_stopped():
+    assert called(ranks=(rank(position=None),)).has_yet_to_start
+    assert not called(ranks=(rank(position=None, state=RankState.STOPPED),)).has_yet_to_start
+    assert not called(ranks=(rank(),)).has_yet_to_start
 
 
 @pytest.mark.parametrize("state", RankState)

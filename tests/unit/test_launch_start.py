@@ -7,9 +7,9 @@ import pytest
 from store_samples import done, ready
 
 from netprobe.errors import LaunchError
+from netprobe.launch.job import LaunchTimeout, Listeners, Patience
 from netprobe.launch.request import Family, Launcher, LaunchPlan
 from netprobe.launch.start import run_ranks
-from netprobe.launch.supervisor import LaunchTimeout, Listeners, Patience
 from netprobe.model.run import RunStatus
 from netprobe.store.wire import encode
 from netprobe.units import NS_PER_MS

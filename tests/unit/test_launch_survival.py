@@ -11,9 +11,9 @@ import pytest
 from store_samples import done, finished, measured, plan, ready, round_started
 
 from netprobe.errors import LaunchError
+from netprobe.launch.job import Patience
 from netprobe.launch.request import Binding, Family, HostShare, Launcher, LaunchPlan
 from netprobe.launch.rollcall import RollCall
-from netprobe.launch.supervisor import Patience
 from netprobe.launch.survival import MOST_UNEXPLAINED, MOST_WAITS, Voyage, names_of, see_through
 from netprobe.model.endpoint import Rank
 from netprobe.model.record import RanksReady, RoundFinished, RoundStarted, RunHalted

@@ -1,0 +1,67 @@
+"""What a launcher's last words tell of a rank that died: which, where, and of what."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+# What launchers say of a rank that a signal has ended: Hydra, Open MPI and PRRTE, srun.
+_LOST: Final = (
+    re.compile(r"(RANK (?P<rank>\d+) )?PID \d+ RUNNING AT (?P<host>\S+)"),
+    re.compile(
+        r"process rank (?P<rank>\d+) with PID \d+ on node (?P<host>\S+) exited on signal (?P<how>\d+ \([\w ]+\))"
+    ),
+    re.compile(
+        r"srun: error: (?P<host>[\w.-]+): tasks? (?P<rank>\d+)[-,\d]*: (?P<how>Killed|Terminated|Segmentation fault)"
+    ),
+)
+# Hydra's proxies on other hosts give a bare number for a signal: SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGTERM.
+_BY_SIGNAL: Final = re.compile(r"(KILLED BY SIGNAL|EXIT CODE): (?P<how>(6|7|8|9|11|15)\b( \([\w ]+\))?)")
+
+
+_PEER: Final = re.compile(r"^\s*Peer host:\s+(?P<host>[\w.-]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A rank that its launcher says was ended by a signal."""
+
+    rank: int | None
+    """As MPI numbered it in that launch; None where the launcher names the host alone."""
+    host: str
+    how: str
+
+
+def lost_rank(lines: Sequence[str]) -> Lost | None:
+    """Return the rank that a launcher's last lines say was ended by a signal; None when they name none.
+
+    Under Open MPI the peers of a rank that died may end the job before its launcher has noticed; then they say whom
+    they lost, or nothing.
+    """
+    lost_peers = Counter(match["host"] for line in lines if (match := _PEER.search(line)))
+    return _ended_by_signal(lines) or next(
+        (
+            Lost(rank=None, host=host, how="its peers lost the connection to it")
+            for host, _ in lost_peers.most_common(1)
+        ),
+        None,
+    )
+
+
+def _ended_by_signal(lines: Iterable[str]) -> Lost | None:
+    named: Lost | None = None
+    for line in lines:
+        if named is not None and (signal := _BY_SIGNAL.search(line)):
+            return replace(named, how=_ended_by(signal["how"]))
+        for match in (match for pattern in _LOST if (match := pattern.search(line))):
+            rank = None if match["rank"] is None else int(match["rank"])
+            named = Lost(rank=rank, host=match["host"], how=match.groupdict().get("how") or "")
+            if named.how:
+                return replace(named, how=_ended_by(named.how))
+    return None
+
+
+def _ended_by(how: str) -> str:
+    """Return a process's end in words: launchers give a number, some a name behind it, and srun the name alone."""
+    return f"killed by signal {how}" if how[0].isdigit() else f"killed by a signal ({how})"
