@@ -399,7 +399,7 @@ def test_the_ranks_do_not_outlive_a_supervisor_that_is_killed(tmp_path):
     steps = json.dumps([*said(ready(), round_started()), HANG])
     code = (
         "import sys\n"
-        "from netprobe.launch.job import supervise\n"
+        "from netprobe.launch.supervisor import supervise\n"
         "class S:\n    def emit(self, r): print(type(r).__name__, flush=True)\n"
         "supervise([sys.executable, sys.argv[1], sys.argv[2]], {'TAG_OF_TEST': sys.argv[1]}, S(), expected_ranks=2)\n"
     )
