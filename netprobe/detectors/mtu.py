@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from netprobe.contracts import Detector
 from netprobe.detectors._benched import facts, where
 from netprobe.detectors._words import listed
-from netprobe.locate.silence import Silence, answering, silence_of
+from netprobe.locate.silence import Silence, answering, lone_silences, silence_of
 from netprobe.model.endpoint import Interface
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
-from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
+from netprobe.model.standing import Benched, Fate, PathAnswer
 
 ID = "mtu"
 FEWEST_HOSTS = 3  # of two that differ, neither is the odd one
@@ -22,9 +22,13 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     black_holes = [each for each in evidence.benched if each.fate is Fate.BLACK_HOLE]
     for benched in black_holes:
         yield _black_hole(benched, evidence)
-    for pair in evidence.stuck_pairs:
-        if silence_of(evidence.paths, pair.hosts) is Silence.LARGE:
-            yield _pair(pair)
+    out = {each.host for each in evidence.benched}
+    stuck = {(min(pair.hosts), max(pair.hosts)) for pair in evidence.stuck_pairs}
+    lone = lone_silences(evidence.paths, out)
+    pairs = {pair for pair, silence in lone.items() if silence is Silence.LARGE}
+    pairs |= {pair for pair in stuck if silence_of(evidence.paths, pair) is Silence.LARGE}
+    for hosts in sorted(pairs):
+        yield _pair(hosts)
     named = {each.host for each in black_holes}
     yield from (each for each in _odd_settings(evidence) if not set(each.subjects) <= named)
     if evidence.paths and any(path.small and path.full is None for path in evidence.paths):
@@ -70,8 +74,8 @@ def _fact(verb: str, paths: list[PathAnswer], lost: int) -> Fact:
     )
 
 
-def _pair(pair: StuckPair) -> Finding:
-    first, second = pair.hosts
+def _pair(hosts: tuple[str, str]) -> Finding:
+    first, second = hosts
     return Finding(
         detector=ID,
         severity=Severity.BLOCKS,
@@ -88,9 +92,11 @@ def _pair(pair: StuckPair) -> Finding:
 def _odd_settings(evidence: Evidence) -> Iterator[Finding]:
     """Warn of hosts whose MTU on a network is not that of most others there."""
     found: dict[str, list[tuple[str, Interface]]] = {}
+    addresses = Counter(each.address for rank in evidence.ranks for each in rank.interfaces)
     for rank in evidence.ranks:
         for each in rank.interfaces:
-            found.setdefault(each.network, []).append((rank.host, each))
+            if addresses[each.address] == 1:  # else one of a bridge for containers, which leads nowhere
+                found.setdefault(each.network, []).append((rank.host, each))
     for network, members in found.items():
         if len(members) < FEWEST_HOSTS:
             continue

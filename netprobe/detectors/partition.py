@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from netprobe.contracts import Detector
 from netprobe.detectors._benched import facts, where
 from netprobe.detectors._words import listed
-from netprobe.locate.silence import Silence, sides, silence_of, silent_networks
+from netprobe.locate.silence import Silence, lone_silences, sides, silence_of, silent_networks
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
-from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
+from netprobe.model.standing import Benched, Fate, PathAnswer
 
 ID = "partition"
 
@@ -19,9 +19,13 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     cut = tuple(each for each in evidence.benched if each.fate is Fate.CUT_OFF)
     if cut:
         yield _cut(cut, evidence)
-    for pair in evidence.stuck_pairs:
-        if silence_of(evidence.paths, pair.hosts) is Silence.NOTHING:
-            yield _silent_pair(pair)
+    out = {each.host for each in evidence.benched}
+    stuck = {(min(pair.hosts), max(pair.hosts)) for pair in evidence.stuck_pairs}
+    lone = lone_silences(evidence.paths, out)
+    named = {pair for pair, silence in lone.items() if silence is Silence.NOTHING}
+    named |= {pair for pair in stuck if silence_of(evidence.paths, pair) is Silence.NOTHING}
+    for hosts in sorted(named):
+        yield _silent_pair(hosts)
     if evidence.paths and not any(path.small for path in evidence.paths):
         yield Gap(
             topic=ID,
@@ -76,8 +80,8 @@ def _next_action(hosts: tuple[str, ...]) -> str:
     return "check what joins these hosts with the rest: uplinks, VLANs, routes and filters of their leaf"
 
 
-def _silent_pair(pair: StuckPair) -> Finding:
-    first, second = pair.hosts
+def _silent_pair(hosts: tuple[str, str]) -> Finding:
+    first, second = hosts
     return Finding(
         detector=ID,
         severity=Severity.BLOCKS,

@@ -13,9 +13,11 @@ from typing import Final
 
 from netprobe.launch.lost import Lost, lost_rank
 from netprobe.launch.rollcall import RollCall
+from netprobe.locate.silence import lone_silences, lost_large, silent_both_ways
 from netprobe.model.endpoint import Rank
 from netprobe.model.standing import Benched, Fate, HostStanding, PathAnswer, Position, RankStanding, RankState
 
+AGREEING: Final = 2  # partners with which a host was stuck: one alone would be as guilty
 _FATES: Final = {RankState.STOPPED: Fate.STOPPED, RankState.BLOCKED: Fate.BLOCKED, RankState.GONE: Fate.GONE}
 _SEEN_AS: Final = {RankState.STOPPED: "stopped (state T)", RankState.BLOCKED: "blocked in the kernel (state D)",
                    RankState.GONE: "a zombie"}  # fmt: skip
@@ -48,10 +50,13 @@ class Conclusion:
     """Pairs of hosts, by the ranks' names, that are not to be tried again."""
 
 
-def conclude(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion:
+def conclude(
+    call: RollCall, halt: Halt, names: Mapping[str, str], avoided: Sequence[tuple[str, str]] = ()
+) -> Conclusion:
     """Return who is to be taken out; nobody when nobody can be told.
 
-    ``names`` gives what the ranks of a host call it, by the launcher's name for it.
+    ``names`` gives what the ranks of a host call it, by the launcher's name for it; ``avoided`` are the pairs that
+    earlier halts took out.
     """
     for found in (_silent_hosts(call), _lost_ranks(call, halt, names), _missing_ranks(call, halt, names), _idle(call)):
         if found:
@@ -59,7 +64,7 @@ def conclude(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion
     benched = _cut_off(call) or _asleep(call)
     if benched:
         return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in benched))
-    return _stuck(call, halt, names)
+    return _two_agree(_stuck(call, halt, names), halt, names, avoided)
 
 
 def _silent_hosts(call: RollCall) -> list[Benched]:
@@ -134,7 +139,7 @@ def _outside_largest(paths: Sequence[PathAnswer], *, is_full: bool) -> list[str]
     Greedy: the host with most silent paths goes first, until no silent path is left between those that stay. Where two
     halves are cut apart, the half with the first host stays.
     """
-    silent = {(path.src, path.dst) for path in paths if not path.small or (is_full and path.full is False)}
+    silent = lost_large(paths) if is_full else silent_both_ways(paths)
     if not silent:
         return []
     hosts = list(dict.fromkeys(host for path in paths for host in (path.src, path.dst)))
@@ -234,7 +239,35 @@ def _stuck(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion:
             benched[host.host] = _placed(_still(host, peer, position), halt, names, call)
     if benched:
         return Conclusion(benched=tuple(benched.values()))
+    if not pairs:  # nobody measures: then the path that is silent is what all wait for
+        called = {host: names.get(host, host) for path in call.paths for host in (path.src, path.dst)}
+        pairs = {(called[src], called[dst]): None for src, dst in lone_silences(call.paths, ())}
     return Conclusion(avoided=tuple(pair for pair in pairs if pair[0] != pair[1]))
+
+
+def _two_agree(
+    conclusion: Conclusion, halt: Halt, names: Mapping[str, str], before: Sequence[tuple[str, str]]
+) -> Conclusion:
+    """Return the conclusion with hosts that were stuck with two partners taken out themselves."""
+    pairs = {frozenset(pair) for pair in (*before, *conclusion.avoided)}
+    partners = Counter(host for pair in pairs for host in pair)
+    now = {host for pair in conclusion.avoided for host in pair}
+    agreed = {host for host in now if partners[host] >= AGREEING}
+    benched = tuple(
+        Benched(
+            host=host,
+            fate=Fate.STUCK,
+            detail=f"stuck with {partners[name]} partners",
+            ranks=tuple(rank.rank for rank in halt.ranks if rank.host == name),
+            stage=halt.stage,
+            round_index=halt.round_index,
+            waited_ns=halt.waited_ns,
+        )
+        for host, name in names.items()
+        if name in agreed
+    )
+    left = tuple(pair for pair in conclusion.avoided if not agreed & set(pair))
+    return Conclusion(benched=(*conclusion.benched, *benched), avoided=left)
 
 
 def _is_past(theirs: Position, own: Position) -> bool:

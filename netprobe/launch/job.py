@@ -9,8 +9,9 @@ from netprobe.model.run import RunStatus
 from netprobe.units import NS_PER_S
 
 OnChatter = Callable[[str], None]
-OnSilence = Callable[[str], bool]
-"""Asked when nothing has come in time, with the mark of the job's processes; returns whether to wait as long again."""
+OnStart = Callable[[str], None]
+OnSilence = Callable[[], bool]
+"""Asked when nothing has come in time; returns whether to go on waiting."""
 
 DEADLINE_NS: Final = 15 * NS_PER_S
 LOOKING_NS: Final = 6 * NS_PER_S  # of a deadline goes to asking the hosts, and to ending what is left
@@ -49,7 +50,7 @@ def unheard(_line: str) -> None:
     """Drop a line: it is kept for an error message all the same."""
 
 
-def _no_more_patience(_mark: str) -> bool:
+def _no_more_patience() -> bool:
     """Wait no longer: there is nobody to ask."""
     return False
 
@@ -60,6 +61,8 @@ class Listeners:
 
     on_chatter: OnChatter = unheard
     """Gets every line that the launcher and the ranks print."""
+    on_start: OnStart = unheard
+    """Told by which mark the processes of the job are found on its hosts."""
     on_silence: OnSilence = _no_more_patience
     """Asked before a job is ended because nothing comes any more, while all of it is still there."""
 
@@ -86,7 +89,5 @@ class JobEnd:
     """From the last record to the end of the job."""
     lines: tuple[str, ...] = ()
     """The last lines that were no records."""
-    mark: str = ""
-    """By which what is left of the job is found on its hosts."""
     given_up: tuple[str, ...] = ()
     """Launchers tried before, each with the reason why it was not used."""

@@ -1,7 +1,6 @@
 """What a launcher's last words tell of a rank that died: which, where, and of what."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,8 +17,7 @@ _LOST: Final = (
 )
 # Hydra's proxies on other hosts give a bare number for a signal: SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGTERM.
 _BY_SIGNAL: Final = re.compile(r"(KILLED BY SIGNAL|EXIT CODE): (?P<how>(6|7|8|9|11|15)\b( \([\w ]+\))?)")
-
-
+_WITNESS: Final = re.compile(r"^\s*Local host:\s+(?P<host>[\w.-]+)")
 _PEER: Final = re.compile(r"^\s*Peer host:\s+(?P<host>[\w.-]+)")
 
 
@@ -39,14 +37,13 @@ def lost_rank(lines: Sequence[str]) -> Lost | None:
     Under Open MPI the peers of a rank that died may end the job before its launcher has noticed; then they say whom
     they lost, or nothing.
     """
-    lost_peers = Counter(match["host"] for line in lines if (match := _PEER.search(line)))
-    return _ended_by_signal(lines) or next(
-        (
-            Lost(rank=None, host=host, how="its peers lost the connection to it")
-            for host, _ in lost_peers.most_common(1)
-        ),
-        None,
-    )
+    named = _ended_by_signal(lines)
+    if named is not None:
+        return named
+    peers = {match["host"] for line in lines if (match := _PEER.search(line))}
+    # A rank that complains was alive when another was gone: one that dies of that loss is a victim.
+    dead = peers - {match["host"] for line in lines if (match := _WITNESS.search(line))}
+    return Lost(rank=None, host=dead.pop(), how="its peers lost the connection to it") if len(dead) == 1 else None
 
 
 def _ended_by_signal(lines: Iterable[str]) -> Lost | None:

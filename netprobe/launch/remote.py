@@ -51,8 +51,13 @@ def agent_of(environ: Mapping[str, str]) -> str | None:
     """Return what the launcher is set to use for ssh; None when it is something that does not take ssh's words."""
     if any(environ.get(name, "ssh") not in ("ssh", "rsh") for name in _BOOTSTRAPS):
         return None
-    chosen = next((environ[name] for name in _AGENTS if environ.get(name)), "ssh")
-    return chosen.partition(":")[0].strip()  # Open MPI takes a list of alternatives
+    chosen = next((name for name in _AGENTS if environ.get(name, "").strip()), None)
+    if chosen is None:
+        return "ssh"
+    if not chosen.endswith(("ssh_agent", "rsh_agent")):
+        return environ[chosen].strip()
+    alternatives = (each.strip() for each in environ[chosen].split(":"))  # Open MPI takes several
+    return next((each for each in alternatives if each), "ssh")
 
 
 def by_ssh(agent: str = "ssh") -> Ask:
@@ -116,11 +121,19 @@ def _ask_over_ssh(agent: str, hosts: Sequence[str], command: str, timeout_s: int
             f"{folded(hosts)} cannot be reached: this host has no {agent} client",
             remedy="install ssh, or run inside a Slurm allocation",
         )
+    from ClusterShell.Task import task_self, task_terminate
+
+    task = task_self()  # of this thread
+    try:
+        return _answers(task, agent, hosts, command, timeout_s)
+    finally:
+        task_terminate()  # else each thread that ever asked keeps its descriptors
+
+
+def _answers(task: Any, agent: str, hosts: Sequence[str], command: str, timeout_s: int) -> Mapping[str, Answer]:  # noqa: ANN401
     from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
-    from ClusterShell.Task import task_self
     from ClusterShell.Worker.Ssh import WorkerSsh
 
-    task = task_self()
     task.set_info("ssh_path", agent)
     task.set_info("connect_timeout", CONNECT_TIMEOUT_S)
     task.set_info("fanout", AT_ONCE)

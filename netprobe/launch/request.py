@@ -1,6 +1,6 @@
 """What was asked for, and what it became: a LaunchRequest is turned into LaunchPlans (planning), each into argv."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -89,10 +89,16 @@ class LaunchPlan:
             return tuple(share.host for share in self.shares)
         return self.allocation_names if self.allocation_hosts is not None else ("localhost",)
 
-    def without(self, hosts: Collection[str]) -> "LaunchPlan":
-        """Return the plan for the hosts that are left."""
-        shares = self.shares or tuple(HostShare(host=host, ranks=self.ranks_per_host) for host in self.hosts)
-        left = tuple(share for share in shares if share.host not in hosts)
+    def without(self, hosts: Collection[str], counts: Mapping[str, int] | None = None) -> "LaunchPlan":
+        """Return the plan for the hosts that are left; the plan itself when it has none of these.
+
+        ``counts``: the ranks that each host turned out to have, where a resource manager dealt them out.
+        """
+        if not any(host in hosts for host in self.hosts):
+            return self
+        known = counts or {}
+        dealt = tuple(HostShare(host=host, ranks=known.get(host, self.ranks_per_host)) for host in self.hosts)
+        left = tuple(share for share in self.shares or dealt if share.host not in hosts)
         return replace(self, shares=left, ranks=sum(share.ranks for share in left))
 
     @property

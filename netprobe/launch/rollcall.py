@@ -4,7 +4,7 @@ Bounded: whatever is dead or stopped, the answer is there after a few seconds.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,9 +30,14 @@ class RollCall:
     paths: tuple[PathAnswer, ...] = ()
 
     @property
-    def is_moving(self) -> bool:
-        """Whether anything goes on: then the job is slow, and not stuck."""
-        return any(_moves(each.report) for each in self.hosts if each.report is not None)
+    def has_steps(self) -> bool:
+        """Whether a rank got on with its calls: then the job is slow, and not stuck."""
+        return any(_has_stepped(each.report) for each in self.hosts if each.report is not None)
+
+    @property
+    def has_traffic(self) -> bool:
+        """Whether bytes move: a slow transfer between ranks, or somebody else's."""
+        return any(each.report.moved_bytes > MOVING_BYTES for each in self.hosts if each.report is not None)
 
     @property
     def has_idle_rank(self) -> bool:
@@ -73,9 +78,9 @@ class Asking:
             answers |= self.ask(late, words, LATE_TIMEOUT_S)
         return RollCall(hosts=tuple(_standing(host, answers[host]) for host in hosts))
 
-    def with_paths(self, call: RollCall, extra: Iterable[tuple[str, str]] = ()) -> RollCall:
-        """Return the roll call with what was asked of the paths between hosts that answered, ``extra`` pairs too."""
-        targets = path_targets(call, extra)
+    def with_paths(self, call: RollCall) -> RollCall:
+        """Return the roll call with what was asked of the paths between hosts that answered."""
+        targets = path_targets(call)
         code = "from netprobe.launch.pathcheck import main; main(sys.argv[1])"
         paths: list[PathAnswer] = []
         # The argument differs from host to host, so hosts are asked in their own words; all of them at once.
@@ -102,16 +107,15 @@ def ask_each(ask: Ask, words: Mapping[str, Sequence[str]], timeout_s: int) -> di
         return {host: each.result()[host] for host, each in asked.items()}
 
 
-def path_targets(call: RollCall, extra: Iterable[tuple[str, str]] = ()) -> dict[str, list[Target]]:
+def path_targets(call: RollCall) -> dict[str, list[Target]]:
     """Return whom each host is to try: everybody in a small job, enough to see blocks in a large one."""
     present = [each for each in call.hosts if each.report is not None]
     addresses = Counter(
         interface.address for each in present if each.report is not None for interface in each.report.interfaces
     )
     reports = {each.host: each.report for each in present}
-    pairs = dict.fromkeys((*_pairs(tuple(reports)), *extra))
     found: dict[str, list[Target]] = {}
-    for src, dst in pairs:
+    for src, dst in _pairs(tuple(reports)):
         report = reports.get(dst)
         if report is None or src not in reports:
             continue
@@ -150,12 +154,11 @@ def _decoded_paths(answer: Answer) -> tuple[PathAnswer, ...]:
         return ()  # no answer says nothing of a path
 
 
-def _moves(report: HostReport) -> bool:
+def _has_stepped(report: HostReport) -> bool:
     before = {rank.pid: rank.position for rank in report.before}
-    stepped = any(
+    return any(
         rank.position is not None
         and (earlier := before.get(rank.pid)) is not None
         and rank.position.steps != earlier.steps
         for rank in report.ranks
     )
-    return stepped or report.moved_bytes > MOVING_BYTES

@@ -14,11 +14,10 @@ from typing import Final
 from netprobe.environment import JOB_VARIABLE
 from netprobe.model.standing import HostReport, RankStanding, RankState
 from netprobe.store.encoding import json_line
-from netprobe.store.whereabouts import position_of
+from netprobe.store.whereabouts import RANK_WORDS, position_of
 from netprobe.telemetry._addresses import interfaces
 
 LOOK_AGAIN_S: Final = 1.0
-RANK_WORDS: Final = [b"-P", b"-m", b"netprobe.session"]  # behind the interpreter; launchers hold them further back
 _USER_TICKS: Final = 11  # of /proc/PID/stat, counted from the state; those in the system follow
 _STATES: Final = {"T": RankState.STOPPED, "t": RankState.STOPPED, "D": RankState.BLOCKED, "Z": RankState.GONE,
                   "X": RankState.GONE}  # fmt: skip
@@ -61,7 +60,7 @@ def _processes(proc: Path) -> Iterator[Path]:
 
 def _is_rank(process: Path, setting: bytes) -> bool:
     with suppress(OSError):  # ended meanwhile, or somebody else's
-        return (process / "cmdline").read_bytes().split(b"\0")[1:4] == RANK_WORDS and setting in (
+        return (process / "cmdline").read_bytes().split(b"\0")[1:4] == list(RANK_WORDS) and setting in (
             process / "environ"
         ).read_bytes().split(b"\0")
     return False

@@ -39,6 +39,7 @@ def supervise(
     one world of ``expected_ranks``; the sink has then got nothing. StoreError: the sink refused the first record.
     """
     with interrupts() as signals, started(argv, environ) as launcher:
+        (listeners or Listeners()).on_start(launcher.mark)
         watch = _Watch(launcher, sink, expected_ranks, patience or Patience(), listeners or Listeners())
         for happening in happenings(launcher.popen, signals, watch.left_ns):
             watch.take(happening)
@@ -69,6 +70,7 @@ class _Watch:
         self._ended_by_us: tuple[RunStatus, str] | None = None
         self._is_killed = False
         self._is_hung = False
+        self._was_interrupted = False
         self._last_record_ns = time.monotonic_ns()
         self._has_exited = False
         self._arm(patience.meeting_ns)
@@ -166,17 +168,20 @@ class _Watch:
             self._refuse(LaunchError(f"{self._launcher.name} started ranks that cannot be understood: {error}"))
 
     def _take_interrupt(self) -> None:
+        before, self._was_interrupted = self._was_interrupted, True
         if self._ended_by_us is None:
             self._end_job(RunStatus.INTERRUPTED, f"interrupted{self._where()}")
-        else:
+        elif before:
             self._kill()
+        else:  # it was being ended for another reason: whoever asks to stop wants no other launch after it
+            self._ended_by_us = (RunStatus.INTERRUPTED, f"interrupted{self._where()}")
 
     def _take_expiry(self) -> None:
         if self._has_exited or self._is_killed:
             self.is_over = True
         elif self._ended_by_us is not None or self._refusal is not None:
             self._kill()
-        elif self._done is None and self._listeners.on_silence(self._launcher.mark):
+        elif self._done is None and self._listeners.on_silence():
             self._arm(self._patience.round_floor_ns)
         elif not self._is_ready:
             self._refuse(self._too_late())
@@ -262,7 +267,6 @@ class _Watch:
             is_hung=self._is_hung,
             silent_ns=time.monotonic_ns() - self._last_record_ns,
             lines=tuple(self._kept),
-            mark=self._launcher.mark,
         )
 
 

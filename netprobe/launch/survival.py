@@ -4,12 +4,15 @@ The ranks are launched again without the failed hosts, from the round that was n
 none has to survive the loss of a rank. What was measured before is kept by the sink.
 """
 
+import socket
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError
+from netprobe.interrupts import interrupts
 from netprobe.launch.culprits import Conclusion, Halt, conclude
 from netprobe.launch.hosts import folded
 from netprobe.launch.job import JobEnd, LaunchTimeout, Listeners, OnChatter, Patience, unheard
@@ -29,6 +32,7 @@ WorkerFor = Callable[[Task], tuple[str, ...]]
 """The command of every rank for a task."""
 
 MOST_WAITS: Final = 20  # deadlines that a job may move through without finishing a round
+MOST_WAITS_FOR_TRAFFIC: Final = 3  # of them, when nothing but bytes on the hosts' interfaces moves
 MOST_UNEXPLAINED: Final = 2  # halts of which nobody can be named; each costs the round in which it happened
 
 
@@ -57,29 +61,37 @@ def see_through(voyage: Voyage, open_sink: OpenSink) -> JobEnd:
     logbook = Logbook(open_sink, voyage.benched)
     plans, task, unexplained = voyage.plans, voyage.task, 0
     given_up: tuple[str, ...] = ()
-    while True:
-        leg = _Leg(voyage, logbook, plans)
-        end = leg.run(task)
-        given_up += end.given_up
-        if end.status is not RunStatus.FAILED or logbook.is_done or voyage.asking is None:
-            return replace(end, given_up=given_up)
-        conclusion = leg.conclude(end)
-        is_explained = bool(conclusion.benched or conclusion.avoided)
-        if leg.refusal is not None and not conclusion.benched:
-            raise leg.refusal
-        unexplained += not is_explained
-        logbook.emit(_halted(conclusion, leg, end))
-        gone = {each.host for each in conclusion.benched}
-        plan = leg.plan.without(gone) if gone else leg.plan
-        error = _why_to_stop(voyage, plan, logbook.benched)
-        if error is not None or unexplained > MOST_UNEXPLAINED:
-            logbook.opened(leg.plan)  # where no ranks ever met as well: a run without a result has to be seen
-            return replace(end, error=error or end.error, given_up=given_up)
-        if logbook.has_begun:
-            logbook.plan, plans = plan, (plan,)
-        else:
-            plans = tuple(each.without(gone) for each in plans)
-        task = logbook.rest_of(task, conclusion.avoided, skips_round=not is_explained)
+    with interrupts() as signals:
+        while True:
+            leg = _Leg(voyage, logbook, plans)
+            end = leg.run(task)
+            given_up += end.given_up
+            is_final = end.status is not RunStatus.FAILED or logbook.is_done or voyage.asking is None
+            conclusion = Conclusion() if is_final else leg.conclude(end, task)
+            leg.sweep(end)
+            if not is_final and _was_signalled(signals):
+                end, is_final = replace(end, status=RunStatus.INTERRUPTED, error="interrupted between launches"), True
+            if is_final:
+                return replace(end, given_up=given_up)
+            is_explained = bool(conclusion.benched or conclusion.avoided)
+            if leg.refusal is not None and not conclusion.benched:
+                raise leg.refusal
+            unexplained += not is_explained
+            logbook.emit(_halted(conclusion, leg, end))
+            plans = leg.rest_of_plans(conclusion)
+            error = _why_to_stop(voyage, plans[0], logbook.benched)
+            if error is not None or unexplained > MOST_UNEXPLAINED:
+                logbook.opened(leg.plan)  # where no ranks ever met as well: a run without a result has to be seen
+                return replace(end, error=error or end.error, given_up=given_up)
+            task = logbook.rest_of(task, conclusion.avoided, skips_round=not is_explained)
+
+
+def _was_signalled(signals: socket.socket | None) -> bool:
+    """Return whether somebody asked to stop while no job ran."""
+    try:
+        return signals is not None and bool(signals.recv(1))
+    except BlockingIOError:
+        return False
 
 
 class _Leg:
@@ -93,6 +105,7 @@ class _Leg:
         self._logbook = logbook
         self._plans = plans
         self._waits = 0
+        self._waits_for_traffic = 0
         self._waited_at: tuple[str | None, int | None] = (None, None)
         self._mark = ""
 
@@ -111,7 +124,9 @@ class _Leg:
                 voyage.environ,
                 self._open,
                 patience=voyage.patience,
-                listeners=Listeners(on_chatter=voyage.on_chatter, on_silence=self._is_worth_waiting),
+                listeners=Listeners(
+                    on_chatter=voyage.on_chatter, on_start=self._started, on_silence=self._is_worth_waiting
+                ),
             )
         except LaunchError as error:
             if voyage.asking is None:
@@ -128,8 +143,8 @@ class _Leg:
                 silent_ns=waited_ns,
             )
 
-    def conclude(self, end: JobEnd) -> Conclusion:
-        """Return who is to be taken out, and end what is left of the job on its hosts."""
+    def conclude(self, end: JobEnd, task: Task) -> Conclusion:
+        """Return who is to be taken out."""
         asking = self._voyage.asking
         if asking is None or not self.plan.hosts:
             return Conclusion()
@@ -146,11 +161,25 @@ class _Leg:
             is_over=not end.is_hung,
         )
         self.names = names_of(self.plan, self._logbook.ranks)
-        conclusion = conclude(call, halt, self.names)
-        mark = self._mark or end.mark
-        if mark:
-            asking.end([each.host for each in call.hosts if each.report is not None], mark)
-        return conclusion
+        return conclude(call, halt, self.names, task.avoided)
+
+    def sweep(self, end: JobEnd) -> None:
+        """End what is left of the job on its hosts, where it did not end well: stopped ranks would stay for ever."""
+        asking = self._voyage.asking
+        if asking is None or end.status is RunStatus.COMPLETE or not self._mark or self.plan.method == "local":
+            return
+        silent = {each.host for each in self.call.hosts if each.report is None} if self.call else set()
+        asking.end([host for host in self.plan.hosts if host not in silent], self._mark)
+
+    def rest_of_plans(self, conclusion: Conclusion) -> tuple[LaunchPlan, ...]:
+        """Return the plans without the hosts that were taken out: a single one once the ranks have met."""
+        gone = {each.host for each in conclusion.benched}
+        ranks = Counter(rank.host for rank in self._logbook.ranks)
+        counts = {host: ranks[self.names.get(host, host)] for host in self.plan.hosts} if ranks else {}
+        if not self._logbook.has_begun:
+            return tuple(each.without(gone) for each in self._plans)
+        self._logbook.plan = self.plan.without(gone, counts)
+        return (self._logbook.plan,)
 
     def named(self, path: PathAnswer) -> PathAnswer:
         """Return a path's answer by the names that ranks have for the hosts."""
@@ -159,30 +188,42 @@ class _Leg:
     def _open(self, plan: LaunchPlan) -> Sink:
         return self._logbook.opened(plan)
 
-    def _is_worth_waiting(self, mark: str) -> bool:
-        """Hold a roll call while the silent job is still there; return whether it gets on all the same."""
+    def _started(self, mark: str) -> None:
         self._mark = mark
+
+    def _is_worth_waiting(self) -> bool:
+        """Hold a roll call while the silent job is still there; return whether it gets on all the same."""
         asking, hosts = self._voyage.asking, self.plan.hosts
         if asking is None or not hosts:
             return False
         here = (self._logbook.last_stage, self._logbook.last_round_index)
         self._waits = self._waits + 1 if here == self._waited_at else 1
         self._waited_at = here
-        call = asking.roll_call(hosts, mark)
-        goes_on = (not self._logbook.ranks and call.has_yet_to_start) or (call.is_moving and not call.has_idle_rank)
-        if goes_on and self._waits < MOST_WAITS and all(each.report is not None for each in call.hosts):
+        call = asking.roll_call(hosts, self._mark)
+        if self._waits < MOST_WAITS and all(each.report is not None for each in call.hosts) and self._goes_on(call):
             return True
         self.call = call if call.has_idle_rank else asking.with_paths(call)
         return False
+
+    def _goes_on(self, call: RollCall) -> bool:
+        if not self._logbook.ranks:
+            return call.has_yet_to_start
+        if call.has_idle_rank or call.has_steps or not call.has_traffic:
+            return call.has_steps and not call.has_idle_rank
+        # Traffic may be somebody else's: it buys time for a slow link, but not for ever.
+        self._waits_for_traffic += 1
+        return self._waits_for_traffic <= MOST_WAITS_FOR_TRAFFIC
 
 
 def names_of(plan: LaunchPlan, ranks: Sequence[Rank]) -> dict[str, str]:
     """Return what the ranks of each host call it, by the launcher's name: the same, a short form, or told by order."""
     called = list(dict.fromkeys(rank.host for rank in ranks))
-    same = {host: name for host in plan.hosts for name in called if _short(host) == _short(name)}
-    if len(same) == len(plan.hosts):
-        return same
-    return dict(zip(plan.hosts, called, strict=False)) if called else {host: host for host in plan.hosts}
+    if not called or set(plan.hosts) == set(called):
+        return {host: host for host in plan.hosts}
+    short = {_short(name): name for name in called}
+    if len(short) == len(called) and {_short(host) for host in plan.hosts} == set(short):
+        return {host: short[_short(host)] for host in plan.hosts}
+    return dict(zip(plan.hosts, called, strict=False))
 
 
 def _short(host: str) -> str:

@@ -20,12 +20,38 @@ def answering(paths: Iterable[PathAnswer]) -> tuple[PathAnswer, ...]:
     return tuple(path for path in paths if path.network in heard)
 
 
+def silent_both_ways(paths: Iterable[PathAnswer]) -> set[tuple[str, str]]:
+    """Return the pairs of which neither end got an answer from the other.
+
+    Whatever is lost on the way, in either direction, silences both: each needs the way there and back. Silence in one
+    direction alone is a host that does not answer such packets.
+    """
+    heard = {(path.src, path.dst): path.small for path in paths}
+    return {pair for pair, is_heard in heard.items() if not is_heard and not heard.get((pair[1], pair[0]), False)}
+
+
+def lost_large(paths: Iterable[PathAnswer]) -> set[tuple[str, str]]:
+    """Return the pairs, from source to destination, on whose way packets of a whole MTU vanish and small ones pass."""
+    return {(path.src, path.dst) for path in paths if path.small and path.full is False}
+
+
+def lone_silences(paths: Iterable[PathAnswer], explained: Collection[str]) -> dict[tuple[str, str], Silence]:
+    """Return the pairs between which something does not pass, though no host of ``explained`` is one of their ends."""
+    found: dict[tuple[str, str], Silence] = {}
+    for own in silent_networks(paths).values():
+        for silence, pairs in ((Silence.LARGE, lost_large(own)), (Silence.NOTHING, silent_both_ways(own))):
+            for src, dst in pairs:
+                if src not in explained and dst not in explained:
+                    found[min(src, dst), max(src, dst)] = silence
+    return found
+
+
 def silence_of(paths: Iterable[PathAnswer], hosts: Collection[str]) -> Silence | None:
     """Return what does not pass between two hosts in one direction or both; None when all that was tried does."""
     own = [path for path in answering(paths) if {path.src, path.dst} == set(hosts)]
-    if any(not path.small for path in own):
+    if silent_both_ways(own):
         return Silence.NOTHING
-    return Silence.LARGE if any(path.full is False for path in own) else None
+    return Silence.LARGE if lost_large(own) else None
 
 
 def silent_networks(paths: Iterable[PathAnswer]) -> dict[str, tuple[PathAnswer, ...]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from netprobe.contracts import Control
 from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
-from netprobe.store.whereabouts import position_of
+from netprobe.store.whereabouts import RANK_WORDS, position_of
 from netprobe.telemetry._addresses import interfaces
 
 
@@ -78,13 +78,21 @@ def other_runs(own: Collection[int], root: Path = Path("/")) -> tuple[int, ...]:
         int(process.name)
         for process in (root / "proc").glob("[0-9]*")
         if int(process.name) not in own and _names_netprobe(process) and _namespaces(process) == here
-        and position_of(process) is not None
+        and (position_of(process) is not None or _is_anothers_rank(process))
     )  # fmt: skip
 
 
 def _names_netprobe(process: Path) -> bool:
     with suppress(OSError):
         return b"netprobe" in (process / "cmdline").read_bytes()
+    return False
+
+
+def _is_anothers_rank(process: Path) -> bool:
+    """Return whether a process that may not be looked into was started as ranks are."""
+    with suppress(OSError):
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        return words[1:4] == list(RANK_WORDS) and not os.access(process / "fd", os.R_OK)
     return False
 
 

@@ -93,12 +93,18 @@ def test_a_retest_takes_partners_that_are_good():
         (['{ between = ["n2", "n3"], packets = "large" }'], "mtu"),
         (['{ from = "n2", to = "n3", packets = "large" }'], "mtu"),
         (['{ between = ["n2", "n3"], packets = "all" }'], "partition"),
-        (['{ from = "n3", to = "n2", packets = "all" }'], "partition"),
-        (['{ between = ["n1", "n4"], packets = "all" }'], "hung-host"),
+        (['{ from = "n3", to = "n2", packets = "all" }'], "hung-host"),  # n2 does not answer such packets
     ],
 )
 def test_a_stuck_pair_is_named_by_what_its_path_loses(lost, detector):
     assert who_says_what(HOSTS + STUCK + paths(*lost)) == [(detector, ("n2 <-> n3",))]
+
+
+@pytest.mark.parametrize(("packets", "detector"), [("all", "partition"), ("large", "mtu")])
+def test_a_silent_path_is_named_though_nobody_was_stuck_on_it(packets, detector):
+    lost = f'{{ between = ["n1", "n4"], packets = "{packets}" }}'
+
+    assert who_says_what(HOSTS + paths(lost)) == [(detector, ("n1 <-> n4",))]
 
 
 def test_a_stuck_pair_blames_neither_of_its_hosts():

@@ -288,8 +288,8 @@ def test_a_host_that_no_other_reaches_is_cut_off():
     assert only.detail == f"6 of 6 paths of {NETWORK} give no answer, though the host itself does"
 
 
-def test_a_host_that_is_deaf_in_one_direction_is_cut_off_too():
-    assert benched(call(paths=paths(4, small=only_to("h2")))) == [("h2", Fate.CUT_OFF)]
+def test_a_host_that_does_not_answer_such_packets_but_gets_answers_is_not_cut_off():
+    assert benched(call(paths=paths(4, small=only_to("h2")))) == []
 
 
 def test_the_smaller_side_of_a_cut_is_taken_out():
@@ -390,3 +390,9 @@ def test_open_mpis_ranks_name_the_peer_that_they_lost():
     lost = lost_rank(["  Local host: h4", "  Local PID:  122", "  Peer host:  h3"])
 
     assert (lost.rank, lost.host, lost.how) == (None, "h3", "its peers lost the connection to it")
+
+
+def test_of_ranks_that_lost_each_other_nobody_is_named():
+    lines = ["  Local host: h5", "  Peer host:  h3", "  Local host: h3", "  Peer host:  h5"]
+
+    assert lost_rank(lines) is None

@@ -126,7 +126,7 @@ def test_a_rank_that_runs_is_seen_where_it_is_and_as_moving(rank):
     (seen,) = report.ranks
     assert (seen.pid, seen.state) == (child.pid, RankState.RUNS)
     assert (seen.position.rank, seen.position.host, seen.position.peer) == (3, "h1", 5)
-    assert RollCall(hosts=(HostStanding(host="h1", report=report),)).is_moving
+    assert RollCall(hosts=(HostStanding(host="h1", report=report),)).has_steps
 
 
 def test_a_rank_that_is_stopped_is_seen_as_stopped_and_still_tells_where_it_is(rank):

@@ -28,7 +28,7 @@ _NEW_NAMESPACES: Final = (
 def build(name: str, shape: Shape, *, outlives_maker: bool) -> None:
     """Bring up a lab of which nothing is there yet."""
     folder = folder_of(name)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, mode=0o700)  # whoever may connect to a host's socket is root there
     (folder / "hosts").write_text(shape.hosts_file())
     _write_agent(name)
     try:

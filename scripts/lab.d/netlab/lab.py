@@ -15,7 +15,7 @@ from netlab.building import build, raise_host, remove_traces
 from netlab.commands import require_tools
 from netlab.errors import LabError
 from netlab.faults import Fault
-from netlab.processes import Held, ranks_of, send_to_all
+from netlab.processes import ranks_of, send_to_all
 from netlab.shape import DATA_DEVICE, DATA_NETWORK, LOGIN, MANAGEMENT_DEVICE, MANAGEMENT_NETWORK, Shape, checked_name
 from netlab.state import State, folder_of, locked, names
 
@@ -218,6 +218,3 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["DEFAULT_NAME", "Held", "Lab", "all_labs"]

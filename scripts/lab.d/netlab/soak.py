@@ -6,11 +6,13 @@ import os
 import random
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +24,7 @@ from netlab.shape import Shape
 from netlab.trials import TRIALS, Outcome, Trial, attempt, find_netprobe, tidy
 
 CLEAN_SHARE: Final = 0.25
-SETTLE_S: Final = 3.0
+SETTLE_S: Final = 2.0
 UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -30,8 +32,8 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 class Traces:
     """What can be leaked."""
 
-    ranks: frozenset[int]
-    """Processes of any netprobe run."""
+    processes: frozenset[int]
+    """Of any netprobe run: all that carry its mark."""
     namespaces: frozenset[str]
     descriptors: int
     """Of this process, which starts every run."""
@@ -40,16 +42,16 @@ class Traces:
     def now(cls) -> "Traces":
         """Return what there is."""
         return cls(
-            ranks=frozenset(_of_netprobe()),
+            processes=frozenset(_of_netprobe()),
             namespaces=frozenset(_namespaces()),
             descriptors=len(list((PROC / "self/fd").iterdir())),
         )
 
-    def leaked_since(self, before: "Traces") -> Counter[str]:
-        """Return what there is now and was not before."""
+    def leaked_since(self, before: "Traces", excused: Collection[int]) -> Counter[str]:
+        """Return what there is now and was not before; ``excused`` are processes on a host that nobody could reach."""
         return Counter(
             {
-                "processes": len(self.ranks - before.ranks),
+                "processes": len(self.processes - before.processes - set(excused)),
                 "namespaces": len(self.namespaces - before.namespaces),
                 "descriptors": max(self.descriptors - before.descriptors, 0),
             }
@@ -76,23 +78,18 @@ def soak(options: argparse.Namespace) -> Counter[str]:
     out = Path(tempfile.mkdtemp(prefix="netprobe-soak-"))
     wrong: Counter[str] = Counter()
     try:
-        _round(lab, netprobe, out, None, "")  # what is opened once for all is no leak
+        attempt(lab, netprobe, out, None, "")  # what is opened once for all is no leak
         first = Traces.now()
         for number in _rounds(options):
             trial = None if draw.random() < CLEAN_SHARE else draw.choice(TRIALS)
             host = f"h{draw.randint(1, shape.hosts)}"
-            begin = Traces.now()
-            outcome = _round(lab, netprobe, out, trial, host)
-            time.sleep(SETTLE_S if trial else 0.2)
-            found = Traces.now().leaked_since(begin)
-            if trial is not None and _revives(trial):
-                del found["namespaces"]
-            found["wrong verdicts"] = bool(outcome.mistakes(trial, host))
-            found["lost results"] = _is_lost(outcome)
+            found, outcome = _round(lab, netprobe, out, trial, host)
             wrong += found
             _tell(number, trial, host, outcome, found)
         time.sleep(SETTLE_S)
-        wrong["processes at the end"] = len(Traces.now().ranks - first.ranks)
+        last = Traces.now()
+        wrong["processes at the end"] = len(last.processes - first.processes)
+        wrong["descriptors at the end"] = max(last.descriptors - first.descriptors, 0)
     finally:
         lab.down()
         shutil.rmtree(out, ignore_errors=True)
@@ -100,9 +97,20 @@ def soak(options: argparse.Namespace) -> Counter[str]:
     return wrong
 
 
-def _round(lab: Lab, netprobe: str, out: Path, trial: Trial | None, host: str) -> Outcome:
+def _round(lab: Lab, netprobe: str, out: Path, trial: Trial | None, host: str) -> tuple[Counter[str], Outcome | None]:
+    """Return what went wrong in a round, and what was said; the lab is healthy again afterwards."""
+    begin = Traces.now()
     try:
-        return attempt(lab, netprobe, out, trial, host)
+        outcome = attempt(lab, netprobe, out, trial, host)
+        time.sleep(SETTLE_S if trial else 0)
+        found = Traces.now().leaked_since(begin, lab.ranks(host) if trial is not None and _cuts(trial) else ())
+        found["wrong verdicts"] = bool(outcome.mistakes(trial, host))
+        found["lost results"] = _is_lost(outcome)
+    except (LabError, subprocess.TimeoutExpired) as error:
+        print(f"      {error}", flush=True)
+        return Counter({"hangs": 1}), None
+    else:
+        return found, outcome
     finally:
         tidy(lab)
 
@@ -115,9 +123,9 @@ def _rounds(options: argparse.Namespace) -> Iterator[int]:
         yield number
 
 
-def _revives(trial: Trial) -> bool:
-    """Return whether the host came back with namespaces of its own, which are new and no leak."""
-    return "down" in trial.name
+def _cuts(trial: Trial) -> bool:
+    """Return whether nobody could end what ran on the host: that ends by itself, minutes later."""
+    return "cables" in trial.name
 
 
 def _is_lost(outcome: Outcome) -> bool:
@@ -130,23 +138,21 @@ def _is_lost(outcome: Outcome) -> bool:
     return any(event["kind"] == "round-finished" and event["stage"] not in kept for event in events)
 
 
-def _tell(number: int, trial: Trial | None, host: str, outcome: Outcome, found: Counter[str]) -> None:
+def _tell(number: int, trial: Trial | None, host: str, outcome: Outcome | None, found: Counter[str]) -> None:
     what = "no fault" if trial is None else f"{host}: {trial.name}"
     bad = ", ".join(f"{name} {count}" for name, count in found.items() if count)
-    print(f"{number:4}  {outcome.elapsed_s:5.1f} s  {what}  {bad or 'right'}", flush=True)
-    for mistake in outcome.mistakes(trial, host):
+    took = "-" if outcome is None else f"{outcome.elapsed_s:.1f} s"
+    print(f"{number:4}  {took:>7}  {what}  {bad or 'right'}", flush=True)
+    for mistake in () if outcome is None else outcome.mistakes(trial, host):
         print(f"      {mistake}", flush=True)
 
 
 def _of_netprobe() -> Iterator[int]:
     for process in PROC.iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"netprobe.session" in words:
-                yield int(process.name)
+        if process.name.isdigit():
+            with suppress(OSError):  # ended meanwhile
+                if b"NETPROBE_JOB=" in (process / "environ").read_bytes():
+                    yield int(process.name)
 
 
 def _namespaces() -> Iterator[str]:

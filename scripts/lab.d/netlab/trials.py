@@ -138,7 +138,8 @@ TRIALS: Final = (
           strike=_kill_rank),
     Trial(name="its processes are stopped", detector="hung-host", says="stopped", is_sudden=True,
           strike=put(Kind.PAUSE)),
-    Trial(name="its rank is frozen", detector="hung-host", says="process", is_sudden=True, strike=put(Kind.STALL)),
+    Trial(name="its rank is frozen", detector="hung-host", says="process does nothing", is_sudden=True,
+          strike=put(Kind.STALL)),
     Trial(name="it and its neighbour are cut off", detector="partition", says="cut off", is_sudden=True,
           strike=_split, subjects=_pair_with),
 )  # fmt: skip
