@@ -6,7 +6,7 @@ from typing import Final
 
 from netprobe.errors import LaunchError
 from netprobe.model.run import RunStatus
-from netprobe.units import NS_PER_S
+from netprobe.units import NS_PER_MS, NS_PER_S
 
 OnChatter = Callable[[str], None]
 OnStart = Callable[[str], None]
@@ -31,6 +31,8 @@ class Patience:
     """From the last record to the end of the launcher."""
     grace_ns: int = 2 * NS_PER_S
     """From asking to end until killing."""
+    reprieve_ns: int = 50 * NS_PER_MS
+    """For what came while somebody asked around."""
     draining_ns: int = NS_PER_S
     """For output that is still on its way when the launcher has ended."""
 

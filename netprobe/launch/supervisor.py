@@ -70,6 +70,7 @@ class _Watch:
         self._ended_by_us: tuple[RunStatus, str] | None = None
         self._is_killed = False
         self._is_hung = False
+        self._is_condemned = False
         self._was_interrupted = False
         self._last_record_ns = time.monotonic_ns()
         self._has_exited = False
@@ -150,6 +151,7 @@ class _Watch:
     def _follow(self, record: Record) -> None:
         if self._ended_by_us is not None:
             return
+        self._is_condemned = False
         match record:
             case RoundStarted():
                 self._round = record
@@ -181,8 +183,13 @@ class _Watch:
             self.is_over = True
         elif self._ended_by_us is not None or self._refusal is not None:
             self._kill()
-        elif self._done is None and self._listeners.on_silence():
-            self._arm(self._patience.round_floor_ns)
+        elif self._done is None and not self._is_condemned:
+            self._is_condemned = not self._listeners.on_silence()
+            # What came while somebody asked around is still to be read, and a record of it lifts the sentence.
+            if self._is_condemned:
+                self._deadline_ns = time.monotonic_ns() + self._patience.reprieve_ns
+            else:
+                self._arm(self._patience.round_floor_ns)
         elif not self._is_ready:
             self._refuse(self._too_late())
         elif self._done is not None:

@@ -148,8 +148,9 @@ class _Leg:
         asking = self._voyage.asking
         if asking is None or not self.plan.hosts:
             return Conclusion()
-        call = self.call or asking.roll_call(self.plan.hosts, self._mark)
-        self.call = call
+        if self.call is None or not end.is_hung:  # what was answered to an earlier silence is no answer to this end
+            self.call = asking.roll_call(self.plan.hosts, self._mark)
+        call = self.call
         halt = Halt(
             stage=end.stage,
             round_index=end.round_index,

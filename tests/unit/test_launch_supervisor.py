@@ -439,3 +439,20 @@ def test_somebody_who_asks_to_stop_while_a_hung_job_is_ended_wants_no_other_laun
     )
 
     assert end.status is RunStatus.INTERRUPTED
+
+
+def test_a_record_that_came_while_somebody_asked_around_lifts_the_sentence(watch, tmp_path):
+    asked = []
+
+    def ask_for_long():
+        asked.append(True)
+        time.sleep(0.6)
+        return False
+
+    patience = Patience(round_floor_ns=500 * NS_PER_MS, round_factor=0)
+    late = said(ready(), round_started(), done())
+    steps = (*late[:2], ("sleep", 0.8), late[2])
+
+    end = watch(*steps, patience=patience, listeners=Listeners(on_silence=ask_for_long))
+
+    assert (end.status, asked) == (RunStatus.COMPLETE, [True])

@@ -11,6 +11,7 @@ import pytest
 from store_samples import done, finished, measured, plan, ready, round_started
 
 from netprobe.errors import LaunchError
+from netprobe.launch.culprits import Halt, conclude
 from netprobe.launch.job import Patience
 from netprobe.launch.request import Binding, Family, HostShare, Launcher, LaunchPlan
 from netprobe.launch.rollcall import RollCall
@@ -504,3 +505,52 @@ def test_hosts_that_ranks_call_otherwise_are_told_apart_by_name_or_by_order(call
     ranks = [replace(ranks_on(0)[0], host=host) for host in called]
 
     assert names_of(on(2, Path("mpiexec")), ranks) == names
+
+
+def test_hosts_that_share_a_short_name_are_not_mixed_up():
+    ranks = (
+        Rank(rank=0, host="n1.a", local_index=0, cpus=(), pid=1),
+        Rank(rank=1, host="n1.b", local_index=0, cpus=(), pid=2),
+    )
+
+    assert names_of(on(2, Path("mpiexec")).without(()), ()) == {"h1": "h1", "h2": "h2"}
+    assert names_of(named("n1.a", "n1.b"), ranks) == {"n1.a": "n1.a", "n1.b": "n1.b"}
+    assert names_of(named("10.0.0.1", "10.0.0.2"), ranks) == {"10.0.0.1": "n1.a", "10.0.0.2": "n1.b"}
+
+
+def test_hosts_keep_the_ranks_that_a_resource_manager_dealt_them():
+    plan = replace(
+        named("h1"), shares=(), method="slurm", ranks=5, allocation_hosts=3, allocation_names=("h1", "h2", "h3")
+    )
+
+    left = plan.without({"h1"}, {"h1": 2, "h2": 2, "h3": 1})
+
+    assert [(share.host, share.ranks) for share in left.shares] == [("h2", 2), ("h3", 1)]
+
+
+def test_a_host_that_was_stuck_with_two_partners_is_taken_out():
+    ranks = tuple(Rank(rank=n, host=f"h{n + 1}", local_index=0, cpus=(), pid=n) for n in range(4))
+    names = {rank.host: rank.host for rank in ranks}
+    halt = Halt(stage="s", round_index=1, last_stage=None, last_round_index=None, waited_ns=1, ranks=ranks)
+    hosts = tuple(
+        HostStanding(host=rank.host, report=HostReport(before=(seen,), ranks=(seen,), moved_bytes=0))
+        for rank in ranks
+        for seen in (stuck(rank.rank, {0: 2, 2: 0}.get(rank.rank)),)
+    )
+
+    once = conclude(RollCall(hosts=hosts), halt, names)
+    twice = conclude(RollCall(hosts=hosts), halt, names, avoided=(("h2", "h3"),))
+
+    assert (once.benched, once.avoided) == ((), (("h1", "h3"),))
+    assert ([each.host for each in twice.benched], twice.avoided) == (["h3"], ())
+
+
+def named(*hosts):
+    return replace(on(len(hosts), Path("mpiexec")), shares=tuple(HostShare(host=host, ranks=1) for host in hosts))
+
+
+def stuck(rank, peer):
+    position = Position(
+        rank=rank, host=f"h{rank + 1}", stage="s", round_index=1, peer=peer, is_measuring=peer is not None, steps=3
+    )
+    return RankStanding(pid=rank, state=RankState.RUNS, position=position)
