@@ -23,17 +23,31 @@ from netprobe.detectors._lost_packets import (
 )
 from netprobe.detectors._words import MOST_FACTS, between_hosts, is_common, listed, retest
 from netprobe.locate.culprits import HostPair, blame_most_of_its_pairs
-from netprobe.locate.loss import LossRows, LossyHost, Stall, blame_loss, is_lossy, loss_rows, stalls_of
+from netprobe.locate.loss import (
+    LossRows,
+    LossyHost,
+    Stall,
+    blame_loss,
+    is_lossy,
+    loss_rows,
+    stalls_of,
+    without_timeouts,
+)
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.model.standing import Fate
 from netprobe.units import format_duration
 
 ID = "packet-loss"
 SURE_WITH_PARTNERS: Final = 3  # with two, one more bad host among the partners could have misled us
 EXCLUDED_BY: Final = 3.0  # n segments without a loss exclude ratios above 3/n at 95 %
 FEWEST_STALLS: Final = 2  # of one pair; a single stall of that length can be anything
+
+
+UNHEARD: Final = (Fate.UNREACHABLE, Fate.CUT_OFF, Fate.BLACK_HOLE)
+"""Hosts whose partners go on sending into the void: their kernels time out for minutes after the ranks have gone."""
 
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
@@ -44,6 +58,8 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         yield from _without_pairs(evidence, placement, limits)
         return
     rows = loss_rows(evidence.counters, tables, placement)
+    if any(each.fate in UNHEARD for each in evidence.benched):
+        rows = without_timeouts(rows)
     case = LossCase(
         evidence=evidence,
         limits=limits,

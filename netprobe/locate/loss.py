@@ -9,7 +9,7 @@ Does not handle: loss of other traffic of a host (storage, monitoring); its coun
 one partner than to another, so it looks like a host that loses on sending. Out-of-order arrivals tell the two apart.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -125,6 +125,15 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
         stalled_rounds=np.nan_to_num(total((timeouts > 0).astype(np.float64))).astype(np.int64),
         needed=needed,
     )
+
+
+def without_timeouts(rows: LossRows) -> LossRows:
+    """Return the rows without what was sent again because nothing came for long.
+
+    Connections to a host that was lost are kept by the kernels of all its partners, and counted with what those do with
+    others. What is really lost between two hosts that are well is mostly noticed by what arrives behind it.
+    """
+    return replace(rows, lost=np.maximum(rows.lost - rows.timeouts, 0.0))
 
 
 class _Windows:

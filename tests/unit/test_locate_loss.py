@@ -1,11 +1,13 @@
 """Which hosts explain lossy directions; and which rounds a host's counters belong to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.locate.loss import LossRows, blame_loss, is_lossy, loss_rows, timer_of
+from netprobe.locate.loss import LossRows, blame_loss, is_lossy, loss_rows, timer_of, without_timeouts
 from netprobe.locate.placement import placement_of
 from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import NO_COUNTERS, CounterTable, PairTable
@@ -179,3 +181,10 @@ def test_stalls_are_known_by_the_timers_that_make_them(stall_ms, timer):
     found = timer_of(stall_ms * 1e6)
 
     assert (found or "").partition(" ")[0] == (timer or "")
+
+
+def test_what_was_sent_again_into_the_void_is_no_loss_between_hosts_that_are_well():
+    rows = rows_of([(0, 1), (1, 0)], lambda a, b: 40)
+    rows = replace(rows, timeouts=np.array([40.0, 3.0]))
+
+    assert without_timeouts(rows).lost.tolist() == [0.0, 37.0]
