@@ -14,7 +14,7 @@ OnSilence = Callable[[], bool]
 """Asked when nothing has come in time; returns whether to go on waiting."""
 
 DEADLINE_NS: Final = 15 * NS_PER_S
-LOOKING_NS: Final = 6 * NS_PER_S  # of a deadline goes to asking the hosts, and to ending what is left
+LOOKING_NS: Final = 7 * NS_PER_S  # of a deadline goes to asking the hosts, and to ending what is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
