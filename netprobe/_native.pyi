@@ -129,3 +129,116 @@ def reduction_verify(
 
 def user_reduction(dtype: str, op: str, /) -> int:
     """Return the address of an MPI_User_function for float16 or bfloat16, rounding to nearest even."""
+
+class VerbsError(Exception):
+    """A verb failed: (call, completion status, vendor error, errno or 0, messages before, ns without a completion)."""
+
+    args: tuple[str, int | None, int, int, int, int]
+
+def verbs_load(path: str, /) -> None:
+    """Open libibverbs; OSError when it is not there or lacks something. A second call does nothing."""
+
+def verbs_open(name: str, /) -> tuple[object, int, int]:
+    """Return (device, requests that a queue pair holds, enum ibv_atomic_cap)."""
+
+def verbs_close(device: object, /) -> None:
+    """Close a device."""
+
+def verbs_reg(device: object, address: int, size_bytes: int, dmabuf: int, /) -> tuple[object, int, int]:
+    """Return (region, local key, remote key); ``dmabuf`` is a file descriptor, -1 for plain memory."""
+
+def verbs_dereg(region: object, /) -> None:
+    """Take a registration back."""
+
+def verbs_link(
+    device: object, port: int, gid_index: int, queue_pairs: int, depth: int, inline_bytes: int, /
+) -> tuple[object, tuple[int, ...], int, int, bytes, int, int]:
+    """Return (link, queue pair numbers, inline bytes it got, enum ibv_mtu, GID, LID, reads at once)."""
+
+def verbs_join(
+    link: object,
+    queue_pairs: tuple[int, ...],
+    flow_labels: tuple[int, ...],
+    gid: bytes,
+    lid: int,
+    mtu: int,
+    is_routed: bool,
+    hop_limit: int,
+    traffic_class: int,
+    service_level: int,
+    timeout: int,
+    retry_count: int,
+    rnr_retry_count: int,
+    min_rnr_timer: int,
+    reads: int,
+    receive_packet_number: int,
+    send_packet_number: int,
+    /,
+) -> None:
+    """Bring queue pairs from INIT to RTS, towards those of the other end."""
+
+def verbs_unlink(link: object, /) -> None:
+    """Destroy the queue pairs of a link."""
+
+def verbs_expect(flow: tuple[object, ...], messages: int, /) -> None:
+    """Post the first receives of so many messages; ``flow``: a link, and the fields of _verbs_engine.Flow."""
+
+def verbs_pingpong(flow: tuple[object, ...], initiates: bool, stamps: NDArray[np.int64], /) -> None:
+    """Run round trips, and one more that is not timed; of reads and atomics the other end returns at once."""
+
+def verbs_stream(flow: tuple[object, ...], sends: bool, receives: bool, stamps: NDArray[np.int64], /) -> None:
+    """Stream: one window an iteration, at most a window in flight each way."""
+
+def verbs_datagrams(
+    device: object, port: int, gid_index: int, key: int, /
+) -> tuple[object, int, int, bytes, int, int, int]:
+    """Return (datagrams, queue pair number, largest in bytes, GID, LID, bits of its clock, kHz); no clock: 0 bits."""
+
+def verbs_address(
+    datagrams: object,
+    queue_pair: int,
+    key: int,
+    gid: bytes,
+    lid: int,
+    is_routed: bool,
+    flow_label: int,
+    hop_limit: int,
+    traffic_class: int,
+    service_level: int,
+    /,
+) -> None:
+    """Tell to which queue pair of which port datagrams go."""
+
+def verbs_pings(
+    datagrams: object,
+    series: int,
+    size_bytes: int,
+    budget_ns: int,
+    patience_ns: int,
+    grace_ns: int,
+    round_trips_ns: NDArray[np.int64],
+    left_ticks: NDArray[np.int64],
+    came_ticks: NDArray[np.int64],
+    /,
+) -> tuple[int, int, int]:
+    """Send at most as many pings as the arrays have room for; return how many were sent, came back, and came late.
+
+    A round trip is 0 where the echo came late, and negative where none did.
+    """
+
+def verbs_echoes(
+    datagrams: object,
+    series: int,
+    size_bytes: int,
+    patience_ns: int,
+    came_ticks: NDArray[np.int64],
+    left_ticks: NDArray[np.int64],
+    /,
+) -> tuple[int, int]:
+    """Send back what comes until the series ends or nothing comes any more; return how many were sent and came.
+
+    ``came_ticks`` is negative for pings that never came.
+    """
+
+def verbs_end_datagrams(datagrams: object, /) -> None:
+    """Destroy the queue pair."""

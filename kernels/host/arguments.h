@@ -6,6 +6,7 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime under -std=c11 */
 #endif
 
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include <stdint.h>

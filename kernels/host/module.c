@@ -5,6 +5,10 @@
 #include "pairs.h"
 #include "pattern.h"
 #include "reduce.h"
+#include "verbs_datagrams.h"
+#include "verbs_link.h"
+#include "verbs_loops.h"
+#include "verbs_pings.h"
 
 static PyMethodDef methods[] = {
     {"mpi_bind", (PyCFunction)(void (*)(void))py_mpi_bind, METH_VARARGS | METH_KEYWORDS,
@@ -22,12 +26,28 @@ static PyMethodDef methods[] = {
     {"contribution_fill", py_contribution_fill, METH_VARARGS, "Write what a rank adds to a reduction."},
     {"reduction_verify", py_reduction_verify, METH_VARARGS, "Compare memory with the result of a reduction."},
     {"user_reduction", py_user_reduction, METH_VARARGS, "Return the address of an MPI user function."},
+    {"verbs_load", py_verbs_load, METH_VARARGS, "Open libibverbs."},
+    {"verbs_open", py_verbs_open, METH_VARARGS, "Open an RDMA device."},
+    {"verbs_close", py_verbs_close, METH_O, "Close a device."},
+    {"verbs_reg", py_verbs_reg, METH_VARARGS, "Register memory."},
+    {"verbs_dereg", py_verbs_dereg, METH_O, "Take a registration back."},
+    {"verbs_link", py_verbs_link, METH_VARARGS, "Make the queue pairs of one pair of ranks."},
+    {"verbs_join", py_verbs_join, METH_VARARGS, "Bring queue pairs up towards those of the other end."},
+    {"verbs_unlink", py_verbs_unlink, METH_O, "Destroy queue pairs."},
+    {"verbs_expect", py_verbs_expect, METH_VARARGS, "Post the first receives of a series."},
+    {"verbs_pingpong", py_verbs_pingpong, METH_VARARGS, "Run round trips."},
+    {"verbs_stream", py_verbs_stream, METH_VARARGS, "Stream windows of messages, out, in, or both ways."},
+    {"verbs_datagrams", py_verbs_datagrams, METH_VARARGS, "Make a queue pair for datagrams."},
+    {"verbs_address", py_verbs_address, METH_VARARGS, "Tell whom it sends to."},
+    {"verbs_pings", py_verbs_pings, METH_VARARGS, "Send datagrams and wait for their echoes."},
+    {"verbs_echoes", py_verbs_echoes, METH_VARARGS, "Send back what comes."},
+    {"verbs_end_datagrams", py_verbs_end_datagrams, METH_O, "Destroy it."},
     {NULL, NULL, 0, NULL},
 };
 
 static int fill_module(PyObject *module)
 {
-    return series_register(module);
+    return series_register(module) < 0 ? -1 : verbs_register(module);
 }
 
 static PyModuleDef_Slot slots[] = {
