@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.model.collective import CollectiveShape
+from netprobe.model.counters import DatagramCounts
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
+from netprobe.model.inventory import QosSettings
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Path as Carrier
 from netprobe.model.plan import Scope, Stage
+from netprobe.model.rdma import PairFailure
 from netprobe.model.record import Record
 from netprobe.model.report import Report
 from netprobe.model.series import Series
@@ -93,12 +97,23 @@ class Transport(Protocol):
     A series of n iterations returns n + 1 stamps of the local monotonic clock in ns: one before the first iteration
     and one after each, so stamps[i + 1] - stamps[i] is iteration i, with one clock read an iteration. Both ends of a
     pair must call with the same arguments, the roles swapped; collectives are called by all ranks. Failures of the
-    library raise TransportError.
+    library raise TransportError; where only this pair is lost, PairError on both of its ends.
     """
 
     rank: int
     size: int
     description: str
+
+    def connect(self, stage: Stage, peer: int, buffers: Sequence[Buffer]) -> None:
+        """Make ready for one round of a pair: queue pairs, and the buffers it will use; both ends call.
+
+        PairError on both ends where either cannot. MPI needs nothing.
+        """
+        ...
+
+    def disconnect(self) -> None:
+        """Give back what ``connect`` made, whatever became of it; both ends call."""
+        ...
 
     def pingpong(
         self, *, initiates: bool, peer: int, send: int, receive: int, size_bytes: int, iterations: int
@@ -154,6 +169,46 @@ class Transport(Protocol):
 
     def supports(self, dtype: str, op: str | None) -> str | None:
         """Return None when the library carries this type (and reduces it with ``op``), else the reason why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Flights:
+    """A series of datagrams there and back, as one end saw it; times are the initiator's, one for each in time."""
+
+    sent: int
+    """Pings of the initiator, echoes of the other end."""
+    received: int
+    late: int
+    """Echoes that came too late for their round trip to tell anything."""
+    is_stamped: bool
+    """Whether this end's NIC stamps completions."""
+    round_trips_ns: Stamps
+    """By the host's clock."""
+    wire_ns: Stamps
+    """Between the NICs, there and back; empty, as the others, where not both NICs stamp."""
+    responding_ns: Stamps
+    """Within the other host."""
+    probing_ns: Stamps
+    """Within the initiator's host."""
+
+
+class Datagrams(Protocol):
+    """Sends what nobody sends again when it is lost; only the two ends of a pair call, and both do."""
+
+    def meet(self, stage: Stage, peer: int) -> int:
+        """Make ready for one round of a pair; return the largest datagram that both ends carry, in bytes.
+
+        PairError on both ends where either cannot; UnavailableError on both where an end has no datagrams at all.
+        """
+        ...
+
+    def series(self, *, initiates: bool, size_bytes: int, most: int, budget_ns: int) -> Flights:
+        """Send pings of one size, each of which the other end sends back, until the time or the count is spent."""
+        ...
+
+    def part(self) -> None:
+        """Give back what ``meet`` made, whatever became of it."""
         ...
 
 
@@ -235,6 +290,8 @@ class Bench:
     """Return this rank's buffer of a role ("send", "receive") with at least so many bytes; reused between calls."""
     to_reference_ns: Callable[[Stamps], NDArray[np.float64]]
     """This rank's stamps on rank 0's clock, as ns since ``epoch_ns`` of that clock."""
+    datagrams: Datagrams | None = None
+    """Where the stage goes over RDMA, and this rank has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +301,10 @@ class Assignment:
     round_index: int
     peer: int | None
     leads: bool
+
+
+ProbeResult = Series | Gap | PairFailure | DatagramCounts
+"""What a probe may tell of a round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,19 +318,73 @@ class Probe:
     both_directions: bool
     """Pair probes: whether (i, j) and (j, i) are different measurements."""
     scopes: tuple[Scope, ...]
-    run: Callable[[Bench, Stage, Assignment], Sequence[Series | Gap]]
+    run: Callable[[Bench, Stage, Assignment], Sequence[ProbeResult]]
+    paths: tuple[Carrier, ...] = (Carrier.MPI, Carrier.VERBS)
+    """What may carry it; pair probes alone go over verbs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """The part of model.inventory.NetDevice that ethtool tells."""
+
+    speed_gbps: float | None = None
+    autonegotiates: bool | None = None
+    fec: str | None = None
+    pause_receives: bool | None = None
+    pause_sends: bool | None = None
+    ring_receive: int | None = None
+    ring_receive_most: int | None = None
+    ring_send: int | None = None
+    ring_send_most: int | None = None
+
+
+class Netlink(Protocol):
+    """What the kernel tells of interfaces over sockets. What it does not tell is empty or None; nothing raises."""
+
+    def statistics(self, netdev: str) -> Mapping[str, int]:
+        """Return the driver's own counters (``ethtool -S``), as it names them."""
+        ...
+
+    def link(self, netdev: str) -> LinkSettings:
+        """Return how an interface is set (``ethtool``, ``-a``, ``-g``, ``--show-fec``)."""
+        ...
+
+    def qos(self, netdev: str) -> QosSettings | None:
+        """Return its classes and which of them are lossless (``dcb``); None where the driver has none to tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The edges to the operating system, to be replaced in tests."""
+
+    root: Path
+    """Of its files; ``/``."""
+    netlink: Netlink
+    excluded: frozenset[str] = frozenset()
+    """RDMA devices and interfaces that are not to be read: some answer with errors in the kernel's log."""
+    addresses: Callable[[], Mapping[str, tuple[str, ...]]] = dict
+    """Return the addresses of interfaces, with the length of their prefix."""
+    neighbours: Callable[[], str | None] = lambda: None
+    """Return what the LLDP daemon knows of the other ends of cables, as JSON; None where there is none to ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Counters of a system, read on every rank around every round."""
+    """Counters of a system, read on every rank around every round, or around every stage."""
 
     id: str
     title: str
     is_per_host: bool
     """True when all processes of a host read the same: then its first rank alone does."""
-    read: Callable[[Path], Mapping[str, int]]
-    """Return counters below a root directory ("/"), by ``source/name``; what is not there is absent. Never raises."""
+    read: Callable[[System], Mapping[str, int]]
+    """Return counters by ``source/name``; what is not there is absent. Never raises."""
+    in_rounds: bool = True
+    """Whether it is read around rounds; else around stages and idle times alone."""
+    in_stages: bool = False
+    """Whether it is read around stages and idle times."""
+    settling_ns: Callable[[System], int] = lambda _system: 0
+    """How long after the last packet its values are up to date: drivers keep what they asked the NIC for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +399,8 @@ class Detector:
     limits: tuple[str, ...]
     """Names of the fields of Limits it reads."""
     detect: Callable[[Evidence, Limits], Iterable[Finding | Gap]]
+    audits: bool = False
+    """Whether it answers from inventories alone, without anything being measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

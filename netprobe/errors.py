@@ -5,6 +5,7 @@ NetprobeError
 ├── UnavailableError     a library, launcher or device is missing            (exit 4)
 ├── LaunchError          the ranks could not be started                      (exit 4)
 ├── TransportError       an MPI or verbs call failed on a rank               (exit 3)
+│   └── PairError        two ranks cannot go on with each other; others can  (a record, no exit)
 └── StoreError           a run directory cannot be read or written           (exit 4)
     └── FormatError      it is of another format, newer, or not ours         (exit 4)
 
@@ -12,6 +13,7 @@ A lost, late or corrupt message is data (model.series.Fault), never an exception
 what to try, in one line.
 """
 
+from netprobe.model.rdma import Breakdown
 from netprobe.model.verdict import ExitCode
 
 
@@ -22,6 +24,8 @@ class NetprobeError(Exception):
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         super().__init__(message if remedy is None else f"{message}; try: {remedy}")
+        self.problem = message
+        self.remedy = remedy
 
 
 class PlanError(NetprobeError):
@@ -40,6 +44,14 @@ class TransportError(NetprobeError):
     """An MPI or verbs call failed on a rank."""
 
     exit_code = ExitCode.INCONCLUSIVE
+
+
+class PairError(TransportError):
+    """Two ranks cannot go on with each other over RDMA, the others can; raised on both of them."""
+
+    def __init__(self, message: str, cause: Breakdown) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class StoreError(NetprobeError):

@@ -20,6 +20,9 @@ _DURATION_FACTORS_NS: Final = {
     "m": 60 * NS_PER_S,
     "h": 3600 * NS_PER_S,
 }
+_SLOW_PCIE_CODING: Final = 8 / 10  # of the first two generations
+_LAST_SLOW_GTPS: Final = 5.0
+_FAST_PCIE_CODING: Final = 128 / 130
 _DURATION_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h)?", re.IGNORECASE)
 
 
@@ -42,6 +45,13 @@ def parse_duration_ns(text: str) -> int:
 def gbps(size_bytes: float, elapsed_ns: float) -> float:
     """Return Gb/s: eight bits a byte, and one bit a nanosecond is 1e9 bit/s."""
     return 8.0 * size_bytes / elapsed_ns
+
+
+def pcie_gbps(speed_gtps: float | None, width: int | None) -> float | None:
+    """Return what a PCI Express link carries one way, without what its coding takes; None where it is not known."""
+    if speed_gtps is None or width is None:
+        return None
+    return speed_gtps * width * (_SLOW_PCIE_CODING if speed_gtps <= _LAST_SLOW_GTPS else _FAST_PCIE_CODING)
 
 
 def gigabytes_per_s(size_bytes: float, elapsed_ns: float) -> float:
@@ -67,6 +77,13 @@ def format_duration(elapsed_ns: float) -> str:
         if elapsed_ns >= factor:
             return f"{_three_digits(elapsed_ns / factor)} {unit}"
     return f"{_three_digits(elapsed_ns)} ns"
+
+
+def format_count(value: int, unit: str) -> str:
+    """Return what a counter shows, with its unit where that is not simply a number of something."""
+    if unit == "ns":
+        return format_duration(value)
+    return f"{value:,} bytes" if unit == "bytes" else f"{value:,}"
 
 
 def format_gbps(value_gbps: float) -> str:

@@ -37,6 +37,8 @@ class Rank:
     pid: int
     interfaces: tuple[Interface, ...] = ()
     """Of the host, told by its first rank alone."""
+    leaf: str | None = None
+    """The leaf switch that its host is connected to; None where nobody tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 
 from netprobe.model.endpoint import Clock, Rank
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Plan, Scope
+from netprobe.model.inventory import HostInventory
+from netprobe.model.plan import Path, Plan, Scope
+from netprobe.model.ports import NO_PORTS, PortTable
+from netprobe.model.rdma import Operation, PairFailure, RdmaEndpoint
 from netprobe.model.series import Fault, Metric
 from netprobe.model.standing import Benched, PathAnswer, StuckPair
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+
+Sweep = tuple[str, Scope, Path]
+"""Probe, scope and path: what tables have in common that differ in size alone."""
 
 CROWDED_RATIO: Final = 0.10
 """Ranks that wait for a CPU for so much of the time are crowded, whoever crowds them: a tenth moves a median."""
@@ -26,7 +32,7 @@ CROWDED_RATIO: Final = 0.10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairTable:
-    """All timed pair series of one probe, scope and size; arrays have shape (n,), one row a series."""
+    """All timed pair series of one probe, scope, path and size; arrays have shape (n,), one row a series."""
 
     stage: str
     probe: str
@@ -42,11 +48,20 @@ class PairTable:
     """Rank numbers."""
     round_index: IntArray
     samples: IntArray
+    min_ns: FloatArray
     p50_ns: FloatArray
     p99_ns: FloatArray
     p999_ns: FloatArray
     max_ns: FloatArray
     total_ns: FloatArray
+    path: Path = Path.MPI
+    operation: Operation | None = None
+    """What moved the messages over RDMA; None over MPI."""
+
+    @property
+    def sweep(self) -> Sweep:
+        """What it shares with the tables of other sizes."""
+        return self.probe, self.scope, self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +122,36 @@ NO_COUNTERS = CounterTable(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DatagramTable:
+    """Unreliable datagrams over RDMA; arrays have shape (n,), one row for each direction, size and round of a pair."""
+
+    stage: tuple[str, ...]
+    round_index: IntArray
+    src: IntArray
+    dst: IntArray
+    """Rank numbers."""
+    size_bytes: IntArray
+    sent: IntArray
+    """As the source counted."""
+    arrived: IntArray
+    """As the destination counted; each datagram once."""
+    source_stamps: NDArray[np.bool_]
+    """Whether the NIC of the source stamps what it completes; True where nothing came that it could have stamped."""
+
+
+NO_DATAGRAMS = DatagramTable(
+    stage=(),
+    round_index=np.zeros(0, dtype=np.int64),
+    src=np.zeros(0, dtype=np.int64),
+    dst=np.zeros(0, dtype=np.int64),
+    size_bytes=np.zeros(0, dtype=np.int64),
+    sent=np.zeros(0, dtype=np.int64),
+    arrived=np.zeros(0, dtype=np.int64),
+    source_stamps=np.zeros(0, dtype=np.bool_),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What was planned and what was measured."""
@@ -124,14 +169,17 @@ class Coverage:
     checked_iterations: int
     stages_empty: int = 0
     """Finished stages that had nothing to measure: no pair of ranks is in their scope."""
+    pairs_failed: int = 0
+    """Planned, tried, and not measured: they could not go on with each other, which is an answer too."""
 
     @property
     def ratio(self) -> float | None:
-        """The share of planned work that was measured (pairs times stages); None if nothing was planned."""
+        """The share of planned work that was measured or failed (pairs times stages); None if nothing was planned."""
         if not self.stages_planned:
             return None
         stages = len(self.stages_finished) / len(self.stages_planned)
-        pairs = self.pairs_measured / self.pairs_planned if self.pairs_planned else 1.0
+        answered = self.pairs_measured + self.pairs_failed
+        pairs = answered / self.pairs_planned if self.pairs_planned else 1.0
         return stages * pairs
 
 
@@ -158,6 +206,19 @@ class Evidence:
     paths: tuple[PathAnswer, ...] = ()
     """What was asked of paths when the run came to a halt."""
     stuck_pairs: tuple[StuckPair, ...] = ()
+
+    inventories: Mapping[str, HostInventory] = field(default_factory=dict)
+    """By host; hosts that did not tell are absent."""
+    ports: PortTable = NO_PORTS
+    """What NICs counted."""
+
+    failures: tuple[PairFailure, ...] = ()
+    """Pairs that could not go on over RDMA."""
+    endpoints: tuple[RdmaEndpoint, ...] = ()
+    """What ranks use for RDMA."""
+    datagrams: DatagramTable = NO_DATAGRAMS
+    spans: tuple[PairTable, ...] = ()
+    """What parts of round trips took, where NICs stamp; of no use to compare hosts by."""
 
     waiting_ratio: Mapping[str, float] = field(default_factory=dict)
     """By host: the share of the measured time that its ranks waited for a CPU; hosts that do not tell are absent."""

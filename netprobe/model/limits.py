@@ -81,3 +81,61 @@ class Limits:
     noise_block_ratio: float = _limit(
         0.50, "ratio", "a rank that is stopped for half of the time halves the pace of all"
     )
+    physical_error_floor: float = _limit(
+        1.0, "errors", "damaged packets or uncorrectable blocks of a port in a run; a healthy link has none in hours"
+    )
+    corrected_bit_ratio: float = _limit(
+        1e-5, "ratio", "bits that FEC had to correct; typical are 1e-8 to 1e-6, and at 2.4e-4 RS-544 fails (IEEE 802.3)"
+    )
+    corrected_peer_ratio: float = _limit(
+        10.0, "ratio", "corrected bits against the median port of the same rate; optics of one kind stay within a few"
+    )
+    corrected_floor_ratio: float = _limit(
+        1e-7, "ratio", "corrected bits that are not compared below this: operators of large fleets ignore less"
+    )
+    link_down_floor: float = _limit(
+        1.0, "events", "of one port in a run; a link that goes down in a minute of testing will do so in any job"
+    )
+    reorder_ratio: float = _limit(
+        1e-4, "ratio", "packets that overtook others and were asked for again; each costs RoCE a window (go-back-N)"
+    )
+    rnr_nak_floor: float = _limit(
+        10.0, "NAKs", "of one receiver in a run; a few come from connections that are just being made"
+    )
+    pause_share_ratio: float = _limit(
+        0.01, "ratio", "of the time under load; no authority names one. 21.7 % held a 400 Gb/s port at 308 Gb/s"
+    )
+    pause_block_ratio: float = _limit(
+        0.10, "ratio", "of the time under load that a host stops others; its leaf passes that on to all of them"
+    )
+    pause_idle_ratio: float = _limit(
+        0.001,
+        "ratio",
+        "of an idle time of 2 s; a host that receives nothing has nothing to stop, so this is 2 ms of it",
+    )
+    misplaced_ratio: float = _limit(
+        0.10, "ratio", "of a port's bytes outside the lossless priorities; management and storage move less in a test"
+    )
+    rdma_loss_ratio: float = _limit(
+        1e-6,
+        "ratio",
+        "packets of RDMA: a fabric without loss has none, and most NICs send a whole window again for one",
+    )
+    memlock_floor_bytes: float = _limit(
+        64.0 * (1 << 20), "bytes", "a process registers this much at start; the default of 64 KiB fails at the first"
+    )
+    wrong_port_ratio: float = _limit(
+        0.10, "ratio", "of a host's RDMA bytes on ports slower than its fast ones; storage moves less during a test"
+    )
+    foreign_traffic_ratio: float = _limit(
+        0.02, "ratio", "of a port's rate while nothing is measured; more of it moves what is measured by as much"
+    )
+    guessed_floor: float = _limit(
+        10.0, "events", "of a counter whose meaning is guessed from its name: a few of anything happen at any start"
+    )
+    trouble_floor: float = _limit(
+        10.0, "events", "of a known counter that is 0 on healthy hosts, if one of them does not end a job"
+    )
+    ecn_mark_floor: float = _limit(
+        100.0, "packets", "marked at a port that answers none, or notifications unheeded; answers are rate-limited"
+    )

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+from netprobe.model.rdma import RdmaOptions
 
 FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 INT_DTYPES = ("int8", "uint8", "int32", "uint32", "int64", "uint64")
@@ -13,12 +16,31 @@ DTYPE_BYTES = {
 }  # fmt: skip
 
 
+REACH: Final = "reach"
+"""The probe that sends datagrams instead of a stream, and that MPI cannot carry."""
+
+
 class Scope(StrEnum):
     """Which ranks talk to which."""
 
     WITHIN_HOST = "within-host"
     BETWEEN_HOSTS = "between-hosts"
     WORLD = "world"
+
+
+class Path(StrEnum):
+    """What carries the messages."""
+
+    MPI = "mpi"
+    VERBS = "verbs"
+
+
+class Carriers(StrEnum):
+    """What is wanted to carry the messages of a plan."""
+
+    AUTO = "auto"  # MPI, and RDMA wherever there are devices
+    MPI = "mpi"
+    VERBS = "verbs"
 
 
 class Pairing(StrEnum):
@@ -51,6 +73,9 @@ class Stage:
     op: str = "sum"
     root: int = 0
     in_place: tuple[bool, ...] = (False,)
+    path: Path = Path.MPI
+    rdma: RdmaOptions | None = None
+    """How, where the path is verbs."""
     rounds: tuple[tuple[tuple[int, int], ...], ...] = ()
     """Fixed rounds of directed rank pairs, for a stage that follows from what others showed; empty: drawn."""
 
@@ -63,4 +88,5 @@ class Plan:
     seed: int
     stages: tuple[Stage, ...]
     transport: str = "mpi"
+    """Who starts the ranks and lets them agree."""
     budget_ns: int | None = None

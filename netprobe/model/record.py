@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
+from netprobe.model.inventory import HostInventory
 from netprobe.model.plan import Plan
+from netprobe.model.rdma import PairFailure, RdmaEndpoint
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
 from netprobe.model.standing import Benched, PathAnswer, StuckPair
@@ -23,6 +25,10 @@ class RanksReady:
     calibration: Calibration
     environment: tuple[tuple[str, str], ...]
     not_tested: tuple[Gap, ...]
+    inventories: tuple[HostInventory, ...] = ()
+    """Of every host, in order of its first rank."""
+    endpoints: tuple[RdmaEndpoint, ...] = ()
+    """What ranks use for RDMA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,14 @@ class RoundFinished:
     series: tuple[Series, ...]
     gaps: tuple[Gap, ...] = ()
     counters: tuple[CounterWindow, ...] = ()
+    failures: tuple[PairFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanCounted:
+    """What NICs counted over a whole stage, before that is told to be finished, or in an idle time."""
+
+    windows: tuple[CounterWindow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +97,4 @@ class RanksDone:
     error: str | None
 
 
-Record = RanksReady | RoundStarted | RoundFinished | StageFinished | PlanExtended | RunHalted | RanksDone
+Record = RanksReady | RoundStarted | RoundFinished | SpanCounted | StageFinished | PlanExtended | RunHalted | RanksDone

@@ -6,7 +6,8 @@ from typing import Final
 from netprobe.model.endpoint import Calibration
 from netprobe.model.evidence import Coverage
 from netprobe.model.finding import Finding, Gap
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Scope
+from netprobe.model.rdma import Operation
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import Verdict
 
@@ -16,7 +17,7 @@ REPORT_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSummary:
-    """All pairs of one probe, scope and size in one row; latency is half a round trip."""
+    """All pairs of one probe, scope, path and size in one row; latency is half a round trip."""
 
     probe: str
     scope: Scope
@@ -36,6 +37,9 @@ class PairSummary:
     """Names (host:rank) of the pair with the worst median; None with a single pair."""
     worst_ns: float | None
     worst_gbps: float | None
+    path: Path = Path.MPI
+    operation: Operation | None = None
+    """What moved the messages over RDMA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,24 @@ class GroupSummary:
     """None for a barrier and for a single rank, where bandwidth has no meaning."""
     busbw_gigabytes_per_s: float | None
     wrong_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSummary:
+    """What one rank used for RDMA."""
+
+    rank: int
+    host: str
+    device: str
+    """``mlx5_0``, ``mlx5_0/2``."""
+    netdev: str | None
+    gid_kind: str | None
+    gid_index: int
+    gid: str
+    mtu_bytes: int | None
+    """Of RDMA packets, as far as its own interface lets them be; None where that is not known."""
+    why: str
+    """Why this one of several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +116,5 @@ class Report:
     calibration: Calibration | None
     clock_error_bound_ns: float | None
     """The largest over all ranks; None when the clocks were not compared."""
+    endpoints: tuple[EndpointSummary, ...] = ()
+    """What ranks used for RDMA."""

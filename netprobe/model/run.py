@@ -7,6 +7,7 @@ from typing import Final
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Plan
+from netprobe.model.rdma import PairFailure, RdmaEndpoint
 from netprobe.model.standing import Benched, PathAnswer, StuckPair
 
 RUN_FORMAT: Final = 1
@@ -36,6 +37,8 @@ class StageOutcome:
     """False when the run ended within the stage: what its finished rounds measured is there."""
     ranks: tuple[int, ...] = ()
     """Who took part in its last round; empty: all ranks."""
+    failures: tuple[PairFailure, ...] = ()
+    """Pairs that could not go on over RDMA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,8 @@ class RunHeader:
     calibration: Calibration | None = None
     environment: tuple[tuple[str, str], ...] = ()
     """Allow-listed variables only: a run directory is handed around."""
+    endpoints: tuple[RdmaEndpoint, ...] = ()
+    """What ranks use for RDMA; ranks without are absent."""
     outcomes: tuple[StageOutcome, ...] = ()
     not_tested: tuple[Gap, ...] = ()
     """What this run could not have tested anywhere: no GPU, no RDMA device, one host."""

@@ -14,6 +14,9 @@ class Metric(StrEnum):
     OPERATION = "operation_ns"  # one collective, the slowest rank of each iteration
     ARRIVAL = "arrival_ns"  # how long after the first rank this rank entered a collective
     EXIT = "exit_ns"  # how long after the first rank this rank left it
+    WIRE = "wire_ns"  # of a round trip of a datagram, what passed between the two NICs
+    RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
+    PROBING = "probing_ns"  # what the host that asked took itself
 
 
 class Phase(StrEnum):

@@ -68,6 +68,8 @@ class HostStanding:
     """None when it did not answer."""
     error: str = ""
     """Why it did not."""
+    is_late: bool = False
+    """Whether it let somebody in, and has not got ready yet: it may be busy, and has not been given long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class Fate(StrEnum):
     STUCK = "process stuck"
     CUT_OFF = "cut off from the other hosts"
     BLACK_HOLE = "large packets vanish"
+    ASIDE = "set aside"  # for a path to it that is silent: it has not failed, and the rest could not run with both ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
