@@ -20,7 +20,8 @@ FORWARDED_NAMES: Final = (*_VISIBLE_DEVICES, "PATH", "LD_LIBRARY_PATH", "PYTHONP
 
 RECORDED_PREFIXES: Final = _LIBRARY_SETTINGS
 RECORDED_NAMES: Final = (*_VISIBLE_DEVICES, "SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_JOB_NODELIST",
-                         "SLURM_NNODES", "SLURM_NTASKS", "SLURM_TASKS_PER_NODE", "SLURM_MPI_TYPE")  # fmt: skip
+                         "SLURM_NNODES", "SLURM_NTASKS", "SLURM_TASKS_PER_NODE", "SLURM_MPI_TYPE",
+                         "SLURM_TOPOLOGY_ADDR", "SLURM_TOPOLOGY_ADDR_PATTERN")  # fmt: skip
 _SET_BY_OPEN_MPI: Final = ("OMPI_MCA_PREFIXES", "OMPI_MCA_num_procs", "OMPI_MCA_initial_wdir", "OMPI_MCA_cpu_type",
                            "OMPI_MCA_orte_", "OMPI_MCA_ess_", "OMPI_MCA_pmix", "OMPI_MCA_mpi_oversubscribe",
                            "OMPI_MCA_shmem_")  # fmt: skip
@@ -39,6 +40,9 @@ _GIVING_WAY: Final = {
     "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT": "100",
     "OMPI_MCA_mpi_yield_when_idle": "1",
 }
+
+ABORT_LATE: Final = {"OMPI_MCA_mpi_abort_delay": "1"}
+"""For Open MPI, in s: ranks that lost a peer end the job, and within that time its launcher says which rank it was."""
 
 JOB_VARIABLE: Final = "NETPROBE_JOB"
 """Marks the processes of one launch, so that whoever ends it finds those that its launcher lost."""

@@ -4,11 +4,10 @@ Does not handle: what RDMA moves; it passes by these counters on most NICs.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from netprobe.contracts import Source
-from netprobe.telemetry._text import count_of, text_of
+from netprobe.contracts import Source, System
+from netprobe.system.files import count_of, text_of
 
 FIELDS: Final = (
     "rx_bytes", "rx_packets", "rx_errors", "rx_dropped", "rx_fifo", "rx_frame", None, None,
@@ -19,14 +18,15 @@ MOST_INTERFACES: Final = 8  # container hosts have hundreds of virtual ones, and
 LONGEST_NAME: Final = 15  # the kernel's IFNAMSIZ without its zero byte
 
 
-def read(root: Path) -> Mapping[str, int]:
-    """Return the counters of the busiest interfaces other than loopback; those that never carried a packet are out."""
-    known = parse(text_of(root / "proc/net/dev"))
+def read(system: System) -> Mapping[str, int]:
+    """Return the counters of the busiest interfaces; those that never carried a packet, and loopback, are out."""
+    told = parse(text_of(system.root / "proc/net/dev"))
+    known = {name: counts for name, counts in told.items() if name not in system.excluded}
     used = [name for name, counts in known.items() if counts["rx_packets"] + counts["tx_packets"]]
     busiest = sorted(used, key=lambda name: -(known[name]["rx_bytes"] + known[name]["tx_bytes"]))[:MOST_INTERFACES]
     counters = {f"{name}/{field}": count for name in busiest for field, count in known[name].items()}
     for name in busiest:
-        changes = count_of(text_of(root / "sys/class/net" / name / "carrier_changes").strip())
+        changes = count_of(text_of(system.root / "sys/class/net" / name / "carrier_changes").strip())
         if changes is not None:
             counters[f"{name}/carrier_changes"] = changes
     return counters

@@ -5,20 +5,19 @@ https://docs.kernel.org/filesystems/proc.html (Miscellaneous kernel statistics)
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from netprobe.contracts import Source
-from netprobe.telemetry._text import count_of, text_of
+from netprobe.contracts import Source, System
+from netprobe.system.files import count_of, text_of
 from netprobe.units import NS_PER_S
 
 FIELDS: Final = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 BUSY: Final = ("user", "nice", "system", "irq", "softirq")
 
 
-def read(root: Path) -> Mapping[str, int]:
+def read(system: System) -> Mapping[str, int]:
     """Return the stolen and the busy time of all CPUs together."""
-    return parse(text_of(root / "proc/stat"), NS_PER_S // os.sysconf("SC_CLK_TCK"))
+    return parse(text_of(system.root / "proc/stat"), NS_PER_S // os.sysconf("SC_CLK_TCK"))
 
 
 def parse(text: str, tick_ns: int) -> dict[str, int]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from netprobe.contracts import Source
-from netprobe.telemetry._text import count_of, counts_by_key, text_of
+from netprobe.contracts import Source, System
+from netprobe.system.files import count_of, counts_by_key, text_of
 
 NS_PER_US: Final = 1_000
 THREAD: Final = "proc/thread-self"
@@ -18,12 +18,12 @@ MOST_LEVELS: Final = 8  # Kubernetes and Slurm nest four or five deep
 CONTROLLERS_V1: Final = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 
 
-def read(root: Path) -> Mapping[str, int]:
+def read(system: System) -> Mapping[str, int]:
     """Return what the scheduler counted for this thread and for its groups."""
     return {
-        **parse_schedstat(text_of(root / THREAD / "schedstat")),
-        **parse_status(text_of(root / THREAD / "status")),
-        **_throttling(root),
+        **parse_schedstat(text_of(system.root / THREAD / "schedstat")),
+        **parse_status(text_of(system.root / THREAD / "status")),
+        **_throttling(system.root),
     }
 
 

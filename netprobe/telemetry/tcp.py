@@ -5,11 +5,10 @@ https://docs.kernel.org/networking/snmp_counter.html
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
-from netprobe.contracts import Source
-from netprobe.telemetry._text import count_of, text_of
+from netprobe.contracts import Source, System
+from netprobe.system.files import count_of, text_of
 
 FILES: Final = ("snmp", "netstat")
 WANTED: Final = {
@@ -40,9 +39,9 @@ WANTED: Final = {
 }
 
 
-def read(root: Path) -> Mapping[str, int]:
+def read(system: System) -> Mapping[str, int]:
     """Return the counters of both files."""
-    return {name: count for file in FILES for name, count in parse(text_of(root / "proc/net" / file))}
+    return {name: count for file in FILES for name, count in parse(text_of(system.root / "proc/net" / file))}
 
 
 def parse(text: str) -> Iterator[tuple[str, int]]:
