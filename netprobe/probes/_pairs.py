@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Assignment, Bench, Buffer, Mismatch, Stamps
+from netprobe.errors import PairError
 from netprobe.model.plan import Stage
+from netprobe.model.rdma import Operation, PairFailure
 from netprobe.model.series import Fault, Metric, Phase, Series
 from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, record, spend
 
@@ -55,27 +57,55 @@ class PairRound:
         return self.bench.seed + 1_000_003 * self.round_index + self.size_bytes
 
 
-def measure_pairs(bench: Bench, stage: Stage, assignment: Assignment, operation: PairOperation) -> tuple[Series, ...]:
-    """Run every size with this round's peer; the leader returns the series, the follower nothing."""
-    if assignment.peer is None:
+def measure_pairs(
+    bench: Bench, stage: Stage, assignment: Assignment, operation: PairOperation
+) -> tuple[Series | PairFailure, ...]:
+    """Run every size with this round's peer; the leader returns the series, and how the pair failed if it did."""
+    if assignment.peer is None or not stage.sizes_bytes:
         return ()
-    series: list[Series] = []
-    for size_bytes in stage.sizes_bytes:
-        room_bytes = size_bytes * _messages_apart(stage, size_bytes, operation)
-        pair = PairRound(
-            bench=bench,
-            stage=stage,
-            round_index=assignment.round_index,
-            peer=assignment.peer,
-            leads=assignment.leads,
-            size_bytes=size_bytes,
-            window=stage.window,
-            stride_bytes=0,
-            send=bench.memory("send", room_bytes),
-            receive=bench.memory("receive", room_bytes),
-        )
-        series.extend(_measure(pair, operation))
-    return tuple(series)
+    results: list[Series | PairFailure] = []
+    room_bytes = max(size * _messages_apart(stage, size, operation) for size in stage.sizes_bytes)
+    # All sizes share the buffers, which are registered once for the whole round where the transport does that.
+    send, receive = bench.memory("send", room_bytes), bench.memory("receive", room_bytes)
+    size_bytes = None
+    try:
+        bench.transport.connect(stage, assignment.peer, (send, receive))
+        for size_bytes in stage.sizes_bytes:
+            pair = PairRound(
+                bench=bench,
+                stage=stage,
+                round_index=assignment.round_index,
+                peer=assignment.peer,
+                leads=assignment.leads,
+                size_bytes=size_bytes,
+                window=stage.window,
+                stride_bytes=0,
+                send=send,
+                receive=receive,
+            )
+            results.extend(_measure(pair, operation))
+    except PairError as error:
+        if assignment.leads:
+            results.append(pair_failure(bench, stage, assignment, size_bytes, error))
+    finally:
+        bench.transport.disconnect()
+    return tuple(results)
+
+
+def pair_failure(
+    bench: Bench, stage: Stage, assignment: Assignment, size_bytes: int | None, error: PairError
+) -> PairFailure:
+    """Return how a pair failed, as its leader tells it."""
+    assert assignment.peer is not None
+    return PairFailure(
+        stage=stage.id,
+        probe=stage.probe,
+        round_index=assignment.round_index,
+        src=bench.transport.rank,
+        dst=assignment.peer,
+        size_bytes=size_bytes,
+        cause=error.cause,
+    )
 
 
 def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
@@ -127,12 +157,22 @@ def _fill(pair: PairRound, *, iteration: int) -> None:
 
 
 def _compare(pair: PairRound, operation: PairOperation, *, iteration: int) -> tuple[Fault, ...]:
-    if not (operation.leader_receives if pair.leads else operation.follower_receives):
+    if not _receives(pair, operation):
         return ()
     mismatch = pair.receive.verify_pattern(
         seed=pair.pattern_seed, rank=pair.peer, iteration=iteration, offset_bytes=0, size_bytes=pair.span_bytes
     )
     return () if mismatch is None else (_fault(pair, mismatch, iteration),)
+
+
+def _receives(pair: PairRound, operation: PairOperation) -> bool:
+    """Return whether this end gets data: of reads that go back and forth only the one that asks does."""
+    is_asked = operation.metric is Metric.ROUND_TRIP and _verb(pair.stage) is Operation.READ
+    return operation.leader_receives if pair.leads else operation.follower_receives and not is_asked
+
+
+def _verb(stage: Stage) -> Operation | None:
+    return None if stage.rdma is None else stage.rdma.operation
 
 
 def _fault(pair: PairRound, mismatch: Mismatch, iteration: int) -> Fault:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from netprobe.contracts import Assignment, Bench, Probe, Stamps
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Scope, Stage
+from netprobe.model.rdma import PairFailure
 from netprobe.model.series import Metric, Series
 from netprobe.probes._pairs import PairOperation, PairRound, measure_pairs
 
@@ -29,7 +30,7 @@ OPERATION = PairOperation(
 )
 
 
-def run(bench: Bench, stage: Stage, assignment: Assignment) -> Sequence[Series | Gap]:
+def run(bench: Bench, stage: Stage, assignment: Assignment) -> Sequence[Series | Gap | PairFailure]:
     """Measure round trips with this round's peer; the leader's clock counts."""
     return measure_pairs(bench, stage, assignment, OPERATION)
 

@@ -9,15 +9,15 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.contracts import Collective, Stamps
+from netprobe.contracts import Buffer, Collective, Stamps
 from netprobe.errors import TransportError
-from netprobe.model.plan import DTYPE_BYTES
+from netprobe.model.plan import DTYPE_BYTES, Stage
 
 T = TypeVar("T")
 Wire = Callable[[int, int, bytes], bytes]
@@ -134,6 +134,12 @@ class LoopbackTransport:
         self.rank = rank
         self.size = world.size
         self.description = "loopback (threads of one process)"
+
+    def connect(self, stage: Stage, peer: int, buffers: Sequence[Buffer]) -> None:
+        """See contracts.Transport; there is nothing to make."""
+
+    def disconnect(self) -> None:
+        """See contracts.Transport."""
 
     def pingpong(
         self, *, initiates: bool, peer: int, send: int, receive: int, size_bytes: int, iterations: int

@@ -6,15 +6,16 @@ shared-memory ping-pong. Why not link the extension against MPI: one wheel then 
 
 import ctypes
 import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from netprobe import _native
-from netprobe.contracts import Collective, Stamps
+from netprobe.contracts import Buffer, Collective, Stamps
 from netprobe.environment import launch_settings
 from netprobe.errors import TransportError, UnavailableError
+from netprobe.model.plan import Stage
 
 FUNCTIONS: Final = (
     "Send", "Recv", "Isend", "Irecv", "Waitall", "Barrier", "Allreduce", "Allgather", "Reduce_scatter_block",
@@ -88,6 +89,12 @@ class MpiTransport:
         if address is None:
             raise UnavailableError(f"the MPI library has no MPI_{name}: {self.description}")
         return address
+
+    def connect(self, stage: Stage, peer: int, buffers: Sequence[Buffer]) -> None:
+        """See contracts.Transport; there is nothing to make."""
+
+    def disconnect(self) -> None:
+        """See contracts.Transport."""
 
     def pingpong(
         self, *, initiates: bool, peer: int, send: int, receive: int, size_bytes: int, iterations: int
