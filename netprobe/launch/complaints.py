@@ -1,7 +1,7 @@
 """What a launcher's last words mean: the line that tells most, and what to try."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +41,7 @@ _KNOWN: Final[tuple[tuple[str, str | None], ...]] = (
     (r"unable to (find|launch|execute)|could not execute", _SAME_PLACE),
     (r"no space left on device|bus error", "room in /dev/shm and /tmp on the hosts"),
     (r"unable to create step|step creation", "netprobe outside of srun, or a job with free CPUs"),
+    (r"listener thread failed", "TMPDIR on a disk of each host's own, where no files of another host lie"),
     (r"invalid mpi plugin|pmix?\S* .*(not found|unsupported|fail)", "SLURM_MPI_TYPE as srun --mpi=list shows"),
 )
 _RULE: Final = re.compile(r"-{20,}\s*")
@@ -54,7 +55,7 @@ _AFTERMATH: Final = re.compile(
 
 def complaint_in(lines: Sequence[str]) -> Complaint:
     """Return the most telling of a launcher's lines, and what to try."""
-    plain = _joined([_printable(line) for line in lines])
+    plain = joined([_printable(line) for line in lines])
     for pattern, remedy in _KNOWN:
         known = next((line for line in plain if re.search(pattern, line, re.IGNORECASE)), None)
         if known is not None:
@@ -63,20 +64,20 @@ def complaint_in(lines: Sequence[str]) -> Complaint:
     return Complaint(line=_shortened(last), remedy=None)
 
 
-def _joined(lines: Sequence[str]) -> list[str]:
+def joined(lines: Iterable[str]) -> list[str]:
     """Return the lines with each text that Open MPI wraps between two rules in one, as far as it is one sentence."""
-    joined: list[str] = []
+    whole: list[str] = []
     in_box = False
     for line in lines:
         if _RULE.fullmatch(line):
             in_box = not in_box
             if in_box:
-                joined.append("")
+                whole.append("")
         elif in_box:
-            joined[-1] = f"{joined[-1]} {line.strip()}".strip()
+            whole[-1] = f"{whole[-1]} {line.strip()}".strip()
         else:
-            joined.append(line)
-    return joined
+            whole.append(line)
+    return whole
 
 
 def _says_nothing(line: str) -> bool:

@@ -1,19 +1,22 @@
 """From a roll call to who is taken out of the run; pure.
 
 In this order, since each explains what follows: hosts that do not answer; processes that are gone, stopped, or blocked
-in the kernel; paths on which nothing passes, or nothing of a whole MTU; a process that does nothing at all while the
-others turn in their calls; a rank that is elsewhere while its partner measures. A pair that is stuck though both of its
-hosts and the path between them answer is taken out as a pair: one partner's word is not enough against a host.
+in the kernel; hosts where the launcher started none; paths on which nothing passes, or nothing of a whole MTU; a
+process that does nothing at all while the others turn in their calls; a fabric that fails most hosts; a rank that is
+elsewhere while its partner measures. A pair that is stuck though both of its hosts answer is taken out as a pair: one
+partner's word is not enough against a host. Where no pair measures and all wait for a path that is silent, one of its
+ends is set aside. Every conclusion takes out a host or a pair that was still in, or ends the run: no halt comes twice.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from netprobe.launch.lost import Lost, lost_rank
 from netprobe.launch.rollcall import RollCall
-from netprobe.locate.silence import lone_silences, lost_large, silent_both_ways
+from netprobe.locate.cuts import cuts, widespread
+from netprobe.locate.silence import Silence, lone_silences
 from netprobe.model.endpoint import Rank
 from netprobe.model.standing import Benched, Fate, HostStanding, PathAnswer, Position, RankStanding, RankState
 
@@ -48,6 +51,8 @@ class Conclusion:
     """By the launcher's names."""
     avoided: tuple[tuple[str, str], ...] = ()
     """Pairs of hosts, by the ranks' names, that are not to be tried again."""
+    fabric: str | None = None
+    """What is lost between most hosts, in words: nobody is taken out, and launching again would come to the same."""
 
 
 def conclude(
@@ -58,18 +63,42 @@ def conclude(
     ``names`` gives what the ranks of a host call it, by the launcher's name for it; ``avoided`` are the pairs that
     earlier halts took out.
     """
-    for found in (_silent_hosts(call), _lost_ranks(call, halt, names), _missing_ranks(call, halt, names), _idle(call)):
-        if found:
-            return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in found))
-    benched = _cut_off(call) or _asleep(call)
+    benched = evident(call, halt, names) or unstarted(call, halt) or _cut_off(call) or _asleep(call)
     if benched:
         return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in benched))
-    return _two_agree(_stuck(call, halt, names), halt, names, avoided)
+    common = widespread(call.paths)
+    if common:
+        return Conclusion(fabric=common[0].words)
+    stuck = _stuck(call, halt, names, avoided)
+    if stuck.benched or stuck.avoided:
+        return _two_agree(stuck, halt, names, avoided)
+    return Conclusion(benched=tuple(_placed(each, halt, names, call) for each in _aside(call)))
+
+
+def evident(call: RollCall, halt: Halt, names: Mapping[str, str]) -> list[Benched]:
+    """Return the hosts that can be named without asking for more: neither late ones nor paths."""
+    return (
+        _silent_hosts(call) or _lost_ranks(call, halt, names) or _missing_ranks(call, halt, names) or _idle(call)
+    )  # fmt: skip
+
+
+def unstarted(call: RollCall, halt: Halt) -> list[Benched]:
+    """Return the hosts without a process while most others have one, of a job whose ranks have not met."""
+    if halt.is_over or halt.ranks:
+        return []
+    started = call.started
+    absent = [each.host for each in call.hosts if each.report is not None and each.host not in started]
+    if len(absent) >= len(started):
+        return []
+    detail = f"the launcher started no process there, though it did on {len(started)} others"
+    return [Benched(host=host, fate=Fate.UNUSABLE, detail=detail) for host in absent]
 
 
 def _silent_hosts(call: RollCall) -> list[Benched]:
     return [
-        Benched(host=each.host, fate=Fate.UNREACHABLE, detail=each.error) for each in call.hosts if each.report is None
+        Benched(host=each.host, fate=Fate.UNREACHABLE, detail=each.error)
+        for each in call.hosts
+        if each.report is None and not each.is_late
     ]
 
 
@@ -96,11 +125,11 @@ def _missing_ranks(call: RollCall, halt: Halt, names: Mapping[str, str]) -> list
     if halt.is_over or not halt.ranks:
         return []
     expected = {name: sum(rank.host == name for rank in halt.ranks) for name in names.values()}
-    missing = []
-    for each in call.hosts:
-        there = 0 if each.report is None else len(each.report.ranks)
-        if there < expected.get(names.get(each.host, each.host), 0):
-            missing.append(Benched(host=each.host, fate=Fate.GONE, detail="its process is no longer there"))
+    missing = [
+        Benched(host=each.host, fate=Fate.GONE, detail="its process is no longer there")
+        for each in call.hosts
+        if each.report is not None and len(each.report.ranks) < expected.get(names.get(each.host, each.host), 0)
+    ]
     return missing if len(missing) < len(call.hosts) else []
 
 
@@ -120,60 +149,15 @@ def _idle(call: RollCall) -> list[Benched]:
 def _cut_off(call: RollCall) -> list[Benched]:
     """Return the hosts outside the largest set of hosts that all reach each other, for the first network that splits.
 
-    A network on which nothing at all is answered filters what was sent, and says nothing.
+    A network on which nothing at all is answered filters what was sent, and says nothing; where most hosts are outside,
+    it is none of them.
     """
-    for network in dict.fromkeys(path.network for path in call.paths):
-        paths = [path for path in call.paths if path.network == network]
-        if not any(path.small for path in paths):
-            continue
-        for is_full in (False, True):
-            outside = _outside_largest(paths, is_full=is_full)
-            if outside:
-                return [_cut_off_host(host, paths, is_full=is_full) for host in outside]
+    for cut in cuts(call.paths):
+        if not cut.is_widespread:
+            paths = [path for path in call.paths if path.network == cut.network]
+            is_full = cut.silence is Silence.LARGE
+            return [_cut_off_host(host, paths, is_full=is_full) for host in cut.outside]
     return []
-
-
-def _outside_largest(paths: Sequence[PathAnswer], *, is_full: bool) -> list[str]:
-    """Return the hosts that do not belong to the largest group between whose members packets pass both ways.
-
-    Greedy: the host with most silent paths goes first, until no silent path is left between those that stay. Where two
-    halves are cut apart, the half with the first host stays.
-    """
-    silent = lost_large(paths) if is_full else silent_both_ways(paths)
-    if not silent:
-        return []
-    hosts = list(dict.fromkeys(host for path in paths for host in (path.src, path.dst)))
-    links = {frozenset((path.src, path.dst)) for path in paths} - {frozenset(pair) for pair in silent}
-    largest = max(_components(hosts, links), key=len)
-    split = [host for host in hosts if host not in largest]
-    if split and len(split) < len(hosts) - 1:
-        return split
-    return _most_silent(hosts, silent)
-
-
-def _components(hosts: Sequence[str], links: Iterable[frozenset[str]]) -> list[list[str]]:
-    group = {host: [host] for host in hosts}
-    for link in links:
-        first, second = (group[host] for host in sorted(link, key=hosts.index))
-        if first is not second:
-            first.extend(second)
-            for host in second:
-                group[host] = first
-    return list({id(members): members for members in (group[host] for host in hosts)}.values())
-
-
-def _most_silent(hosts: Sequence[str], silent: set[tuple[str, str]]) -> list[str]:
-    """Return hosts that are silent with at least two others; a single silent pair is a path, and nobody's fault."""
-    out: list[str] = []
-    left = {frozenset(pair) for pair in silent}
-    while left:
-        counts = Counter(host for pair in left for host in pair)
-        worst = max(hosts, key=lambda host: counts[host])
-        if counts[worst] < 2:
-            break
-        out.append(worst)
-        left = {pair for pair in left if worst not in pair}
-    return out
 
 
 def _cut_off_host(host: str, paths: Sequence[PathAnswer], *, is_full: bool) -> Benched:
@@ -217,8 +201,8 @@ def _activities(call: RollCall) -> Iterator[tuple[str, RankStanding, bool]]:
                 yield host.host, rank, rank.activity != earlier
 
 
-def _stuck(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion:
-    """Return the pairs that measure and do not move, and hosts that are elsewhere while their partner measures."""
+def _stuck(call: RollCall, halt: Halt, names: Mapping[str, str], avoided: Sequence[tuple[str, str]]) -> Conclusion:
+    """Return further pairs that measure and do not move, or hosts that are elsewhere while their partner measures."""
     standing = {
         each.position.rank: (host, each, each.position)
         for host in call.hosts
@@ -239,17 +223,38 @@ def _stuck(call: RollCall, halt: Halt, names: Mapping[str, str]) -> Conclusion:
             benched[host.host] = _placed(_still(host, peer, position), halt, names, call)
     if benched:
         return Conclusion(benched=tuple(benched.values()))
-    if not pairs:  # nobody measures: then the path that is silent is what all wait for
-        called = {host: names.get(host, host) for path in call.paths for host in (path.src, path.dst)}
-        pairs = {(called[src], called[dst]): None for src, dst in lone_silences(call.paths, ())}
-    return Conclusion(avoided=tuple(pair for pair in pairs if pair[0] != pair[1]))
+    known = {(min(pair), max(pair)) for pair in avoided}
+    return Conclusion(avoided=tuple(pair for pair in pairs if pair[0] != pair[1] and pair not in known))
+
+
+def _aside(call: RollCall) -> list[Benched]:
+    """Return one end of each path that is silent: no pair measures on it, so it is what all ranks wait for.
+
+    Collectives, and the library's own meetings before and after each round, take whatever paths they like: avoiding
+    pairs does not help. The first host of the two stays.
+    """
+    order = {each.host: index for index, each in enumerate(call.hosts)}
+    found: dict[str, Benched] = {}
+    silences = lone_silences(call.paths, ())
+    for pair in sorted(silences, key=lambda pair: sorted(order[host] for host in pair)):
+        stays, goes = sorted(pair, key=order.__getitem__)
+        if stays in found or goes in found:
+            continue
+        lost = "packets of a whole MTU vanish" if silences[pair] is Silence.LARGE else "nothing passes"
+        detail = f"{lost} between it and {stays}, so all ranks waited, and the rest was measured without it"
+        found[goes] = Benched(host=goes, fate=Fate.ASIDE, detail=detail)
+    return list(found.values())
 
 
 def _two_agree(
     conclusion: Conclusion, halt: Halt, names: Mapping[str, str], before: Sequence[tuple[str, str]]
 ) -> Conclusion:
-    """Return the conclusion with hosts that were stuck with two partners taken out themselves."""
-    pairs = {frozenset(pair) for pair in (*before, *conclusion.avoided)}
+    """Return the conclusion with hosts that were stuck with two partners taken out themselves.
+
+    A partner that has been taken out since explains the pairs that it was in.
+    """
+    present = set(names.values())
+    pairs = {frozenset(pair) for pair in (*before, *conclusion.avoided) if present.issuperset(pair)}
     partners = Counter(host for pair in pairs for host in pair)
     now = {host for pair in conclusion.avoided for host in pair}
     agreed = {host for host in now if partners[host] >= AGREEING}

@@ -31,7 +31,7 @@ class HostSlots:
 
 def parse_hosts(text: str) -> tuple[HostSlots, ...]:
     """Return the hosts of NodeSet text such as ``node[01-64]`` or ``a,b``; raise PlanError when it is none."""
-    hosts = tuple(HostSlots(host=host) for host in _expanded(text, f"--hosts {text!r}"))
+    hosts = tuple(HostSlots(host=host) for host in expanded(text, f"--hosts {text!r}"))
     if not hosts:
         raise PlanError(f"--hosts {text!r} names no host", remedy="--hosts node[01-64]")
     return hosts
@@ -39,13 +39,7 @@ def parse_hosts(text: str) -> tuple[HostSlots, ...]:
 
 def read_hostfile(path: Path) -> tuple[HostSlots, ...]:
     """Return the hosts of a hostfile; raise PlanError when it cannot be read or holds a typo."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise PlanError(f"--hostfile {path}: it is not a text file", remedy=_LINE_LOOKS_LIKE) from error
-    except OSError as error:
-        raise PlanError(f"--hostfile {path}: {error.strerror}", remedy="the path of a file that lists hosts") from error
-    return parse_hostfile(text, str(path))
+    return parse_hostfile(text_of("--hostfile", path, _LINE_LOOKS_LIKE), str(path))
 
 
 def parse_hostfile(text: str, name: str) -> tuple[HostSlots, ...]:
@@ -62,6 +56,38 @@ def parse_hostfile(text: str, name: str) -> tuple[HostSlots, ...]:
     if not found:
         raise PlanError(f"--hostfile {name} names no host", remedy=_LINE_LOOKS_LIKE)
     return tuple(found.values())
+
+
+def text_of(option: str, path: Path, line_looks_like: str) -> str:
+    """Return the text of a file that an option names; raise PlanError when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{option} {path}: it is not a text file", remedy=line_looks_like) from error
+    except OSError as error:
+        raise PlanError(f"{option} {path}: {error.strerror}", remedy="the path of a file that lists hosts") from error
+
+
+def expanded(text: str, what: str) -> tuple[str, ...]:
+    """Return the hosts of NodeSet text; raise PlanError, which begins with ``what``, when it names none."""
+    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+
+    remedy = "host names and ranges, as in node[01-64],gpu7"
+    if not _NODE_SET.fullmatch(text):
+        raise PlanError(f"{what} does not name hosts", remedy=remedy)
+    if any(len(end) > 9 or int(end) - int(start) >= MOST_HOSTS for start, end in _RANGE.findall(text)):
+        raise PlanError(f"{what} names more than {MOST_HOSTS} hosts", remedy="a shorter range")
+    try:
+        nodes = NodeSet(text, resolver=RESOLVER_NOGROUP)
+    except NodeSetException as error:
+        raise PlanError(f"{what} does not name hosts: {error}", remedy=remedy) from error
+    if len(nodes) > MOST_HOSTS:
+        raise PlanError(f"{what} names {len(nodes)} hosts", remedy="a shorter range")
+    names = tuple(nodes)
+    odd = next((host for host in names if not _HOST_NAME.fullmatch(host)), None)
+    if odd is not None:
+        raise PlanError(f"{what}: {odd!r} is not a host name", remedy=remedy)
+    return names
 
 
 def folded(hosts: Iterable[str]) -> str:
@@ -86,7 +112,7 @@ def _hosts_of_line(words: list[str], where: str) -> list[HostSlots]:
             limit = _count(value, setting, where)
     if limit is not None and slots is not None:
         slots = min(slots, limit)
-    return [HostSlots(host=host, slots=slots) for host in _expanded(names, f"--hostfile {where}: {names!r}")]
+    return [HostSlots(host=host, slots=slots) for host in expanded(names, f"--hostfile {where}: {names!r}")]
 
 
 def _count(text: str, word: str, where: str) -> int:
@@ -100,24 +126,3 @@ def _added(first: int | None, second: int | None) -> int | None:
     if first is None and second is None:
         return 2
     return (first or 1) + (second or 1)
-
-
-def _expanded(text: str, what: str) -> tuple[str, ...]:
-    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
-
-    remedy = "host names and ranges, as in node[01-64],gpu7"
-    if not _NODE_SET.fullmatch(text):
-        raise PlanError(f"{what} does not name hosts", remedy=remedy)
-    if any(len(end) > 9 or int(end) - int(start) >= MOST_HOSTS for start, end in _RANGE.findall(text)):
-        raise PlanError(f"{what} names more than {MOST_HOSTS} hosts", remedy="a shorter range")
-    try:
-        nodes = NodeSet(text, resolver=RESOLVER_NOGROUP)
-    except NodeSetException as error:
-        raise PlanError(f"{what} does not name hosts: {error}", remedy=remedy) from error
-    if len(nodes) > MOST_HOSTS:
-        raise PlanError(f"{what} names {len(nodes)} hosts", remedy="a shorter range")
-    names = tuple(nodes)
-    odd = next((host for host in names if not _HOST_NAME.fullmatch(host)), None)
-    if odd is not None:
-        raise PlanError(f"{what}: {odd!r} is not a host name", remedy=remedy)
-    return names

@@ -1,6 +1,7 @@
 """A sink that follows a run over all of its launches: who took part, how far it came, what is left of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netprobe.contracts import Sink
 from netprobe.launch.request import LaunchPlan
@@ -68,7 +69,8 @@ class Logbook:
         """Return what is left of a task, from the round that was not finished, or from the one behind it."""
         if self._measured is None:
             return task
-        return Task(
+        return replace(
+            task,
             plan=self._measured,
             roster=self._roster,
             first_stage=self._stage_index,

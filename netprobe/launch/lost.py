@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from netprobe.launch.complaints import joined
+
 # What launchers say of a rank that a signal has ended: Hydra, Open MPI and PRRTE, srun.
 _LOST: Final = (
     re.compile(r"(RANK (?P<rank>\d+) )?PID \d+ RUNNING AT (?P<host>\S+)"),
@@ -18,6 +20,7 @@ _LOST: Final = (
 # Hydra's proxies on other hosts give a bare number for a signal: SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGSEGV, SIGTERM.
 _BY_SIGNAL: Final = re.compile(r"(KILLED BY SIGNAL|EXIT CODE): (?P<how>(6|7|8|9|11|15)\b( \([\w ]+\))?)")
 _WITNESS: Final = re.compile(r"^\s*Local host:\s+(?P<host>[\w.-]+)")
+_VICTIM: Final = re.compile(r"^\[(?P<host>[\w.-]+):\d+\] (\*\*\* An error occurred|Delaying for)")
 _PEER: Final = re.compile(r"^\s*Peer host:\s+(?P<host>[\w.-]+)")
 
 
@@ -37,13 +40,16 @@ def lost_rank(lines: Sequence[str]) -> Lost | None:
     Under Open MPI the peers of a rank that died may end the job before its launcher has noticed; then they say whom
     they lost, or nothing.
     """
-    named = _ended_by_signal(lines)
+    named = _ended_by_signal(joined(lines)) or _ended_by_signal(lines)
     if named is not None:
         return named
-    peers = {match["host"] for line in lines if (match := _PEER.search(line))}
     # A rank that complains was alive when another was gone: one that dies of that loss is a victim.
-    dead = peers - {match["host"] for line in lines if (match := _WITNESS.search(line))}
+    dead = _hosts(_PEER, lines) - _hosts(_WITNESS, lines) - _hosts(_VICTIM, lines)
     return Lost(rank=None, host=dead.pop(), how="its peers lost the connection to it") if len(dead) == 1 else None
+
+
+def _hosts(pattern: re.Pattern[str], lines: Iterable[str]) -> set[str]:
+    return {match["host"] for line in lines if (match := pattern.search(line))}
 
 
 def _ended_by_signal(lines: Iterable[str]) -> Lost | None:

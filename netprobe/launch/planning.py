@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from netprobe.environment import JOB_VARIABLE, forwarded_names, launch_settings
+from netprobe.environment import ABORT_LATE, JOB_VARIABLE, forwarded_names, launch_settings
 from netprobe.errors import PlanError
 from netprobe.launch.cores import Cores, local_binding, local_cores, refuse_more_ranks_than_cores
 from netprobe.launch.find import ReadVersion, find_launchers, read_version, search_here
@@ -129,6 +129,8 @@ def _examined(
 
 def _with_environment(plan: LaunchPlan, asked: tuple[str, ...], environ: Mapping[str, str]) -> LaunchPlan:
     settings = launch_settings(plan.launcher.library, environ, oversubscribe=plan.oversubscribe)
+    if plan.launcher.family is not Family.MPICH:
+        settings.update((name, value) for name, value in ABORT_LATE.items() if name not in environ)
     forward = forwarded_names({**environ, **settings, JOB_VARIABLE: ""}, asked)
     return replace(plan, forward=forward, settings=tuple(settings.items()))
 

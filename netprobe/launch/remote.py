@@ -4,6 +4,7 @@ Nothing listens anywhere: hosts are reached as the MPI launcher reaches them, ov
 """
 
 import os
+import resource
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,10 @@ from netprobe.environment import launcher_environment
 from netprobe.errors import UnavailableError
 from netprobe.launch.hosts import folded
 
-AT_ONCE: Final = 64
+MOST_AT_ONCE: Final = 512  # ssh clients; each takes a few MB and ms of this host's processors
+STEPS_AT_ONCE: Final = 64  # job steps of Slurm, whose controller is everybody's
+SSH_DESCRIPTORS: Final = 4  # of this process for each ssh client: its three streams, and some room
+THREAD_DESCRIPTORS: Final = 10  # for each thread that asks in its own words: those, and a loop of events
 TIMED_OUT: Final = 124  # the exit code of an answer that did not come in time, as of timeout(1)
 CONNECT_TIMEOUT_S: Final = 3  # a live host's ssh accepts in ms, a loaded one's within a second
 
@@ -45,6 +49,16 @@ class Answer:
 
 Ask = Callable[[Sequence[str], Sequence[str], int], Mapping[str, Answer]]
 """Run an argument list on all hosts, each for at most so many seconds; every host has an answer."""
+
+
+def at_once(hosts: int, descriptors: int = SSH_DESCRIPTORS, *, allowed: int | None = None) -> int:
+    """Return how many hosts to ask at the same time: all, as far as descriptors go.
+
+    ``descriptors`` are taken for each; ``allowed`` is how many this process may have, by default its limit.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if allowed is None else allowed
+    room = MOST_AT_ONCE if limit == resource.RLIM_INFINITY else limit // descriptors
+    return max(1, min(hosts, MOST_AT_ONCE, room))
 
 
 def agent_of(environ: Mapping[str, str]) -> str | None:
@@ -84,7 +98,7 @@ def by_srun(path: str) -> Ask:
             options = (f"--nodelist={host}", "--nodes=1", "--ntasks=1", "--overlap", "--mpi=none", "--export=ALL")
             return _ask_here((path, *options, *argv), timeout_s)
 
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        with ThreadPoolExecutor(max_workers=min(len(hosts) or 1, STEPS_AT_ONCE)) as pool:
             return dict(zip(hosts, pool.map(one, hosts), strict=True))
 
     return ask
@@ -136,7 +150,7 @@ def _answers(task: Any, agent: str, hosts: Sequence[str], command: str, timeout_
 
     task.set_info("ssh_path", agent)
     task.set_info("connect_timeout", CONNECT_TIMEOUT_S)
-    task.set_info("fanout", AT_ONCE)
+    task.set_info("fanout", at_once(len(hosts)))
     nodes = NodeSet.fromlist(list(hosts), resolver=RESOLVER_NOGROUP)
     worker = WorkerSsh(nodes, handler=None, timeout=timeout_s, command=command, stderr=True)
     task.schedule(worker)

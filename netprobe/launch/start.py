@@ -45,7 +45,7 @@ def run_ranks(
             given_up.append(str(error))
         else:
             return replace(end, given_up=tuple(given_up))
-    raise LaunchError("; then ".join(given_up))
+    raise LaunchError("; then ".join(dict.fromkeys(given_up)))
 
 
 class _SinkOpenedByFirst:

@@ -3,6 +3,7 @@
 Does not judge what was measured.
 """
 
+import re
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Final
 
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError, StoreError
-from netprobe.interrupts import interrupts
+from netprobe.interrupts import asked_to_stop, interrupts
 from netprobe.launch.complaints import complaint_in
 from netprobe.launch.happenings import Exited, Expired, Happening, Interrupted, Line, Source, happenings
 from netprobe.launch.job import JobEnd, LaunchTimeout, Listeners, Patience
@@ -21,6 +22,8 @@ from netprobe.store.wire import LineDecoder
 from netprobe.units import format_duration
 
 KEPT_LINES: Final = 200
+_REFUSAL: Final = re.compile(r"rank \d+: (.+)")
+"""What a rank says of itself when it could start, but not do what was asked: session.ranks.open_session."""
 
 
 def supervise(
@@ -46,6 +49,8 @@ def supervise(
             if watch.is_over:
                 break
         launcher.kill()
+        if asked_to_stop(signals):  # meanwhile
+            watch.note_interrupt()
         return watch.end()
 
 
@@ -95,13 +100,17 @@ class _Watch:
             case Expired():
                 self._take_expiry()
 
+    def note_interrupt(self) -> None:
+        """Note that somebody asked to stop, where nothing has to be ended for it any more."""
+        self._ended_by_us = (RunStatus.INTERRUPTED, f"interrupted{self._where()}")
+
     def end(self) -> JobEnd:
-        """Return how it ended; raise LaunchError when it never began."""
-        if self._refusal is not None:
-            raise self._refusal
+        """Return how it ended; raise LaunchError when it never began and nobody asked to stop."""
         code = self._launcher.popen.returncode
         if self._ended_by_us is not None:
             return self._job_end(*self._ended_by_us)
+        if self._refusal is not None:
+            raise self._refusal
         if not self._is_ready:
             raise self._never_met(code)
         if self._done is None:
@@ -176,7 +185,7 @@ class _Watch:
         elif before:
             self._kill()
         else:  # it was being ended for another reason: whoever asks to stop wants no other launch after it
-            self._ended_by_us = (RunStatus.INTERRUPTED, f"interrupted{self._where()}")
+            self.note_interrupt()
 
     def _take_expiry(self) -> None:
         if self._has_exited or self._is_killed:
@@ -253,6 +262,9 @@ class _Watch:
 
     def _never_met(self, code: int) -> LaunchError:
         complaint = complaint_in(self._kept)
+        refusal = _REFUSAL.match(complaint.line)
+        if refusal:
+            return LaunchError(refusal[1])
         why = complaint.line or "it said nothing"
         remedy = complaint.remedy or (None if "; try: " in why else "-v for its own output")
         return LaunchError(f"{self._launcher.name} could not start the ranks ({_ending(code)}): {why}", remedy=remedy)

@@ -4,7 +4,6 @@ The ranks are launched again without the failed hosts, from the round that was n
 none has to survive the loss of a rank. What was measured before is kept by the sink.
 """
 
-import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,8 +11,8 @@ from typing import Final
 
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError
-from netprobe.interrupts import interrupts
-from netprobe.launch.culprits import Conclusion, Halt, conclude
+from netprobe.interrupts import asked_to_stop, interrupts
+from netprobe.launch.culprits import Conclusion, Halt, conclude, evident, unstarted
 from netprobe.launch.hosts import folded
 from netprobe.launch.job import JobEnd, LaunchTimeout, Listeners, OnChatter, Patience, unheard
 from netprobe.launch.logbook import Logbook
@@ -24,7 +23,7 @@ from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
 from netprobe.model.record import RunHalted
 from netprobe.model.run import RunStatus
-from netprobe.model.standing import Benched, PathAnswer, StuckPair
+from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.plan.task import Task
 from netprobe.units import format_duration
 
@@ -33,6 +32,7 @@ WorkerFor = Callable[[Task], tuple[str, ...]]
 
 MOST_WAITS: Final = 20  # deadlines that a job may move through without finishing a round
 MOST_WAITS_FOR_TRAFFIC: Final = 3  # of them, when nothing but bytes on the hosts' interfaces moves
+MOST_WAITS_TO_START: Final = 3  # of them, while a host has no process yet and no further host gets one
 MOST_UNEXPLAINED: Final = 2  # halts of which nobody can be named; each costs the round in which it happened
 
 
@@ -69,29 +69,21 @@ def see_through(voyage: Voyage, open_sink: OpenSink) -> JobEnd:
             is_final = end.status is not RunStatus.FAILED or logbook.is_done or voyage.asking is None
             conclusion = Conclusion() if is_final else leg.conclude(end, task)
             leg.sweep(end)
-            if not is_final and _was_signalled(signals):
+            if not is_final and asked_to_stop(signals):
                 end, is_final = replace(end, status=RunStatus.INTERRUPTED, error="interrupted between launches"), True
             if is_final:
                 return replace(end, given_up=given_up)
-            is_explained = bool(conclusion.benched or conclusion.avoided)
-            if leg.refusal is not None and not conclusion.benched:
+            is_explained = conclusion != Conclusion()
+            if leg.refusal is not None and not conclusion.benched and conclusion.fabric is None:
                 raise leg.refusal
             unexplained += not is_explained
             logbook.emit(_halted(conclusion, leg, end))
             plans = leg.rest_of_plans(conclusion)
-            error = _why_to_stop(voyage, plans[0], logbook.benched)
+            error = conclusion.fabric or _why_to_stop(voyage, plans[0], logbook.benched)
             if error is not None or unexplained > MOST_UNEXPLAINED:
                 logbook.opened(leg.plan)  # where no ranks ever met as well: a run without a result has to be seen
                 return replace(end, error=error or end.error, given_up=given_up)
             task = logbook.rest_of(task, conclusion.avoided, skips_round=not is_explained)
-
-
-def _was_signalled(signals: socket.socket | None) -> bool:
-    """Return whether somebody asked to stop while no job ran."""
-    try:
-        return signals is not None and bool(signals.recv(1))
-    except BlockingIOError:
-        return False
 
 
 class _Leg:
@@ -105,6 +97,8 @@ class _Leg:
         self._logbook = logbook
         self._plans = plans
         self._waits = 0
+        self._waits_to_start = 0
+        self._started_hosts: frozenset[str] = frozenset()
         self._waits_for_traffic = 0
         self._waited_at: tuple[str | None, int | None] = (None, None)
         self._mark = ""
@@ -148,28 +142,19 @@ class _Leg:
         asking = self._voyage.asking
         if asking is None or not self.plan.hosts:
             return Conclusion()
-        if self.call is None or not end.is_hung:  # what was answered to an earlier silence is no answer to this end
-            self.call = asking.roll_call(self.plan.hosts, self._mark)
-        call = self.call
-        halt = Halt(
-            stage=end.stage,
-            round_index=end.round_index,
-            last_stage=self._logbook.last_stage,
-            last_round_index=self._logbook.last_round_index,
-            waited_ns=end.silent_ns,
-            ranks=self._logbook.ranks,
-            lines=end.lines,
-            is_over=not end.is_hung,
-        )
+        halt = self._halt(end)
         self.names = names_of(self.plan, self._logbook.ranks)
-        return conclude(call, halt, self.names, task.avoided)
+        if self.call is None or not end.is_hung:  # what was answered to an earlier silence is no answer to this end
+            self.call = self._roll_call(asking, halt)
+        return conclude(self.call, halt, self.names, task.avoided)
 
     def sweep(self, end: JobEnd) -> None:
         """End what is left of the job on its hosts, where it did not end well: stopped ranks would stay for ever."""
         asking = self._voyage.asking
         if asking is None or end.status is RunStatus.COMPLETE or not self._mark or self.plan.method == "local":
             return
-        silent = {each.host for each in self.call.hosts if each.report is None} if self.call else set()
+        hosts = self.call.hosts if self.call else ()
+        silent = {each.host for each in hosts if each.report is None and not each.is_late}
         asking.end([host for host in self.plan.hosts if host not in silent], self._mark)
 
     def rest_of_plans(self, conclusion: Conclusion) -> tuple[LaunchPlan, ...]:
@@ -192,6 +177,20 @@ class _Leg:
     def _started(self, mark: str) -> None:
         self._mark = mark
 
+    def _halt(self, end: JobEnd | None = None) -> Halt:
+        """Return how this launch came to its end; without one it is still there, and silent."""
+        logbook = self._logbook
+        return Halt(
+            stage=None if end is None else end.stage,
+            round_index=None if end is None else end.round_index,
+            last_stage=logbook.last_stage,
+            last_round_index=logbook.last_round_index,
+            waited_ns=0 if end is None else end.silent_ns,
+            ranks=logbook.ranks,
+            lines=() if end is None else end.lines,
+            is_over=end is not None and not end.is_hung,
+        )
+
     def _is_worth_waiting(self) -> bool:
         """Hold a roll call while the silent job is still there; return whether it gets on all the same."""
         asking, hosts = self._voyage.asking, self.plan.hosts
@@ -200,20 +199,36 @@ class _Leg:
         here = (self._logbook.last_stage, self._logbook.last_round_index)
         self._waits = self._waits + 1 if here == self._waited_at else 1
         self._waited_at = here
-        call = asking.roll_call(hosts, self._mark)
+        halt = self._halt()
+        call = self._roll_call(asking, halt)
         if self._waits < MOST_WAITS and all(each.report is not None for each in call.hosts) and self._goes_on(call):
             return True
-        self.call = call if call.has_idle_rank else asking.with_paths(call)
+        is_told = evident(call, halt, names_of(self.plan, halt.ranks)) or unstarted(call, halt)
+        self.call = call if is_told else asking.with_paths(call)
         return False
+
+    def _roll_call(self, asking: Asking, halt: Halt) -> RollCall:
+        """Ask all hosts, and late ones again only where nobody else is the evident culprit: it takes its time."""
+        call = asking.roll_call(self.plan.hosts, self._mark)
+        is_told = call.late and evident(call, halt, names_of(self.plan, halt.ranks))
+        return call if is_told else asking.with_late(call, self._mark)
 
     def _goes_on(self, call: RollCall) -> bool:
         if not self._logbook.ranks:
-            return call.has_yet_to_start
+            return call.has_yet_to_start and self._gets_started(call)
         if call.has_idle_rank or call.has_steps or not call.has_traffic:
             return call.has_steps and not call.has_idle_rank
         # Traffic may be somebody else's: it buys time for a slow link, but not for ever.
         self._waits_for_traffic += 1
         return self._waits_for_traffic <= MOST_WAITS_FOR_TRAFFIC
+
+    def _gets_started(self, call: RollCall) -> bool:
+        """Return whether all hosts have a process, or further ones get theirs: launchers go from host to host."""
+        if len(call.started) == len(call.hosts):
+            return True
+        self._waits_to_start = self._waits_to_start + 1 if call.started <= self._started_hosts else 1
+        self._started_hosts = call.started
+        return self._waits_to_start < MOST_WAITS_TO_START
 
 
 def names_of(plan: LaunchPlan, ranks: Sequence[Rank]) -> dict[str, str]:
@@ -232,7 +247,7 @@ def _short(host: str) -> str:
 
 
 def _halted(conclusion: Conclusion, leg: _Leg, end: JobEnd) -> RunHalted:
-    gaps = () if conclusion.benched or conclusion.avoided else (_unexplained(end),)
+    gaps = () if conclusion != Conclusion() else (_unexplained(end),)
     return RunHalted(
         benched=tuple(replace(each, host=leg.names.get(each.host, each.host)) for each in conclusion.benched),
         paths=() if leg.call is None else tuple(leg.named(path) for path in leg.call.paths),
@@ -252,9 +267,10 @@ def _unexplained(end: JobEnd) -> Gap:
 def _why_to_stop(voyage: Voyage, plan: LaunchPlan, benched: Sequence[Benched]) -> str | None:
     """Return why the run cannot go on without these hosts; None when it can."""
     total = len(voyage.plans[0].hosts) + len(voyage.benched)
-    if plan.ranks and len(benched) * 2 <= total:
+    failed = [each for each in benched if each.fate is not Fate.ASIDE]
+    if plan.ranks and len(failed) * 2 <= total:
         return None
-    return why_hopeless(benched, total)
+    return why_hopeless(failed or benched, total)
 
 
 def why_hopeless(benched: Sequence[Benched], total: int) -> str:

@@ -10,7 +10,7 @@ Does not handle: cross-rail pairs. Between hosts, rank i of one host meets rank 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from netprobe.model.plan import Pairing
@@ -21,6 +21,10 @@ class Round:
     """Directed pairs (leader or sender, follower or receiver) that run at the same time; no rank appears twice."""
 
     pairs: tuple[tuple[int, int], ...]
+
+    def among(self, ranks: Collection[int]) -> "Round":
+        """Return the round without pairs that have an end outside of these ranks."""
+        return Round(pairs=tuple((src, dst) for src, dst in self.pairs if src in ranks and dst in ranks))
 
 
 Matching = tuple[tuple[int, int], ...]

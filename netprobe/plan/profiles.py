@@ -12,7 +12,8 @@ from typing import Final
 
 from netprobe.errors import PlanError
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.model.plan import REACH, Carriers, Pairing, Plan, Scope, Stage
+from netprobe.plan.rdma import NOTHING, RdmaWish, carried_by, datagram_sizes, over_rdma
 from netprobe.plan.sizes import sweep
 from netprobe.units import NS_PER_MS
 
@@ -20,6 +21,8 @@ KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 LESS_COMMON: Final = ("float16", "bfloat16", "float64")
 DEFAULT_SEED: Final = 20_260_101  # any number; fixed, so that two nights draw the same partners and compare
+DATAGRAMS_BYTES: Final = datagram_sizes(1, 4 * KIB)  # the smallest, and a whole MTU
+REACH_NS: Final = 50 * NS_PER_MS  # thousands of round trips of a fabric, first of all: what it finds explains the rest
 
 
 def _pairs(
@@ -47,6 +50,17 @@ def _pairs(
     )
 
 
+def _rdma(
+    probe: str, sizes: tuple[int, ...], budget_ns: int, *, window: int = 1, matchings: int = 3
+) -> tuple[Stage, ...]:
+    """Return a stage over RDMA between hosts; ranks without a device sit it out."""
+    return tuple(
+        over_rdma(stage)
+        for stage in _pairs(probe, sizes, budget_ns, window=window, matchings=matchings)
+        if stage.scope is Scope.BETWEEN_HOSTS
+    )
+
+
 def _group(
     probe: str, sizes: tuple[int, ...], budget_ns: int, *, in_place: bool = False, dtype: str | None = None
 ) -> Stage:
@@ -68,6 +82,10 @@ def _quick() -> tuple[Stage, ...]:
         *_pairs("latency", (8, 4 * KIB), budget_ns),
         *_pairs("bandwidth", (8, 64 * KIB, MIB), budget_ns, window=8),
         *_pairs("bidirectional", (MIB,), budget_ns, window=8),
+        *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS),
+        *_rdma("latency", (8, 4 * KIB), budget_ns),
+        *_rdma("bandwidth", (64 * KIB, MIB), budget_ns, window=32),
+        *_rdma("bidirectional", (MIB,), budget_ns, window=32),
         _group("allreduce", (8, 64 * KIB, MIB), budget_ns),
         _group("barrier", (8,), budget_ns),
     )
@@ -79,6 +97,10 @@ def _pretrain() -> tuple[Stage, ...]:
         *_pairs("latency", (8, 4 * KIB), budget_ns),
         *_pairs("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, window=32),
         *_pairs("bidirectional", (8 * MIB,), budget_ns, window=32),
+        *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS),
+        *_rdma("latency", (8, 4 * KIB), budget_ns),
+        *_rdma("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, window=64),
+        *_rdma("bidirectional", (8 * MIB,), budget_ns, window=64),
         _group("barrier", (8,), budget_ns),
         _group("allreduce", sweep(8, 64 * MIB, factor=8), budget_ns, in_place=True),
         *(_group(probe, sweep(64 * KIB, 64 * MIB, factor=8), budget_ns) for probe in SHARDED),
@@ -92,6 +114,10 @@ def _nightly() -> tuple[Stage, ...]:
         *_pairs("latency", (8, 4 * KIB), budget_ns, matchings=5),
         *_pairs("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, matchings=5, window=32),
         *_pairs("bidirectional", (8 * MIB,), budget_ns, matchings=5, window=32),
+        *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS, matchings=5),
+        *_rdma("latency", (8, 4 * KIB), budget_ns, matchings=5),
+        *_rdma("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, matchings=5, window=64),
+        *_rdma("bidirectional", (8 * MIB,), budget_ns, matchings=5, window=64),
         *(_group(probe, sweep(8, 128 * MIB, factor=8), budget_ns) for probe in SHAPES),
     )
 
@@ -103,9 +129,17 @@ def _deep() -> tuple[Stage, ...]:
         *_pairs("latency", sweep(1, 4 * MIB, factor=4), budget_ns, pairing=every),
         *_pairs("bandwidth", sweep(1, 64 * MIB, factor=4), budget_ns, pairing=every, window=64),
         *_pairs("bidirectional", sweep(64 * KIB, 64 * MIB, factor=8), budget_ns, pairing=every, window=64),
+        *_all_pairs(_rdma(REACH, DATAGRAMS_BYTES, REACH_NS)),
+        *_all_pairs(_rdma("latency", sweep(1, 4 * MIB, factor=4), budget_ns)),
+        *_all_pairs(_rdma("bandwidth", sweep(1, 64 * MIB, factor=4), budget_ns, window=128)),
+        *_all_pairs(_rdma("bidirectional", sweep(64 * KIB, 64 * MIB, factor=8), budget_ns, window=128)),
         *(_group(probe, sweep(8, 256 * MIB, factor=4), budget_ns, in_place=True) for probe in SHAPES),
         *(_group("allreduce", sweep(MIB, 64 * MIB, factor=8), budget_ns, dtype=dtype) for dtype in LESS_COMMON),
     )
+
+
+def _all_pairs(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    return tuple(replace(stage, pairing=Pairing.ALL_PAIRS) for stage in stages)
 
 
 SHARDED: Final = ("allgather", "reducescatter", "alltoall")
@@ -117,11 +151,18 @@ PROFILES: Final[dict[str, Callable[[], tuple[Stage, ...]]]] = {
 }
 
 
-def plan_for(profile: str, *, budget_ns: int | None = None, all_pairs: bool = False) -> Plan:
-    """Return the plan of a profile; raise PlanError for an unknown one."""
+def plan_for(
+    profile: str,
+    *,
+    budget_ns: int | None = None,
+    all_pairs: bool = False,
+    carriers: Carriers = Carriers.AUTO,
+    wish: RdmaWish = NOTHING,
+) -> Plan:
+    """Return the plan of a profile; raise PlanError for an unknown one, and for a wish that cannot be."""
     if profile not in PROFILES:
         raise PlanError(f"there is no profile {profile!r}", remedy=", ".join(PROFILES))
-    stages = PROFILES[profile]()
+    stages = carried_by(PROFILES[profile](), carriers, wish)
     if all_pairs:
-        stages = tuple(replace(stage, pairing=Pairing.ALL_PAIRS) for stage in stages)
+        stages = _all_pairs(stages)
     return Plan(profile=profile, seed=DEFAULT_SEED, stages=stages, budget_ns=budget_ns)

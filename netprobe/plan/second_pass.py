@@ -18,13 +18,13 @@ from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import PairTable
-from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.plan import Path, Plan, Scope, Stage
 from netprobe.model.series import Series
 from netprobe.plan.suspicion import HostPair, Suspicion, suspicions, tables_of
 from netprobe.registry import probes
 
 SECOND_PASS: Final = "second-pass-"
-"""What the ids of these stages begin with; the probe follows."""
+"""What the ids of these stages begin with; ``rdma-`` where they go over verbs, and the probe follow."""
 FEWEST_HOSTS: Final = 4  # a suspect, two good partners, and one more that says who is good
 PARTNERS: Final = 2
 MOST_SUSPECTS: Final = 4  # hosts, and as many pairs; who has more has a problem of the fabric, which no pair explains
@@ -38,30 +38,38 @@ def second_pass(
     series: Iterable[Series],
     windows: Sequence[CounterWindow] = (),
     *,
-    leaf_of: Mapping[str, str] | None = None,
     absent: frozenset[str] = frozenset(),
 ) -> tuple[Stage, ...]:
     """Return the stages that suspects of a finished plan call for; none without suspects, or below four hosts.
 
-    ``ranks`` are all of the run, by number. Hosts of ``absent`` are neither tested again nor partners. ``leaf_of``: the
-    leaf switch of each host, where it is known; a suspect then gets partners on two leaves.
+    ``ranks`` are all of the run, by number. Hosts of ``absent`` are neither tested again nor partners. A suspect gets
+    partners on two leaves, where leaves are known. MPI and RDMA have suspects and stages of their own; whoever is
+    suspected over either is nobody's partner.
     """
     placement = placement_of(ranks)
-    tables = tables_of(series, placement)
+    tables = tables_of(series, plan.stages, placement)
     present = _present(tables, placement, absent)
     if len(present) < FEWEST_HOSTS:
         return ()
-    bandwidth, latency = suspicions(tables, windows, placement)
-    touched = bandwidth.touched() | latency.touched()
+    found = {path: suspicions(tables, windows, placement, path) for path in Path}
+    touched = {host for both in found.values() for suspicion in both for host in suspicion.touched()}
     good = [host for host in present if host not in touched]
     random.Random(plan.seed).shuffle(good)
-    leaves = {placement.hosts.index(name): leaf for name, leaf in (leaf_of or {}).items() if name in placement.hosts}
-    draw = _Draw(good=tuple(good), met=_met(tables, placement), leaf_of=leaves)
-    return tuple(
-        stage
-        for names, suspicion in ((("bandwidth", "bidirectional"), bandwidth), (("latency",), latency))
-        if (stage := _stage(plan, names, suspicion, frozenset(present), draw, placement)) is not None
-    )
+    hosts = placement.host_of.tolist()
+    leaf_of = {host: rank.leaf for host, rank in zip(hosts, ranks, strict=True) if rank.leaf is not None}
+    stages = []
+    for path, (bandwidth, latency) in found.items():
+        own = tuple(table for table in tables if table.path is path)
+        able = frozenset(_present(own, placement, absent))
+        if len(able) < FEWEST_HOSTS:
+            continue
+        draw = _Draw(good=tuple(host for host in good if host in able), met=_met(own, placement), leaf_of=leaf_of)
+        for names, suspicion in ((("bandwidth", "bidirectional"), bandwidth), (("latency",), latency)):
+            planned = next((stage for name in names for stage in plan.stages if _is_between(stage, name, path)), None)
+            pairs = _pairs_to_measure(suspicion, able, draw)
+            if planned is not None and pairs:
+                stages.append(_stage(planned, pairs, placement))
+    return tuple(stages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,7 @@ class _Draw:
                     left,
                     key=lambda host: (
                         self.leaf_of.get(host) in leaves,
+                        host not in self.leaf_of,
                         host in self.met.get(suspect, ()),
                         times_used.get(host, 0),
                         order[host],
@@ -94,19 +103,8 @@ class _Draw:
         return drawn
 
 
-def _stage(
-    plan: Plan,
-    names: tuple[str, ...],
-    suspicion: Suspicion,
-    present: frozenset[int],
-    draw: _Draw,
-    placement: Placement,
-) -> Stage | None:
-    """Return the stage that measures the worst suspects again; None without any, or if the plan has no such probe."""
-    planned = next((stage for name in names for stage in plan.stages if _is_between(stage, name)), None)
-    pairs = _pairs_to_measure(suspicion, present, draw)
-    if planned is None or not pairs:
-        return None
+def _stage(planned: Stage, pairs: list[HostPair], placement: Placement) -> Stage:
+    """Return the stage that measures pairs of hosts again as planned: over the same path, with the same options."""
     probe = probes()[planned.probe]
     rounds: list[tuple[tuple[int, int], ...]] = []
     for disjoint in _disjoint(pairs):
@@ -120,11 +118,13 @@ def _stage(
         rounds.append(forward)
         if probe.both_directions:
             rounds.append(tuple((b, a) for a, b in forward))
-    return replace(planned, id=f"{SECOND_PASS}{planned.probe}", rounds=tuple(rounds))
+    over = "rdma-" if planned.path is Path.VERBS else ""
+    return replace(planned, id=f"{SECOND_PASS}{over}{planned.probe}", rounds=tuple(rounds))
 
 
-def _is_between(stage: Stage, probe: str) -> bool:
-    return stage.probe == probe and stage.scope is Scope.BETWEEN_HOSTS and bool(stage.sizes_bytes)
+def _is_between(stage: Stage, probe: str, path: Path) -> bool:
+    is_meant = stage.probe == probe and stage.path is path
+    return is_meant and stage.scope is Scope.BETWEEN_HOSTS and bool(stage.sizes_bytes)
 
 
 def _pairs_to_measure(suspicion: Suspicion, present: frozenset[int], draw: _Draw) -> list[HostPair]:

@@ -3,17 +3,27 @@
 from dataclasses import dataclass
 from typing import Final
 
+from netprobe.contracts import Probe
 from netprobe.errors import PlanError
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Pairing, Plan, Stage
+from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Carriers, Pairing, Path, Plan, Stage
 from netprobe.plan.profiles import DEFAULT_SEED
+from netprobe.plan.rdma import (
+    MOST_WINDOW,
+    NOTHING,
+    RdmaWish,
+    carried_by,
+    datagram_sizes,
+    over_rdma,
+    refuse_for_datagrams,
+    refuse_idle,
+)
 from netprobe.plan.sizes import sweep
 from netprobe.registry import pick, probes, suggestion
 from netprobe.units import format_size
 
 LARGEST_COUNT: Final = 2**31 - 1  # MPI counts are C ints
 MOST_ITERATIONS: Final = 10_000_000  # 80 MB of stamps on every rank
-MOST_WINDOW: Final = 16_384  # thousands fill any NIC; each takes a request and a match entry
 NCCL_DTYPES: Final = {"float": "float32", "double": "float64", "half": "float16"}
 
 
@@ -35,6 +45,8 @@ class SingleProbe:
     window: int
     all_pairs: bool
     series_budget_ns: int
+    carriers: Carriers = Carriers.MPI
+    wish: RdmaWish = NOTHING
 
 
 def plan_for_probe(single: SingleProbe) -> Plan:
@@ -47,6 +59,8 @@ def plan_for_probe(single: SingleProbe) -> Plan:
     sizes = sweep(single.begin_bytes, single.end_bytes, factor=single.factor, step_bytes=single.step_bytes)
     if single.probe == "barrier":
         sizes = sizes[:1]  # it moves no data, whatever the size
+    if Path.MPI not in probe.paths:
+        sizes = datagram_sizes(sizes[0], sizes[-1])
     stages = tuple(
         Stage(
             id=f"{single.probe}-{scope.value}" if shape is None else single.probe,
@@ -66,7 +80,21 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         )
         for scope in probe.scopes
     )
-    return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=stages)
+    return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=_carried(stages, probe, single))
+
+
+def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tuple[Stage, ...]:
+    """Return the stages over what was asked for; PlanError for a collective over RDMA, and for datagrams without."""
+    if Path.MPI not in probe.paths:
+        refuse_for_datagrams(single.carriers, single.wish)
+        return carried_by(map(over_rdma, stages), single.carriers, single.wish)
+    if not probe.is_group:
+        return carried_by((*stages, over_rdma(stages[-1])), single.carriers, single.wish)
+    if single.carriers is Carriers.VERBS:
+        pairs = ", ".join(name for name, each in probes().items() if not each.is_group)
+        raise PlanError(f"{probe.id} goes over MPI alone", remedy=f"--transport mpi; over RDMA go {pairs}")
+    refuse_idle(single.wish)
+    return stages
 
 
 def _refuse_excess(single: SingleProbe, dtype: str) -> None:

@@ -18,7 +18,7 @@ from netprobe.locate.placement import Placement
 from netprobe.model.counters import CounterWindow
 from netprobe.model.evidence import CounterTable, PairTable
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Scope, Stage
 from netprobe.model.series import Metric, Phase, Series
 from netprobe.registry import probes
 from netprobe.stats.quantiles import FlatHistograms, quantile_ns
@@ -49,19 +49,22 @@ class Suspicion:
         self.pairs[pair] = min(loss, self.pairs.get(pair, 0.0))
 
     def touched(self) -> set[int]:
-        """Return all hosts that anything is held against, however little."""
-        return {*self.hosts, *chain.from_iterable(self.pairs)}
+        """Return all hosts that anything is held against, however little; a pair with a suspect tells of that one."""
+        unexplained = (pair for pair in self.pairs if not self.hosts.keys() & set(pair))
+        return {*self.hosts, *chain.from_iterable(unexplained)}
 
 
 def suspicions(
-    tables: tuple[PairTable, ...], windows: Sequence[CounterWindow], placement: Placement
+    tables: tuple[PairTable, ...], windows: Sequence[CounterWindow], placement: Placement, path: Path = Path.MPI
 ) -> tuple[Suspicion, Suspicion]:
-    """Return what looks bad in bandwidth or loses packets, and what looks bad in latency."""
+    """Return what looks bad over a path in bandwidth or loses packets, and what looks bad in latency."""
     limits = lenient()
     bandwidth, latency = Suspicion(), Suspicion()
     for table in tables:
-        _suspect_slow(latency if is_latency(table) else bandwidth, table, placement, limits)
-    _suspect_lossy(bandwidth, tables, windows, placement, limits)
+        if table.path is path:
+            _suspect_slow(latency if is_latency(table) else bandwidth, table, placement, limits)
+    if path is Path.MPI:
+        _suspect_lossy(bandwidth, tables, windows, placement, limits)
     return bandwidth, latency
 
 
@@ -118,8 +121,9 @@ def _suspect_lossy(
         suspicion.worsen_pair(int(rows.src[row]), int(rows.dst[row]), -1.0 - float(rows.ratio[row]))
 
 
-def tables_of(series: Iterable[Series], placement: Placement) -> tuple[PairTable, ...]:
+def tables_of(series: Iterable[Series], stages: Iterable[Stage], placement: Placement) -> tuple[PairTable, ...]:
     """Return the timed series between hosts as tables, as the judges have them; only medians are known."""
+    stage_of = {stage.id: stage for stage in stages}
     by_key: dict[tuple[str, str, int, int], list[Series]] = {}
     host_of = placement.host_of.tolist()
     for each in series:
@@ -127,10 +131,10 @@ def tables_of(series: Iterable[Series], placement: Placement) -> tuple[PairTable
             continue
         if host_of[each.src] != host_of[each.dst] and each.histogram.bins:
             by_key.setdefault((each.stage, each.probe, each.size_bytes, each.window), []).append(each)
-    return tuple(_table(rows) for rows in by_key.values())
+    return tuple(_table(rows, stage_of.get(rows[0].stage)) for rows in by_key.values())
 
 
-def _table(rows: list[Series]) -> PairTable:
+def _table(rows: list[Series], stage: Stage | None) -> PairTable:
     first = rows[0]
     unknown = np.full(len(rows), np.nan)
     known = probes().get(first.probe)
@@ -147,11 +151,14 @@ def _table(rows: list[Series]) -> PairTable:
         dst=_integers(each.dst for each in rows if each.dst is not None),
         round_index=_integers(each.round_index for each in rows),
         samples=_integers(each.iterations for each in rows),
+        min_ns=np.array([each.min_ns for each in rows], dtype=np.float64),
         p50_ns=_medians_ns(rows),
         p99_ns=unknown,
         p999_ns=unknown,
         max_ns=unknown,
         total_ns=unknown,
+        path=Path.MPI if stage is None else stage.path,
+        operation=None if stage is None or stage.rdma is None else stage.rdma.operation,
     )
 
 
@@ -178,7 +185,7 @@ def _counter_table(windows: Sequence[CounterWindow]) -> CounterTable:
     names = dict.fromkeys(name for window in telling for name in window.grown if name.startswith("tcp/"))
     return CounterTable(
         stage=tuple(window.stage for window in telling),
-        round_index=_integers(window.round_index for window in telling),
+        round_index=_integers(window.round_index or 0 for window in telling),
         rank=_integers(window.rank for window in telling),
         elapsed_ns=_integers(window.elapsed_ns for window in telling).astype(np.float64),
         grown={name: np.array([window.grown.get(name, np.nan) for window in telling]) for name in names},

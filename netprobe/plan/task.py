@@ -18,6 +18,15 @@ Roster = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A leaf switch, and the hosts on it."""
+
+    switch: str
+    hosts: str
+    """NodeSet syntax, as in node[01-16]: the task is one word, and a site may have 10,000 hosts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A plan, and where to begin."""
 
@@ -28,6 +37,10 @@ class Task:
     first_round: int = 0
     avoided: tuple[tuple[str, str], ...] = ()
     """Pairs of hosts that are not to be tried again: nothing passes between them."""
+    leaves: tuple[Leaf, ...] = ()
+    """Where hosts are, as the user told; empty when the user did not."""
+    excluded: tuple[str, ...] = ()
+    """RDMA devices and interfaces that are not to be read."""
 
 
 def encode(task: Task) -> str:

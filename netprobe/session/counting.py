@@ -1,51 +1,124 @@
-"""Counters around a round: read just before and just after it, on every rank."""
+"""Counters around rounds, stages and idle times: read just before and just after, on every rank."""
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Final
 
-from netprobe.contracts import Source
-from netprobe.model.counters import CounterWindow
+from netprobe.catalogue.keys import DatagramKey
+from netprobe.catalogue.readings import growth_between
+from netprobe.contracts import Source, System
+from netprobe.model.counters import CounterWindow, DatagramCounts
 from netprobe.registry import sources
+from netprobe.system.here import this_system
+from netprobe.units import NS_PER_MS, NS_PER_S
 
-SETTLING_S: Final = 0.005  # what the other end says of the last packets (duplicates, losses) is still on its way
+SETTLING_NS: Final = 5 * NS_PER_MS  # what the other end says of the last packets (duplicates, losses) is still to come
+OF_WHOM: Final = ("peer", "size_bytes")
 
 
 class Counting:
-    """Reads all sources of this rank; those of the host only where this is the host's first rank."""
+    """Reads the sources of this rank; those of the host only where this is the host's first rank."""
 
     def __init__(
         self,
         *,
         is_first_on_host: bool,
         known: Mapping[str, Source] | None = None,
-        root: Path = Path("/"),
+        system: System | None = None,
         now: Callable[[], int] = time.monotonic_ns,
         settle: Callable[[float], None] = time.sleep,
     ) -> None:
-        all_sources = sources() if known is None else known
-        self._sources = tuple(each for each in all_sources.values() if is_first_on_host or not each.is_per_host)
-        self._root = root
+        self._system = system or this_system()
         self._now = now
         self._settle = settle
+        every = (sources() if known is None else known).values()
+        own = [each for each in every if is_first_on_host or not each.is_per_host]
+        self._rounds = self._span((each for each in own if each.in_rounds), settling_counts=False)
+        self._stages = self._span((each for each in own if each.in_stages), settling_counts=True)
+
+    def begin(self) -> None:
+        """Take the first reading of a round."""
+        self._rounds.begin()
+
+    def end(self, stage: str, round_index: int, rank: int) -> CounterWindow:
+        """Take the second reading of a round, and return what has grown since the first."""
+        return self._rounds.end(stage, round_index, rank)
+
+    def begin_stage(self) -> bool:
+        """Take the first reading of a stage or an idle time; return whether there is anything to count."""
+        self._stages.begin()
+        return self._stages.has_counters
+
+    def end_stage(self, stage: str, rank: int) -> CounterWindow:
+        """Take the second reading, and return what has grown since the first."""
+        return self._stages.end(stage, None, rank)
+
+    def _span(self, own: Iterable[Source], *, settling_counts: bool) -> "_Span":
+        return _Span(tuple(own), self._system, self._now, self._settle, settling_counts=settling_counts)
+
+
+class _Span:
+    """Two readings of some sources, one after the other.
+
+    The time between them is the probe's, or, where ``settling_counts``, all that counters had to grow.
+    """
+
+    def __init__(
+        self,
+        own: tuple[Source, ...],
+        system: System,
+        now: Callable[[], int],
+        settle: Callable[[float], None],
+        *,
+        settling_counts: bool,
+    ) -> None:
+        self._settling_counts = settling_counts
+        self._sources = own
+        self._system = system
+        self._now = now
+        self._settle = settle
+        self._settling_ns = max((SETTLING_NS, *(each.settling_ns(system) for each in own)))
         self._before: dict[str, int] = {}
         self._started_ns = 0
 
+    @property
+    def has_counters(self) -> bool:
+        """Whether the first reading gave anything."""
+        return bool(self._before)
+
     def begin(self) -> None:
-        """Take the first reading."""
         self._before = self._read()
         self._started_ns = self._now()
 
-    def end(self, stage: str, round_index: int, rank: int) -> CounterWindow:
-        """Take the second reading, and return what has grown since the first."""
-        elapsed_ns = self._now() - self._started_ns
-        self._settle(SETTLING_S)
-        after = self._read()
-        grown = {name: after[name] - value for name, value in self._before.items() if name in after}
-        # A counter that went back was reset in between (a driver reloaded): what it has counted is not known.
-        grown = {name: growth for name, growth in grown.items() if growth >= 0}
-        return CounterWindow(stage=stage, round_index=round_index, rank=rank, elapsed_ns=elapsed_ns, grown=grown)
+    def end(self, stage: str, round_index: int | None, rank: int) -> CounterWindow:
+        ended_ns = self._now()
+        if self._before:
+            self._settle(self._settling_ns / NS_PER_S)
+        if self._settling_counts:
+            ended_ns = self._now()
+        growth = growth_between(self._before, self._read())
+        return CounterWindow(
+            stage=stage,
+            round_index=round_index,
+            rank=rank,
+            elapsed_ns=ended_ns - self._started_ns,
+            grown=growth.grown,
+            at_least=growth.at_least,
+        )
 
     def _read(self) -> dict[str, int]:
-        return {name: value for source in self._sources for name, value in source.read(self._root).items()}
+        return {name: value for source in self._sources for name, value in source.read(self._system).items()}
+
+
+def with_datagrams(window: CounterWindow, counts: Iterable[DatagramCounts], numbers: Sequence[int]) -> CounterWindow:
+    """Return a window with what a probe counted itself; ``numbers`` are the run's, by MPI's."""
+    own = {
+        str(DatagramKey(peer=numbers[each.peer], size_bytes=each.size_bytes, what=field.name)): getattr(
+            each, field.name
+        )
+        for each in counts
+        for field in fields(each)
+        if field.name not in OF_WHOM
+    }
+    return replace(window, grown={**window.grown, **own}) if own else window

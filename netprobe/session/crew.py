@@ -8,6 +8,7 @@ from functools import cached_property
 
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank
+from netprobe.model.rdma import PairFailure
 from netprobe.model.series import Fault, Series
 from netprobe.plan.pairing import Round
 from netprobe.plan.task import Roster
@@ -58,6 +59,11 @@ class Crew:
             root=None if series.root is None else self.numbers[series.root],
             faults=tuple(self._numbered_fault(fault) for fault in series.faults),
         )
+
+    def numbered_failure(self, failure: PairFailure) -> PairFailure:
+        """Return a failure that was recorded with MPI's numbers with the run's."""
+        cause = replace(failure.cause, rank=self.numbers[failure.cause.rank])
+        return replace(failure, src=self.numbers[failure.src], dst=self.numbers[failure.dst], cause=cause)
 
     def _numbered_fault(self, fault: Fault) -> Fault:
         peer = None if fault.peer is None else self.numbers[fault.peer]

@@ -2,27 +2,34 @@
 
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from netprobe.contracts import Control
+from netprobe.contracts import Control, System
+from netprobe.inventory.host import host_inventory
 from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
+from netprobe.model.inventory import HostInventory
 from netprobe.store.whereabouts import RANK_WORDS, position_of
 from netprobe.telemetry._addresses import interfaces
 
+LeafOf = Callable[[str], str | None]
+"""The leaf switch of a host; None where it is unknown."""
 
-def meet(control: Control, host: str | None = None) -> tuple[Rank, ...]:
+
+def meet(control: Control, host: str | None = None, leaf_of: LeafOf = lambda _: None) -> tuple[Rank, ...]:
     """Return who takes part, by rank; all ranks call, each with the name its host goes by (the system's if None)."""
+    name = host or socket.gethostname()
     own = Rank(
         rank=control.rank,
-        host=host or socket.gethostname(),
+        host=name,
         local_index=0,
         cpus=usable_cpus(),
         pid=os.getpid(),
         interfaces=interfaces(),
+        leaf=leaf_of(name),
     )
     places: dict[str, int] = {}
     ranks = []
@@ -31,6 +38,13 @@ def meet(control: Control, host: str | None = None) -> tuple[Rank, ...]:
         ranks.append(replace(rank, local_index=place, interfaces=() if place else rank.interfaces))
         places[host] = places.get(host, 0) + 1
     return tuple(ranks)
+
+
+def inventories_of(control: Control, ranks: tuple[Rank, ...], system: System) -> tuple[HostInventory, ...]:
+    """Return what every host is made of, on rank 0 alone; all ranks call."""
+    own = ranks[control.rank]
+    told = control.gather(None if own.local_index else host_inventory(system, own.host))
+    return tuple(inventory for inventory in told or () if inventory is not None)
 
 
 def usable_cpus() -> tuple[int, ...]:
@@ -53,8 +67,13 @@ def has_gpu(root: Path = Path("/")) -> bool:
     return (nvidia.is_dir() and any(nvidia.iterdir())) or (amd.is_dir() and len(list(amd.iterdir())) > 1)
 
 
-def not_tested(control: Control, ranks: tuple[Rank, ...], root: Path = Path("/")) -> tuple[Gap, ...]:
-    """Return what no stage of this run can test, for the whole job; all ranks call."""
+def not_tested(
+    control: Control, ranks: tuple[Rank, ...], rdma: tuple[Gap, ...] = (), root: Path = Path("/")
+) -> tuple[Gap, ...]:
+    """Return what no stage of this run can test, for the whole job; all ranks call.
+
+    ``rdma`` says who has no usable device, where there are any.
+    """
     devices = control.allgather((has_rdma_device(root), has_gpu(root)))
     gaps = []
     if len({rank.host for rank in ranks}) == 1:
@@ -66,41 +85,43 @@ def not_tested(control: Control, ranks: tuple[Rank, ...], root: Path = Path("/")
             )
         )
     gaps.extend(_disturbed(control, ranks, root))
-    gaps.append(_device_gap("rdma", any(rdma for rdma, _ in devices), "RDMA device", "RDMA verbs"))
-    gaps.append(_device_gap("gpu", any(gpu for _, gpu in devices), "GPU", "GPU memory"))
+    has_rdma = any(has_device for has_device, _ in devices)
+    gaps.extend(rdma if has_rdma else [Gap(topic="rdma", reason="no RDMA device on any host: RDMA verbs not measured")])
+    gaps.append(_gpu_gap(is_present=any(gpu for _, gpu in devices)))
     return tuple(gaps)
 
 
 def other_runs(own: Collection[int], root: Path = Path("/")) -> tuple[int, ...]:
-    """Return the processes on this host that are ranks of another netprobe; ``own`` are this run's."""
+    """Return the processes on this host that are ranks of another netprobe; ``own`` are this run's.
+
+    What another user runs cannot be looked into: it is told by its command line, and counts as being on this host.
+    """
     here = _namespaces(root / "proc/self")
     return tuple(
         int(process.name)
         for process in (root / "proc").glob("[0-9]*")
-        if int(process.name) not in own and _names_netprobe(process) and _namespaces(process) == here
-        and (position_of(process) is not None or _is_anothers_rank(process))
-    )  # fmt: skip
+        if int(process.name) not in own and _is_rank(process) and _namespaces(process) in (here, None)
+    )
 
 
-def _names_netprobe(process: Path) -> bool:
-    with suppress(OSError):
-        return b"netprobe" in (process / "cmdline").read_bytes()
-    return False
-
-
-def _is_anothers_rank(process: Path) -> bool:
-    """Return whether a process that may not be looked into was started as ranks are."""
+def _is_rank(process: Path) -> bool:
+    """Return whether a process was started as ranks are, or is a rank of a launcher that runs netprobe itself."""
     with suppress(OSError):
         words = (process / "cmdline").read_bytes().split(b"\0")
-        return words[1:4] == list(RANK_WORDS) and not os.access(process / "fd", os.R_OK)
+        if words[1:4] == list(RANK_WORDS):
+            return True
+        return any(b"netprobe" in word for word in words) and position_of(process) is not None
     return False
 
 
-def _namespaces(process: Path) -> tuple[str, ...]:
-    """Return which network and which host name a process sees: containers of one machine are hosts of their own."""
+def _namespaces(process: Path) -> tuple[str, ...] | None:
+    """Return which network and which host name a process sees; None when it may not be looked into.
+
+    Containers of one machine are hosts of their own.
+    """
     with suppress(OSError):
         return tuple(str((process / "ns" / kind).readlink()) for kind in ("net", "uts"))
-    return ()
+    return None
 
 
 def _disturbed(control: Control, ranks: tuple[Rank, ...], root: Path) -> tuple[Gap, ...]:
@@ -116,7 +137,7 @@ def _disturbed(control: Control, ranks: tuple[Rank, ...], root: Path) -> tuple[G
     return (Gap(topic="alone", reason=f"{reason}, and each disturbs the other", remedy="one after the other"),)
 
 
-def _device_gap(topic: str, is_present: bool, device: str, path: str) -> Gap:
+def _gpu_gap(*, is_present: bool) -> Gap:
     if is_present:
-        return Gap(topic=topic, reason=f"{device}s are present, but this version measures MPI with host memory only")
-    return Gap(topic=topic, reason=f"no {device} on any host: {path} not measured")
+        return Gap(topic="gpu", reason="GPUs are present, but this version measures host memory only")
+    return Gap(topic="gpu", reason="no GPU on any host: GPU memory not measured")

@@ -12,12 +12,12 @@ from typing import Final
 from netprobe.contracts import Sink
 from netprobe.environment import recorded_environment
 from netprobe.errors import NetprobeError, TransportError
-from netprobe.interrupts import interrupts
+from netprobe.interrupts import interrupts, mortal
 from netprobe.model.record import Record
 from netprobe.model.verdict import ExitCode
 from netprobe.session.calibration import calibrate
 from netprobe.session.control import MpiControl
-from netprobe.session.watch import WatchedWhereabouts, start_watching
+from netprobe.session.watch import WatchedWhereabouts, watched
 from netprobe.session.worker import Session
 from netprobe.store.whereabouts import SharedWhereabouts
 from netprobe.transports.mpi import MpiTransport, open_mpi
@@ -47,13 +47,16 @@ def open_session(make_sink: Callable[[], Sink], salvage: Salvage | None = None) 
     """
     whereabouts = WatchedWhereabouts(SharedWhereabouts(socket.gethostname()), *(() if salvage else (ORPHAN_NS,)))
     with ExitStack() as stack:
+        with mortal():  # mpi4py lets no thread run while MPI starts, which may wait for a rank that never comes
+            mpi = open_mpi()
         signals = stack.enter_context(interrupts()) if salvage else None
-        mpi = open_mpi()
+        guard = _Guard()
+        end = _End(guard, salvage or _nothing_to_salvage)
+        stack.enter_context(watched(whereabouts, signals, end.of_interrupt, end.of_hang))
         world = mpi.COMM_WORLD
         control = MpiControl(mpi, world.Dup(), whereabouts.step)
-        guard = _Guard(make_sink() if control.rank == 0 else None)
-        end = _End(guard, salvage or _nothing_to_salvage)
-        start_watching(whereabouts, signals, end.of_interrupt, end.of_hang)
+        if control.rank == 0:
+            guard.open(make_sink)
         try:
             yield Session(
                 transport=MpiTransport(mpi, world.Dup(), whereabouts.step),
@@ -68,7 +71,9 @@ def open_session(make_sink: Callable[[], Sink], salvage: Salvage | None = None) 
             if code is None and control.size == 1:
                 raise
             if code is None:
-                print(f"netprobe: rank {control.rank}: {error}", file=sys.stderr, flush=True)
+                # In one write: the launcher mixes what ranks say at the same time.
+                sys.stderr.write(f"netprobe: rank {control.rank}: {error}\n")
+                sys.stderr.flush()
             world.Abort(int(error.exit_code if code is None else code))
         except Exception:
             if control.size > 1:
@@ -76,16 +81,19 @@ def open_session(make_sink: Callable[[], Sink], salvage: Salvage | None = None) 
                 sys.stderr.flush()
                 world.Abort(3)
             raise
-        finally:
-            whereabouts.is_over = True
 
 
 class _Guard:
-    """A Sink that somebody else may close for good between two records."""
+    """A Sink that somebody else may close for good between two records, or before the first."""
 
-    def __init__(self, sink: Sink | None) -> None:
-        self.sink = sink
+    def __init__(self) -> None:
+        self.sink: Sink | None = None
         self.lock = threading.Lock()
+
+    def open(self, make_sink: Callable[[], Sink]) -> None:
+        """Make the sink."""
+        with self.lock:
+            self.sink = make_sink()
 
     def emit(self, record: Record) -> None:
         """Hand on."""

@@ -3,6 +3,7 @@
 from netprobe.model.plan import Plan, Scope, Stage
 from netprobe.model.record import Record, RoundFinished, StageFinished
 from netprobe.model.series import Series
+from netprobe.plan.task import Task
 from netprobe.session.threads import run_on_threads
 
 PLAN = Plan(
@@ -32,7 +33,7 @@ class _Keep:
 def self_test() -> str | None:
     """Run two probes on two threads; return what is wrong, None when all is well."""
     kept = _Keep()
-    run_on_threads(PLAN, 2, kept)
+    run_on_threads(Task(plan=PLAN), 2, kept)
     series = kept.series
     if kept.stages != len(PLAN.stages) or not any(each.checked_iterations for each in series):
         return "two threads did not measure what they were told to"

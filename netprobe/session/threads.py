@@ -2,29 +2,43 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from netprobe.contracts import Control, Sink
+from netprobe.contracts import Control, Sink, System
 from netprobe.errors import TransportError
 from netprobe.model.endpoint import Calibration
-from netprobe.model.plan import Plan
 from netprobe.plan.task import Task
 from netprobe.session.calibration import calibrate
 from netprobe.session.worker import Session
+from netprobe.system.here import recorded_system
+from netprobe.transports._verbs_engine import OpenDevice
 from netprobe.transports.loopback import LoopbackControl, LoopbackTransport, LoopbackWorld, Wire, clean_wire
+from netprobe.transports.verbs import open_device
+
+
+def _no_pause(_seconds: float) -> None:
+    """Go on at once."""
+
 
 HostNames = Callable[[int], str]
 
 
-def run_on_threads(
-    plan: Plan,
+def run_on_threads(  # noqa: PLR0913 - what to do, and the world that tests replace
+    task: Task,
     ranks: int,
     sink: Sink,
     *,
     wire: Wire = clean_wire,
     host_of: HostNames | None = None,
     calibration: Calibration | None = None,
+    system: System | None = None,
+    opens: OpenDevice = open_device,
 ) -> None:
-    """Measure a plan on so many threads; ``host_of`` gives ranks made-up hosts. Raise what the first rank raised."""
+    """Do a task on so many threads; ``host_of`` gives ranks made-up hosts. Raise what the first rank raised.
+
+    Nothing is sent over NICs, so neither their idle times nor their counters are waited for; ``system`` is what counts,
+    files alone if None; ``opens`` opens its RDMA devices.
+    """
     world = LoopbackWorld(ranks, wire=wire)
     cost = calibrate() if calibration is None else calibration
     errors: list[BaseException] = []
@@ -38,9 +52,12 @@ def run_on_threads(
             calibration=cost,
             environment=(),
             host=None if host_of is None else host_of(rank),
+            system=system or recorded_system(Path("/")),
+            pause=_no_pause,
+            open_device=opens,
         )
         try:
-            session.run(Task(plan=plan))
+            session.run(task)
         except BaseException as error:
             errors.append(error)
             world.fail()

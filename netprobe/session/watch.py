@@ -8,13 +8,15 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from netprobe.contracts import Whereabouts
 from netprobe.units import NS_PER_S
 
 FLOOR_NS: Final = 60 * NS_PER_S  # without any call to MPI; somebody else's pair may be slow meanwhile
+MEETING_NS: Final = 600 * NS_PER_S  # until all have met: MPI takes minutes to start the largest jobs
 FACTOR: Final = 10  # times the expected duration of a round
 
 OnInterrupt = Callable[[], None]
@@ -28,7 +30,7 @@ class WatchedWhereabouts:
     def __init__(self, onward: Whereabouts, floor_ns: int = FLOOR_NS) -> None:
         self._onward = onward
         self._floor_ns = floor_ns
-        self._allowed_ns = floor_ns
+        self._allowed_ns = max(floor_ns, MEETING_NS)
         self._last_ns = time.monotonic_ns()
         self._rank: int | None = None
         self._place = "before the first round"
@@ -46,6 +48,7 @@ class WatchedWhereabouts:
     def known_as(self, rank: int, host: str) -> None:
         """See contracts.Whereabouts."""
         self._rank = rank
+        self._allowed_ns = self._floor_ns
         self._onward.known_as(rank, host)
 
     def meets(self) -> None:
@@ -74,10 +77,11 @@ class WatchedWhereabouts:
         self._last_ns = time.monotonic_ns()
 
 
-def start_watching(
+@contextmanager
+def watched(
     whereabouts: WatchedWhereabouts, signals: socket.socket | None, on_interrupt: OnInterrupt, on_hang: OnHang
-) -> None:
-    """Call, once and from another thread, what fits: a signal came, or nothing moved for too long.
+) -> Iterator[None]:
+    """Call, once and from another thread, what fits: a signal came in the block, or nothing moved in it for too long.
 
     ``signals`` yields a byte for each signal (netprobe.interrupts); None: signals are not watched.
     """
@@ -97,3 +101,7 @@ def start_watching(
             on_hang(whereabouts.words())
 
     threading.Thread(target=watch, name="watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        whereabouts.is_over = True

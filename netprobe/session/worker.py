@@ -4,17 +4,40 @@ A round ends with its results gathered on rank 0 and handed to the sink, so that
 """
 
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.contracts import Assignment, Bench, Control, Probe, Sink, Stamps, Transport, Whereabouts
-from netprobe.model.counters import CounterWindow
+from netprobe.contracts import (
+    Assignment,
+    Bench,
+    Control,
+    Probe,
+    ProbeResult,
+    Sink,
+    Stamps,
+    System,
+    Transport,
+    Whereabouts,
+)
+from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE, CounterWindow, DatagramCounts
 from netprobe.model.endpoint import Calibration, Rank
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Plan, Stage
-from netprobe.model.record import PlanExtended, RanksDone, RanksReady, RoundFinished, RoundStarted, StageFinished
+from netprobe.model.plan import Path, Plan, Stage
+from netprobe.model.rdma import PairFailure
+from netprobe.model.record import (
+    PlanExtended,
+    RanksDone,
+    RanksReady,
+    RoundFinished,
+    RoundStarted,
+    SpanCounted,
+    StageFinished,
+)
 from netprobe.model.run import StageOutcome
 from netprobe.model.series import Series
 from netprobe.plan.budget import expected_ns as plan_expected_ns
@@ -25,13 +48,19 @@ from netprobe.plan.second_pass import SECOND_PASS, second_pass
 from netprobe.plan.task import Task
 from netprobe.registry import pick, probes
 from netprobe.session.clock import compare_clocks, to_reference, with_drift
-from netprobe.session.counting import Counting
+from netprobe.session.counting import Counting, with_datagrams
 from netprobe.session.crew import Crew, crew_of
-from netprobe.session.host import meet, not_tested
+from netprobe.session.host import inventories_of, meet, not_tested
+from netprobe.session.leaf import leaf_of
 from netprobe.session.memory import BufferPool, fitting
+from netprobe.session.rdma import Rdma, feasible, open_rdma, refuse_hopeless
 from netprobe.store.whereabouts import Unwatched
-from netprobe.units import format_duration
+from netprobe.system.here import this_system
+from netprobe.transports._verbs_engine import OpenDevice
+from netprobe.transports.verbs import open_device
+from netprobe.units import NS_PER_S, format_duration
 
+IDLE_NS = 2 * NS_PER_S  # drivers ask their NICs once a second; a watch dog for pause storms looks every 0.2 s
 OVERRUN_RATIO = 1.25  # estimates are no better; a smaller excess is not worth a line
 
 
@@ -66,15 +95,28 @@ class Session:
     host: str | None = None
     """A name to go by instead of the system's."""
     whereabouts: Whereabouts = field(default_factory=Unwatched)
+    system: System = field(default_factory=this_system)
+    pause: Callable[[float], None] = time.sleep
+    """Waits for so many seconds: for idle NICs, and for counters to settle."""
+    open_device: OpenDevice = open_device
 
     def run(self, task: Task) -> None:
         """Measure what the task asks for; all ranks call. TransportError from any rank: the job must be aborted."""
-        crew = crew_of(meet(self.control, self.host), task.roster)
+        find_leaf = partial(leaf_of, leaves=task.leaves, environ=dict(self.environment))
+        crew = crew_of(meet(self.control, self.host, find_leaf), task.roster)
         own = crew.here[self.control.rank]
         self.whereabouts.known_as(own.rank, own.host)
-        plan = task.plan if task.roster else _fitted(task.plan, crew)
+        system = replace(self.system, excluded=self.system.excluded | set(task.excluded))
+        step = self.whereabouts.step
+        rdma = open_rdma(self.transport, self.control, crew.here, task.plan, system, self.open_device, step)
+        with closing(rdma):
+            self._measure(task, crew, system, rdma)
+
+    def _measure(self, task: Task, crew: Crew, system: System, rdma: Rdma) -> None:
+        """Go through the plan."""
+        plan = task.plan if task.roster else _begun(task.plan, crew, rdma)
         refuse_missing_root(plan, len(crew.everyone))
-        self._tell_who_met(plan, crew)
+        self._tell_who_met(plan, crew, system, rdma)
         clocks = _Clocks(self.transport, self.control)
         bench = Bench(
             transport=self.transport,
@@ -83,17 +125,20 @@ class Session:
             memory=BufferPool(),
             to_reference_ns=clocks.to_reference_ns,
         )
-        course = _Course(self, replace(task, plan=plan), crew, bench, clocks)
+        course = _Course(replace(self, system=system), replace(task, plan=plan), crew, bench, clocks, rdma)
+        course.idle(IDLE_BEFORE)
         for index in range(task.first_stage, len(plan.stages)):
             course.run_stage(index)
         course.run_second_pass()
+        course.idle(IDLE_AFTER)
         clocks.compare()
         every_clock = self.control.gather(clocks.latest)
         if self.sink is not None and every_clock is not None:
             self.sink.emit(RanksDone(ranks=crew.numbers, clocks=tuple(every_clock), error=None))
 
-    def _tell_who_met(self, plan: Plan, crew: Crew) -> None:
-        missing = (*not_tested(self.control, crew.here), *_over_budget(plan, crew.everyone))
+    def _tell_who_met(self, plan: Plan, crew: Crew, system: System, rdma: Rdma) -> None:
+        missing = (*not_tested(self.control, crew.here, rdma.gaps, system.root), *_over_budget(plan, crew.everyone))
+        inventories = inventories_of(self.control, crew.here, system)
         if self.sink is not None:
             self.sink.emit(
                 RanksReady(
@@ -103,6 +148,8 @@ class Session:
                     calibration=self.calibration,
                     environment=self.environment,
                     not_tested=missing,
+                    inventories=inventories,
+                    endpoints=tuple(replace(each, rank=crew.numbers[each.rank]) for each in rdma.endpoints),
                 )
             )
 
@@ -110,19 +157,42 @@ class Session:
 class _Course:
     """The way through a plan, from where the task says it begins."""
 
-    def __init__(self, session: Session, task: Task, crew: Crew, bench: Bench, clocks: _Clocks) -> None:
+    def __init__(self, session: Session, task: Task, crew: Crew, bench: Bench, clocks: _Clocks, rdma: Rdma) -> None:
         self._session = session
+        self._able = {crew.numbers[rank] for rank in rdma.ranks} | set(range(len(crew.everyone))) - set(crew.numbers)
+        """Ranks that can use RDMA, by the run's numbers; of those that are not here nobody knows."""
         self._control = session.control
         self._task = task
         self._plan = task.plan
         self._crew = crew
-        self._bench = bench
+        by_rdma = (
+            bench if rdma.transport is None else replace(bench, transport=rdma.transport, datagrams=rdma.datagrams)
+        )
+        self._benches = {Path.MPI: bench, Path.VERBS: by_rdma}
         self._clocks = clocks
         self._avoided = frozenset(frozenset(pair) for pair in task.avoided)
         self._series: list[Series] = []
         """What pairs of this launch told, for the second pass; on rank 0 alone."""
         self._windows: list[CounterWindow] = []
-        self._counting = Counting(is_first_on_host=crew.here[session.control.rank].local_index == 0)
+        is_first = crew.here[session.control.rank].local_index == 0
+        self._counting = Counting(is_first_on_host=is_first, system=session.system, settle=session.pause)
+
+    def idle(self, span: str) -> None:
+        """Count what NICs do while no probe runs, where a fabric is crossed and some NIC counts; all ranks call."""
+        has_counters = any(self._control.allgather(self._counting.begin_stage()))
+        if not has_counters or len({rank.host for rank in self._crew.here}) == 1:
+            return
+        self._session.whereabouts.waits(span, 0, IDLE_NS)
+        self._session.pause(IDLE_NS / NS_PER_S)
+        self._tell_span(span)
+
+    def _tell_span(self, span: str) -> None:
+        """Gather what was counted over a stage or an idle time; all ranks call."""
+        number = self._crew.numbers[self._control.rank]
+        windows = self._control.gather(self._counting.end_stage(span, number))
+        counted = tuple(window for window in windows or () if window.grown)
+        if self._session.sink is not None and counted:
+            self._session.sink.emit(SpanCounted(windows=counted))
 
     def run_second_pass(self) -> None:
         """Measure suspects again with partners that did well, unless that was done before; rank 0 says who they are."""
@@ -149,10 +219,14 @@ class _Course:
         stage, gaps = fitting(self._plan.stages[index], self._control, self._crew.here)
         stage = replace(stage, root=self._crew.root_of(stage.root))
         rounds = _rounds(stage, self._crew.everyone, self._plan.seed) if stage.sizes_bytes else []
+        if stage.path is Path.VERBS:
+            rounds = [each.among(self._able) for each in rounds]
         first = self._task.first_round if index == self._task.first_stage else 0
+        self._counting.begin_stage()
         for round_index in range(first, len(rounds)):
             self._announce(index, round_index, len(rounds))
             self._run_round(stage, rounds[round_index], round_index)
+        self._tell_span(stage.id)
         self._emit_outcome(
             StageOutcome(
                 stage=stage.id,
@@ -186,6 +260,7 @@ class _Course:
                 series=tuple(self._crew.numbered(result) for result in told if isinstance(result, Series)),
                 gaps=tuple(result for result in told if isinstance(result, Gap)),
                 counters=tuple(window for _, window in gathered),
+                failures=tuple(self._crew.numbered_failure(each) for each in told if isinstance(each, PairFailure)),
             )
             self._session.sink.emit(finished)
             if not probe.is_group:
@@ -194,11 +269,13 @@ class _Course:
 
     def _measure(
         self, probe: Probe, stage: Stage, assignment: Assignment
-    ) -> tuple[tuple[Series | Gap, ...], CounterWindow]:
+    ) -> tuple[tuple[ProbeResult, ...], CounterWindow]:
         self._counting.begin()
-        results = tuple(probe.run(self._bench, stage, assignment))
+        results = tuple(probe.run(self._benches[stage.path], stage, assignment))
         number = self._crew.numbers[self._control.rank]
-        return results, self._counting.end(stage.id, assignment.round_index, number)
+        window = self._counting.end(stage.id, assignment.round_index, number)
+        counted = (each for each in results if isinstance(each, DatagramCounts))
+        return results, with_datagrams(window, counted, self._crew.numbers)
 
     def _number(self, peer: int | None) -> int | None:
         return None if peer is None else self._crew.numbers[peer]
@@ -220,6 +297,12 @@ class _Course:
                     expected_ns=expected_round_ns(stage),
                 )
             )
+
+
+def _begun(plan: Plan, crew: Crew, rdma: Rdma) -> Plan:
+    """Return what a first launch measures of a plan; later launches number stages as this one did."""
+    refuse_hopeless(plan, rdma)
+    return _fitted(feasible(plan, rdma), crew)
 
 
 def _fitted(plan: Plan, crew: Crew) -> Plan:

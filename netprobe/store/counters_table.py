@@ -1,4 +1,4 @@
-"""Counter windows as a table: one row for each counter of each rank in each round."""
+"""Counter windows as a table: one row for each counter of each rank in each round, stage or idle time."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -23,6 +23,7 @@ def counters_schema() -> "pl.Schema":
             "elapsed_ns": pl.Int64,
             "counter": pl.String,
             "growth": pl.Int64,
+            "at_least": pl.Boolean,
         }
     )
 
@@ -32,7 +33,7 @@ def counters_frame_of(windows: Iterable[CounterWindow]) -> "pl.DataFrame":
     import polars as pl
 
     rows = [
-        (window.stage, window.round_index, window.rank, window.elapsed_ns, name, growth)
+        (window.stage, window.round_index, window.rank, window.elapsed_ns, name, growth, name in window.at_least)
         for window in windows
         for name, growth in window.grown.items()
     ]

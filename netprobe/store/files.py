@@ -8,6 +8,7 @@ RUN_FILE: Final = "run.json"
 SERIES_FILE: Final = "series.parquet"
 COUNTERS_FILE: Final = "counters.parquet"
 EVENTS_FILE: Final = "events.jsonl"
+INVENTORY_FILE: Final = "inventory.json"
 REPORT_FILE: Final = "report.json"
 
 

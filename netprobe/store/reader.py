@@ -3,21 +3,24 @@
 run.json is authoritative: rows of stages that it does not call finished were written just before a death, and dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from netprobe.errors import FormatError, StoreError
+from netprobe.model.counters import IDLE
+from netprobe.model.inventory import INVENTORY_FORMAT, HostInventory, Inventories
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RUN_FORMAT, RunHeader
 from netprobe.model.series import Metric, Phase
 from netprobe.store.counters_table import counters_schema
 from netprobe.store.encoding import from_json
-from netprobe.store.files import COUNTERS_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE
+from netprobe.store.files import COUNTERS_FILE, INVENTORY_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE
 from netprobe.store.series_table import series_schema
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class Run:
     series: "pl.DataFrame"
     counters: "pl.DataFrame"
     """What the ranks' systems counted in the rounds of those stages (store.counters_table)."""
+    inventories: tuple[HostInventory, ...] = ()
+    """What hosts are made of (inventory.json)."""
     directory: Path | None = None
     """Where it was read from; None when it was made in memory."""
 
@@ -53,12 +58,14 @@ def read_run(path: Path) -> Run:
     """Return the run in a directory, or beside a run.json; StoreError when there is none that can be read."""
     file = _file_in(path, RUN_FILE)
     header = _decoded(file, RunHeader, RUN_FORMAT)
+    _refuse_strangers(file, header)
     if [rank.rank for rank in header.ranks] != list(range(len(header.ranks))):
         raise FormatError(f"{file} does not number its ranks from 0 upwards", remedy=MEASURE_AGAIN)
     return Run(
         header=header,
         series=_finished_series(file.with_name(SERIES_FILE), header),
         counters=_finished_counters(file.with_name(COUNTERS_FILE), header),
+        inventories=_inventories(file.with_name(INVENTORY_FILE)),
         directory=file.parent,
     )
 
@@ -123,6 +130,16 @@ def _content_of(file: Path) -> bytes:
         raise StoreError(f"{file} cannot be read: {error.strerror}", remedy=MEASURE_AGAIN) from error
 
 
+def _refuse_strangers(file: Path, header: RunHeader) -> None:
+    """Raise FormatError where RDMA is told of ranks that the run does not have."""
+    failures = [failure for outcome in header.outcomes for failure in outcome.failures]
+    told = {each.rank for each in header.endpoints} | {
+        rank for each in failures for rank in (each.src, each.dst, each.cause.rank)
+    }
+    if not told <= set(range(len(header.ranks))):
+        raise FormatError(f"{file} tells of RDMA on ranks that it does not name", remedy=MEASURE_AGAIN)
+
+
 def _finished_series(file: Path, header: RunHeader) -> "pl.DataFrame":
     import polars as pl
 
@@ -147,16 +164,29 @@ def _finished_counters(file: Path, header: RunHeader) -> "pl.DataFrame":
 
     if not file.exists():
         return pl.DataFrame(schema=counters_schema())
-    finished = [outcome.stage for outcome in header.outcomes]
-    frame = _table(file, counters_schema(), "counters").filter(pl.col("stage").is_in(finished))
-    is_odd = pl.any_horizontal(pl.all().is_null()) | ~pl.col("rank").is_between(0, len(header.ranks) - 1)
+    kept = [*(outcome.stage for outcome in header.outcomes), *IDLE]
+    table = _table(file, counters_schema(), "counters", defaults={"at_least": False})
+    frame = table.filter(pl.col("stage").is_in(kept))
+    is_odd = pl.any_horizontal(pl.all().exclude("round_index").is_null()) | ~pl.col("rank").is_between(
+        0, len(header.ranks) - 1
+    )
     if frame.select(is_odd.any()).item():
         raise FormatError(f"{file} has empty cells, or ranks that {RUN_FILE} does not name", remedy=MEASURE_AGAIN)
     return frame
 
 
-def _table(file: Path, schema: "pl.Schema", what: str) -> "pl.DataFrame":
-    """Return the table with just our columns; a newer netprobe of the same format may have added others."""
+def _inventories(file: Path) -> tuple[HostInventory, ...]:
+    """Return what hosts are made of; nothing where the file is missing, as in runs of older versions."""
+    return _decoded(file, Inventories, INVENTORY_FORMAT).hosts if file.exists() else ()
+
+
+def _table(
+    file: Path, schema: "pl.Schema", what: str, *, defaults: Mapping[str, bool] = MappingProxyType({})
+) -> "pl.DataFrame":
+    """Return the table with just our columns; a newer netprobe of the same format may have added others.
+
+    ``defaults`` are for columns that older ones did not write.
+    """
     import polars as pl
 
     body = _content_of(file)
@@ -166,6 +196,7 @@ def _table(file: Path, schema: "pl.Schema", what: str) -> "pl.DataFrame":
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise FormatError(f"{file} is truncated or damaged: {reason}", remedy=MEASURE_AGAIN) from error
+    frame = frame.with_columns(pl.lit(value).alias(name) for name, value in defaults.items() if name not in frame)
     odd = [name for name, kind in schema.items() if frame.schema.get(name) != kind]
     if odd:
         raise FormatError(

@@ -1,4 +1,4 @@
-"""The JSON schemas of run.json and report.json, made from the records: ``python -m netprobe.store.schema DIR``."""
+"""The JSON schemas of what is written as JSON, made from the records: ``python -m netprobe.store.schema DIR``."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from netprobe.model.inventory import INVENTORY_FORMAT, Inventories
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RUN_FORMAT, RunHeader
 
@@ -16,6 +17,7 @@ def published_schemas() -> dict[str, bytes]:
     """Return the text of each schema file by its name in reports/schema."""
     return {
         f"run-{RUN_FORMAT}.json": _document("run", RUN_FORMAT, RunHeader),
+        f"inventory-{INVENTORY_FORMAT}.json": _document("inventory", INVENTORY_FORMAT, Inventories),
         f"report-{REPORT_FORMAT}.json": _document("report", REPORT_FORMAT, Report),
     }
 

@@ -18,6 +18,7 @@ from netprobe.model.record import (
     RoundFinished,
     RoundStarted,
     RunHalted,
+    SpanCounted,
     StageFinished,
 )
 from netprobe.store.encoding import from_json, json_line
@@ -28,6 +29,7 @@ KINDS: Final[dict[str, type[Record]]] = {
     "ranks-ready": RanksReady,
     "round-started": RoundStarted,
     "round-finished": RoundFinished,
+    "span-counted": SpanCounted,
     "stage-finished": StageFinished,
     "plan-extended": PlanExtended,
     "run-halted": RunHalted,

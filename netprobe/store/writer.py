@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Self, assert_never
 
 from netprobe import __version__
 from netprobe.errors import StoreError
-from netprobe.model.counters import CounterWindow
+from netprobe.model.counters import IDLE, CounterWindow
 from netprobe.model.endpoint import Clock
 from netprobe.model.finding import Gap
+from netprobe.model.inventory import INVENTORY_FORMAT, Inventories
 from netprobe.model.plan import Plan
+from netprobe.model.rdma import PairFailure
 from netprobe.model.record import (
     PlanExtended,
     RanksDone,
@@ -28,6 +30,7 @@ from netprobe.model.record import (
     RoundFinished,
     RoundStarted,
     RunHalted,
+    SpanCounted,
     StageFinished,
 )
 from netprobe.model.report import Report
@@ -35,7 +38,15 @@ from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOu
 from netprobe.model.series import Series
 from netprobe.store.counters_table import counters_frame_of
 from netprobe.store.encoding import json_document, json_line
-from netprobe.store.files import COUNTERS_FILE, EVENTS_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE, write_atomically
+from netprobe.store.files import (
+    COUNTERS_FILE,
+    EVENTS_FILE,
+    INVENTORY_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    SERIES_FILE,
+    write_atomically,
+)
 from netprobe.store.series_table import frame_of
 
 if TYPE_CHECKING:
@@ -115,14 +126,16 @@ class RunWriter:
         """What run.json holds now."""
         return self._header
 
-    def emit(self, record: Record) -> None:
+    def emit(self, record: Record) -> None:  # noqa: C901 - one case for each record
         """Keep a record; with a stage's last record its results are on disk when this returns."""
         self._log(_event_of(record))
         match record:
             case RanksReady():
-                self._change(_with_ranks(self._header, record))
+                self._take_ranks(record)
             case RoundFinished():
                 self._stage.add(record)
+            case SpanCounted():
+                self._take_span(record)
             case StageFinished():
                 self._keep(record.outcome)
             case PlanExtended():
@@ -156,6 +169,19 @@ class RunWriter:
         """Put report.json beside the run."""
         self._write(REPORT_FILE, json_document(report))
 
+    def _take_ranks(self, record: RanksReady) -> None:
+        if not self._header.ranks and record.inventories:
+            self._write(INVENTORY_FILE, json_document(Inventories(format=INVENTORY_FORMAT, hosts=record.inventories)))
+        self._change(_with_ranks(self._header, record))
+
+    def _take_span(self, record: SpanCounted) -> None:
+        """Keep what NICs counted: over a stage with what else it told, in an idle time at once."""
+        if record.windows[0].stage in IDLE:
+            self._counters = self._counters.vstack(counters_frame_of(record.windows))
+            self._write_table(COUNTERS_FILE, self._counters)
+        else:
+            self._stage.counters.extend(record.windows)
+
     def _keep(self, outcome: StageOutcome) -> None:
         stage, self._stage = self._stage, _OpenStage()
         self._series = self._series.vstack(frame_of(stage.series))
@@ -163,7 +189,7 @@ class RunWriter:
         self._counters = self._counters.vstack(counters_frame_of(stage.counters))
         self._write_table(COUNTERS_FILE, self._counters)
         # Only now: an interrupt between these lines may close the run, and must not promise what is not on disk.
-        outcome = replace(outcome, gaps=(*outcome.gaps, *stage.gaps))
+        outcome = replace(outcome, gaps=(*outcome.gaps, *stage.gaps), failures=tuple(stage.failures))
         self._change(replace(self._header, outcomes=(*self._header.outcomes, outcome)))
 
     def _change(self, header: RunHeader) -> None:
@@ -208,6 +234,7 @@ class _OpenStage:
     series: list[Series] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     counters: list[CounterWindow] = field(default_factory=list)
+    failures: list[PairFailure] = field(default_factory=list)
 
     def add(self, record: RoundFinished) -> None:
         self.id = record.stage
@@ -215,6 +242,7 @@ class _OpenStage:
         self.series.extend(record.series)
         self.gaps.extend(record.gaps)
         self.counters.extend(record.counters)
+        self.failures.extend(record.failures)
 
 
 def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
@@ -229,6 +257,7 @@ def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
         calibration=record.calibration,
         environment=record.environment,
         not_tested=record.not_tested,
+        endpoints=record.endpoints,
     )
 
 
@@ -247,7 +276,7 @@ def _clocks_by_rank(header: RunHeader, record: RanksDone) -> tuple[Clock | None,
     return tuple(clocks.get(rank.rank) for rank in header.ranks) if clocks else ()
 
 
-def _event_of(record: Record) -> dict[str, Any]:
+def _event_of(record: Record) -> dict[str, Any]:  # noqa: C901 - one case for each record
     """Return what the event log says of a record: enough to see where time went, without figures or bulk."""
     match record:
         case RanksReady():
@@ -268,7 +297,10 @@ def _event_of(record: Record) -> dict[str, Any]:
                 "round_index": record.round_index,
                 "series": len(record.series),
                 "gaps": len(record.gaps),
+                "failures": len(record.failures),
             }
+        case SpanCounted():
+            return {"kind": "span-counted", "stage": record.windows[0].stage, "windows": len(record.windows)}
         case StageFinished():
             return {"kind": "stage-finished", "stage": record.outcome.stage, "elapsed_ns": record.outcome.elapsed_ns}
         case PlanExtended():

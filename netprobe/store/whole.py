@@ -1,0 +1,30 @@
+"""A run that was made in memory, as a directory: simulated, or put together from the output of other tools."""
+
+from io import BytesIO
+from pathlib import Path
+
+from netprobe.errors import StoreError
+from netprobe.model.inventory import INVENTORY_FORMAT, Inventories
+from netprobe.store.encoding import json_document
+from netprobe.store.files import COUNTERS_FILE, INVENTORY_FILE, RUN_FILE, SERIES_FILE, write_atomically
+from netprobe.store.reader import Run
+
+
+def write_whole(run: Run, root: Path) -> Path:
+    """Write ``root/RUN_ID`` and return it; StoreError if it exists or cannot be made."""
+    directory = root / run.header.id
+    series, counters = BytesIO(), BytesIO()
+    run.series.write_parquet(series)
+    run.counters.write_parquet(counters)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        directory.mkdir()
+        write_atomically(directory / SERIES_FILE, series.getvalue())
+        write_atomically(directory / COUNTERS_FILE, counters.getvalue())
+        if run.inventories:
+            inventories = Inventories(format=INVENTORY_FORMAT, hosts=run.inventories)
+            write_atomically(directory / INVENTORY_FILE, json_document(inventories))
+        write_atomically(directory / RUN_FILE, json_document(run.header))
+    except OSError as error:
+        raise StoreError(f"{directory} cannot be written: {error.strerror}", remedy="another directory") from error
+    return directory
