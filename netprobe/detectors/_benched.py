@@ -1,16 +1,32 @@
 """Phrases for hosts that were taken out of a run, shared by the detectors that name them."""
 
+from netprobe.detectors._words import on_hosts
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Fact
-from netprobe.model.standing import Benched
+from netprobe.model.standing import Benched, Fate
 from netprobe.units import format_duration
 
 
 def are_most_out(evidence: Evidence) -> bool:
     """Return whether so many hosts were taken out that something else is wrong: a launcher, a key, a file system."""
-    out = {each.host for each in evidence.benched}
+    out = failed(evidence)
     known = out | {rank.host for rank in evidence.ranks}
     return 2 * len(out) > len(known)
+
+
+def failed(evidence: Evidence) -> frozenset[str]:
+    """Return the hosts that were taken out for what they did themselves."""
+    return frozenset(each.host for each in evidence.benched if each.fate is not Fate.ASIDE)
+
+
+def set_aside(pair: tuple[str, str], evidence: Evidence) -> Benched | None:
+    """Return the end of a silent path that was left out so that the rest could be measured; None when none was."""
+    return next((each for each in evidence.benched if each.fate is Fate.ASIDE and each.host in pair), None)
+
+
+def aside_words(aside: Benched | None) -> str:
+    """Return the end of a sentence about a path, of which one end was set aside."""
+    return "" if aside is None else f"; {aside.host} was set aside{where(aside)}, so that the rest could be measured"
 
 
 def where(benched: Benched) -> str:
@@ -42,7 +58,7 @@ def retest(benched: Benched, evidence: Evidence) -> str:
     """Return the command that tries the host again, with two that are good where there are any."""
     out = {each.host for each in evidence.benched}
     good = [host for host in dict.fromkeys(rank.host for rank in evidence.ranks) if host not in out]
-    return f"netprobe check --hosts {','.join((benched.host, *good[:2]))}"
+    return on_hosts("netprobe check", (benched.host, *good[:2]))
 
 
 def _number(round_index: int | None) -> str:

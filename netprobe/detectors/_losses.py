@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.detectors._words import is_common, largest_sizes, listed, table_title, typical_gbps, without_crowded
+from netprobe.detectors._crowded import latencies_by_quickest, without_crowded
+from netprobe.detectors._words import is_common, largest_sizes, listed, table_title, typical_gbps
 from netprobe.locate.effects import FEWEST_PARTNERS, Effects
 from netprobe.locate.passes import cleared_rows, is_second, rows_of
 from netprobe.locate.paths import host_effects, host_limit, is_latency
@@ -16,13 +17,14 @@ from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Gap
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Scope
 from netprobe.stats.rates import excess_as_log, log_speed, loss_ratio
 from netprobe.stats.spread import outlier_distance
 
 BoolArray = NDArray[np.bool_]
 
 FEWEST_HOSTS: Final = 3
+TWICE_AS_LONG: Final = 0.5  # of the speed is lost: the quickest round trip against what is typical
 PLATEAU_SHARE: Final = 0.5  # of the rate at the largest size (Hockney's n-half): above it the link sets the pace
 
 
@@ -60,6 +62,8 @@ class Loss:
     """Partners of a second pass that agree."""
     cleared_by: tuple[str, ...] = ()
     """Partners of a second pass with which the host was normal again."""
+    by_quickest: bool = False
+    """Whether a crowded host was judged by its quickest round trips."""
 
     @property
     def loss_ratio(self) -> float:
@@ -82,8 +86,8 @@ class Losses:
     """What hosts lose, and what could have told of more."""
 
     by_host: dict[str, tuple[Loss, ...]]
-    looked_at: dict[str, frozenset[Kind]]
-    """By host: what it could be judged by."""
+    looked_at: dict[str, frozenset[tuple[Path, Kind]]]
+    """By host: what it could be judged by, over which path."""
     far: tuple[Gap, ...]
     """Tables in which so many hosts are late that it is their distance."""
     unsteady: tuple[Loss, ...]
@@ -94,20 +98,20 @@ class Losses:
 
 def host_losses(topic: str, evidence: Evidence, placement: Placement, limits: Limits) -> Losses:
     """Return the losses of all hosts; ``topic`` is the detector in whose name gaps are."""
-    tables = without_crowded(evidence, placement)
+    quickest = latencies_by_quickest(evidence, placement)
+    crowded = set(evidence.crowded_hosts)
+    replaced = {(table.stage, table.size_bytes) for table in quickest}
+    quiet = without_crowded(evidence, placement)
+    tables = (*(table for table in quiet if (table.stage, table.size_bytes) not in replaced), *quickest)
     largest = largest_sizes(evidence.pairs)
-    reached_gbps = {
-        (table.probe, table.scope): typical_gbps(table)
-        for table in tables
-        if table.size_bytes == largest[table.probe, table.scope]
-    }
+    reached_gbps = {table.sweep: typical_gbps(table) for table in tables if table.size_bytes == largest[table.sweep]}
     found: list[Loss] = []
     far: list[Gap] = []
-    looked_at: dict[str, set[Kind]] = {}
+    looked_at: dict[str, set[tuple[Path, Kind]]] = {}
     had_partners = all(table.scope is Scope.WITHIN_HOST for table in tables)
     for table in tables:
-        kind = _kind(table, reached_gbps.get((table.probe, table.scope), 0.0))
-        is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.probe, table.scope]
+        kind = _kind(table, reached_gbps.get(table.sweep, 0.0))
+        is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.sweep]
         judge = _losses_within if kind is Kind.WITHIN else _losses_between
         losses, judged = judge(table, kind, placement, limits, is_bandwidth=is_bandwidth)
         had_partners |= kind is not Kind.WITHIN and bool(judged)
@@ -115,14 +119,12 @@ def host_losses(topic: str, evidence: Evidence, placement: Placement, limits: Li
         if is_common(len(late), len(placement.hosts)):
             far.append(_distance_class(topic, table, sorted(late), len(placement.hosts)))
             losses = [loss for loss in losses if loss.host not in late]
-        found += losses
-        for host in judged:
-            looked_at.setdefault(host, set()).add(kind)
-    crowded = set(evidence.crowded_hosts)
+        found += [replace(loss, by_quickest=kind is Kind.LATENCY and loss.host in crowded) for loss in losses]
+        for host in judged if kind is not Kind.LATENCY else judged - crowded:
+            looked_at.setdefault(host, set()).add((table.path, kind))
     by_host: dict[str, list[Loss]] = {}
     for loss in found:
-        # What a host loses by waiting for a CPU is not its link's: there, only a loss that would block counts.
-        if not loss.cleared_by and (loss.host not in crowded or loss.loss_ratio > limits.host_block_ratio):
+        if not loss.cleared_by and (loss.host not in crowded or _is_beyond_waiting(loss, limits)):
             by_host.setdefault(loss.host, []).append(loss)
     return Losses(
         by_host={host: tuple(losses) for host, losses in by_host.items()},
@@ -131,6 +133,11 @@ def host_losses(topic: str, evidence: Evidence, placement: Placement, limits: Li
         unsteady=tuple(loss for loss in found if loss.cleared_by),
         had_partners=had_partners,
     )
+
+
+def _is_beyond_waiting(loss: Loss, limits: Limits) -> bool:
+    """Return whether a crowded host loses more than it could by waiting for a CPU."""
+    return loss.loss_ratio > (TWICE_AS_LONG if loss.by_quickest else limits.host_block_ratio)
 
 
 def _kind(table: PairTable, reached_gbps: float) -> Kind:

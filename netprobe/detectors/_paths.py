@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netprobe.detectors._crowded import without_crowded
 from netprobe.detectors._words import (
     MOST_FACTS,
     is_common,
@@ -14,13 +15,12 @@ from netprobe.detectors._words import (
     retest,
     table_title,
     times,
-    without_crowded,
 )
 from netprobe.locate.effects import Effects
 from netprobe.locate.passes import STEADY_SHARE, cleared_rows, is_second, rows_of
 from netprobe.locate.paths import PathOutliers, host_effects, is_latency, path_outliers
 from netprobe.locate.placement import Placement
-from netprobe.model.evidence import Evidence, IntArray, PairTable
+from netprobe.model.evidence import Evidence, IntArray, PairTable, Sweep
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
@@ -104,7 +104,7 @@ def paths_by_hosts(
     placement: Placement,
     chosen: Callable[[TablePaths], IntArray],
     topic: str,
-    largest: dict[tuple[str, Scope], int],
+    largest: dict[Sweep, int],
     limits: Limits,
 ) -> tuple[dict[tuple[str, str], list[SlowPath]], list[Finding | Gap]]:
     """Return the chosen rows of all tables by the two hosts they join; apart, what is not held against any of them.
@@ -120,7 +120,7 @@ def paths_by_hosts(
         for path in (fitted.path(row) for row in rows[~steady].tolist()):
             once.setdefault(_ends(path, placement), path)
         rows = rows[steady]
-        is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.probe, table.scope]
+        is_bandwidth = not is_latency(table) and table.size_bytes == largest[table.sweep]
         # Disjoint pairs should all have their bandwidth, however far apart, and distance explains not just any delay.
         may_be_far = np.full(len(rows), not is_bandwidth)
         may_be_far &= fitted.effects.residual[rows] > -excess_as_log(limits.distance_excess_ratio)

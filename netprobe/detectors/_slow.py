@@ -1,6 +1,7 @@
 """How slow-host and slow-link tell what they found: the same losses in the same words."""
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from netprobe.detectors._losses import Kind, Loss, Losses
@@ -10,10 +11,12 @@ from netprobe.locate.placement import Placement
 from netprobe.model.evidence import PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Path
 from netprobe.units import gbps
 
 SURE_WITH_PARTNERS: Final = 3  # with two, one more bad host among the partners could have misled us
 HEADER_BYTES: Final = 100  # what a message costs on the wire beside itself: Ethernet, IP, TCP and MPI
+PATHS: Final = {Path.MPI: "MPI", Path.VERBS: "RDMA"}
 NOT_A_PARTNER: Final = "a single partner or path (partners agree, and are normal with others)"
 
 
@@ -28,13 +31,15 @@ def is_of_link(losses: Iterable[Loss]) -> bool:
     A slower link also takes longer for each single message, which must not be held against the host.
     """
     losses = led_by_bandwidth(losses)
-    link = next((loss for loss in losses if loss.kind is Kind.LINK and loss.is_bandwidth), None)
-    return link is not None and all(loss.kind is Kind.LINK or _is_by_link(loss, link) for loss in losses)
+    links = {loss.table.path: loss for loss in reversed(losses) if loss.kind is Kind.LINK and loss.is_bandwidth}
+    return bool(links) and all(
+        loss.kind is Kind.LINK or _is_by_link(loss, links.get(loss.table.path)) for loss in losses
+    )
 
 
-def _is_by_link(loss: Loss, link: Loss) -> bool:
-    """Return whether at least half of what a message takes longer is its own time on the slower link."""
-    if loss.kind is Kind.WITHIN:
+def _is_by_link(loss: Loss, link: Loss | None) -> bool:
+    """Return whether at least half of what a message takes longer is its own time on the slower link of its path."""
+    if loss.kind is Kind.WITHIN or link is None:
         return False
     slow_gbps, normal_gbps = (_one_way_gbps(link.table, ns) for ns in (link.observed_ns, link.expected_ns))
     wire_bits = 8 * (loss.table.size_bytes + HEADER_BYTES)
@@ -106,6 +111,14 @@ def normal_direction(losses: Iterable[Loss]) -> tuple[str, ...]:
     )
 
 
+def normal_path(losses: Iterable[Loss], looked_at: AbstractSet[tuple[Path, Kind]]) -> tuple[str, ...]:
+    """Return which path is excluded: the host is normal there in what makes it slow over the other."""
+    losses = [loss for loss in losses if loss.kind is not Kind.WITHIN]
+    slow, kinds = {loss.table.path for loss in losses}, {loss.kind for loss in losses}
+    normal = {path for path, kind in looked_at if kind in kinds} - slow
+    return tuple(f"its {PATHS[path]} path (normal in the same run)" for path in Path if path in normal)
+
+
 def one_partner_only(detector: str) -> Gap:
     """Return the answer for hosts of which none met two others."""
     return Gap(
@@ -132,12 +145,15 @@ def unsteady(detector: str, losses: Losses, kinds: Iterable[Kind], placement: Pl
 
 def _summary(losses: tuple[Loss, ...], part: str) -> str:
     main = losses[0]
-    same_kind = [loss for loss in losses if loss.is_bandwidth == main.is_bandwidth]
+    alike = [loss for loss in losses if loss.is_bandwidth == main.is_bandwidth]
+    same_kind = [loss for loss in alike if loss.table.path is main.table.path]
     verbs = list(dict.fromkeys(loss.verb for loss in same_kind))
     verbs = [verb for verb in verbs if verb != "streams both ways" or not directions(same_kind)]
     seen, normal = rate_at(main.table, main.expected + main.effect), rate_at(main.table, main.expected)
     what = " and ".join(verbs) if len(verbs) <= 2 else ", ".join(verbs[:-1]) + f" and {verbs[-1]}"
-    where = f" on {part}" if part else ""
+    others = {loss.table.path for loss in losses if loss.kind is not Kind.WITHIN} - {main.table.path}
+    as_well = "".join(f", and over {PATHS[path]} as well" for path in Path if path in others)
+    where = (f" on {part}" if part else "") + as_well
     if is_latency(main.table):
         return f"{what} in {seen} where the fleet takes {normal} ({table_title(main.table)}){where}"
     loss = percent(main.loss_ratio)

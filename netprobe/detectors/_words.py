@@ -5,14 +5,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from netprobe.locate.passes import rows_of
 from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement
-from netprobe.model.evidence import Evidence, PairTable
+from netprobe.model.evidence import Evidence, PairTable, Sweep
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Scope
 from netprobe.units import format_duration, format_gbps, format_size, gbps
 
 MOST_FACTS: Final = 8  # what a ticket can hold; the run directory has all of them
@@ -39,9 +37,14 @@ def size_title(size_bytes: int) -> str:
 
 
 def table_title(table: PairTable) -> str:
-    """Return ``bandwidth 8M``, with its scope where that is not between hosts."""
+    """Return ``bandwidth 8M`` or ``RDMA bandwidth 8M``, with its scope where that is not between hosts."""
     scope = "" if table.scope is Scope.BETWEEN_HOSTS else " within the host"
-    return f"{table.probe} {size_title(table.size_bytes)}{scope}"
+    return f"{probe_title(table.probe, table.path)} {size_title(table.size_bytes)}{scope}"
+
+
+def probe_title(probe: str, path: Path) -> str:
+    """Return ``bandwidth``, or ``RDMA bandwidth`` where verbs moved the data."""
+    return f"RDMA {probe}" if path is Path.VERBS else probe
 
 
 def rate(table: PairTable, sample_ns: float) -> str:
@@ -65,65 +68,27 @@ def listed(names: Iterable[str], most: int = MOST_NAMES) -> str:
     return ", ".join(names) if rest <= 0 else f"{', '.join(names[:most])} and {rest} more"
 
 
+def on_hosts(command: str, hosts: Iterable[str]) -> str:
+    """Return a command for these hosts, to be pasted into a shell."""
+    return f"{command} --hosts {shlex.quote(','.join(hosts))}"
+
+
 def is_common(count: int, total: int) -> bool:
     """Return whether so many of all have a trait that it belongs to the topology or the load, and to nobody."""
     return count > max(COMMON_COUNT, COMMON_RATIO * total)
 
 
-def largest_sizes(pairs: Sequence[PairTable]) -> dict[tuple[str, Scope], int]:
-    """Return the largest size of each probe and scope, where bandwidth and not the CPU sets the pace."""
-    sizes: dict[tuple[str, Scope], int] = {}
+def largest_sizes(pairs: Iterable[PairTable]) -> dict[Sweep, int]:
+    """Return the largest size of each sweep, where bandwidth and not the CPU sets the pace."""
+    sizes: dict[Sweep, int] = {}
     for table in pairs:
-        key = (table.probe, table.scope)
-        sizes[key] = max(sizes.get(key, 0), table.size_bytes)
+        sizes[table.sweep] = max(sizes.get(table.sweep, 0), table.size_bytes)
     return sizes
 
 
 def typical_gbps(table: PairTable) -> float:
     """Return what half of the rows of a table exceed."""
     return gbps(table.bytes_per_iteration, max(float(np.median(table.p50_ns)), 1.0))
-
-
-def without_crowded(evidence: Evidence, placement: Placement, *, keeps_streams: bool = True) -> tuple[PairTable, ...]:
-    """Return the tables without what tells of the scheduler: rows of crowded hosts, and tables that have no others.
-
-    Streams between hosts at the largest size keep theirs on request: the wire sets most of their pace, and a host that
-    is slow with all of its partners shows through whose turn it is. A single pair does not.
-    """
-    largest, crowded = largest_sizes(evidence.pairs), _is_on(evidence.crowded_hosts, placement)
-    tables = (
-        table
-        if keeps_streams and _is_paced_by_wire(table, largest)
-        else rows_of(table, ~(crowded[table.src] | crowded[table.dst]))
-        for table in evidence.pairs
-    )
-    return tuple(table for table in tables if len(table.src))
-
-
-def crowded_gap(detector: str, evidence: Evidence, placement: Placement) -> Gap | None:
-    """Return what crowded hosts keep from being judged; None where that is nothing."""
-    judged = sum(len(table.src) for table in without_crowded(evidence, placement))
-    if judged == sum(len(table.src) for table in evidence.pairs):
-        return None
-    crowded = sorted(evidence.crowded_hosts)
-    return Gap(
-        topic=detector,
-        reason=f"on {len(crowded)} of {len(placement.hosts)} hosts ranks wait for a CPU ({listed(crowded)}): their "
-        "latencies, small messages and single pairs tell of the scheduler, and nobody is blamed for them",
-        remedy="fewer ranks per host, or more CPUs for them",
-    )
-
-
-def _is_on(hosts: Iterable[str], placement: Placement) -> NDArray[np.bool_]:
-    """Return of each rank whether it is on one of these hosts."""
-    chosen = np.isin(np.array(placement.hosts, dtype=object), list(hosts))
-    on: NDArray[np.bool_] = chosen[placement.host_of]
-    return on
-
-
-def _is_paced_by_wire(table: PairTable, largest: dict[tuple[str, Scope], int]) -> bool:
-    is_largest = table.size_bytes == largest[table.probe, table.scope]
-    return table.scope is Scope.BETWEEN_HOSTS and not is_latency(table) and is_largest
 
 
 def between_hosts(evidence: Evidence) -> tuple[PairTable, ...]:
@@ -160,9 +125,9 @@ def retest(table: PairTable, hosts: Sequence[str], placement: Placement) -> str:
     """Return the command that measures these hosts again, every pair of them, at this table's size."""
     ranks = max(len(placement.ranks_on(host)) for host in hosts)
     size = format_size(table.size_bytes)
+    sizes = ["-b", size, "-e", size, "--all-pairs"]
+    command = ["netprobe", "run", table.probe, *(["--transport", "verbs"] if table.path is Path.VERBS else [])]
     if len(placement.hosts) == 1:
-        return shlex.join(
-            ["netprobe", "run", table.probe, "-b", size, "-e", size, "--all-pairs", "--ranks", str(ranks)]
-        )
-    command = ["netprobe", "run", table.probe, "--hosts", ",".join(hosts), "-b", size, "-e", size, "--all-pairs"]
+        return shlex.join([*command, *sizes, "--ranks", str(ranks)])
+    command += ["--hosts", ",".join(hosts), *sizes]
     return shlex.join(command + (["--ranks-per-host", str(ranks)] if ranks > 1 else []))

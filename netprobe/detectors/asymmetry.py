@@ -29,6 +29,7 @@ from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence, IntArray
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Path
 from netprobe.stats.rates import loss_ratio
 
 ID = "asymmetry"
@@ -53,8 +54,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         fitted
         for fitted in fitted_tables(evidence, placement, limits)
         # Without peers, small messages would only tell that one CPU is faster than the other.
-        if fitted.table.directed
-        and (has_peers or fitted.table.size_bytes == largest[fitted.table.probe, fitted.table.scope])
+        if fitted.table.directed and (has_peers or fitted.table.size_bytes == largest[fitted.table.sweep])
     )
     by_hosts, shared = paths_by_hosts(tables, placement, _one_sided_rows, ID, largest, limits)
     for paths in by_hosts.values():
@@ -67,7 +67,7 @@ def _one_sided_rows(fitted: TablePaths) -> IntArray:
 
 
 def _finding(paths: list[SlowPath], placement: Placement, *, has_peers: bool) -> Finding:
-    paths = sorted(paths, key=lambda path: (-path.table.size_bytes, path.observed))
+    paths = sorted(paths, key=lambda path: (-path.table.size_bytes, path.table.path is Path.MPI, path.observed))
     main = paths[0]
     src, dst = placement.host(main.src), placement.host(main.dst)
     reverse = main.observed if main.reverse is None else main.reverse

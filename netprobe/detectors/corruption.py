@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._words import MOST_FACTS, listed, size_title
+from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, size_title
 from netprobe.locate.culprits import HostPair, blame_common_ends
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence
@@ -78,7 +78,7 @@ def _pair_finding(pair: HostPair, faults: list[Fault], placement: Placement) -> 
         "one pair cannot tell which end does it",
         facts=_facts(faults, placement),
         next_action="use neither host until each has been measured with another partner",
-        retest=f"netprobe check --hosts {pair[0]},{pair[1]} and a third host",
+        retest=f"{on_hosts('netprobe check', pair)} and a third host",
     )
 
 

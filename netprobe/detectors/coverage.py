@@ -37,6 +37,23 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             remedy="a plan in which every rank has a partner: the same number of ranks on every host",
             undermines=undermines,
         )
+    yield from _unstamped(evidence)
+
+
+def _unstamped(evidence: Evidence) -> Iterator[Gap]:
+    """Say once that NICs do not tell when packets left and came, where datagrams were sent."""
+    datagrams = evidence.datagrams
+    placement = placement_of(evidence.ranks)
+    sources = {placement.host(rank) for rank in datagrams.src.tolist()}
+    without = {placement.host(rank) for rank in datagrams.src[~datagrams.source_stamps].tolist()}
+    if not without:
+        return
+    where = "" if without == sources else f" of {listed(sorted(without))}"
+    yield Gap(
+        topic=ID,
+        reason=f"time on the wire cannot be told from time in hosts: the NICs{where} do not stamp completions",
+        remedy="NICs and drivers with completion timestamps (ibv_devinfo -v: completion timestamp_mask)",
+    )
 
 
 def _floored_percent(ratio: float) -> str:
@@ -49,8 +66,8 @@ def _missing(coverage: Coverage) -> list[str]:
     unfinished = [stage for stage in coverage.stages_planned if stage not in coverage.stages_finished]
     if unfinished:
         missing.append(f"{len(unfinished)} of {len(coverage.stages_planned)} stages unfinished ({listed(unfinished)})")
-    if coverage.pairs_measured < coverage.pairs_planned:
-        lost = coverage.pairs_planned - coverage.pairs_measured
+    lost = coverage.pairs_planned - coverage.pairs_measured - coverage.pairs_failed
+    if lost > 0:
         missing.append(f"{lost} of {coverage.pairs_planned} pairs missing from finished stages")
     return missing
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import are_most_out, facts, retest, where
+from netprobe.detectors._benched import are_most_out, facts, failed, retest, where
 from netprobe.detectors._words import listed
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
@@ -31,8 +31,9 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
 
 
 def _most_out(evidence: Evidence) -> Gap:
-    first = evidence.benched[0]
-    names = listed(each.host for each in evidence.benched)
+    out = [each for each in evidence.benched if each.host in failed(evidence)]
+    first = out[0]
+    names = listed(each.host for each in out)
     return Gap(
         topic=ID,
         reason=f"more than half of the hosts failed ({names}), so it is probably none of them; "

@@ -15,7 +15,6 @@ from netprobe.detectors._words import (
     MOST_FACTS,
     between_hosts,
     is_common,
-    largest_sizes,
     listed,
     percent,
     rate,
@@ -29,7 +28,7 @@ from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path
 from netprobe.stats.rates import loss_as_log
 
 ID: Final = "expectation"
@@ -81,16 +80,23 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
 
 
 def _judged_tables(evidence: Evidence, limits: Limits) -> list[PairTable]:
-    """Return one-way bandwidth at its largest size and latency at its smallest, where there is an expectation."""
+    """Return one-way bandwidth at its largest size and latency at its smallest, where there is an expectation.
+
+    What a site expects is what its NICs can do: RDMA is held against it where it was measured, and else MPI.
+    """
     tables = between_hosts(evidence)
-    largest = largest_sizes(tables).get(("bandwidth", Scope.BETWEEN_HOSTS))
-    smallest = min((table.size_bytes for table in tables if is_latency(table)), default=None)
+    streams = _by_rdma([table for table in tables if table.probe == "bandwidth"])
+    pings = _by_rdma([table for table in tables if is_latency(table)])
+    largest = max((table.size_bytes for table in streams), default=None)
+    smallest = min((table.size_bytes for table in pings), default=None)
     return [
-        table
-        for table in tables
-        if (is_latency(table) and table.size_bytes == smallest and limits.expected_latency_ns)
-        or (table.probe == "bandwidth" and table.size_bytes == largest and limits.expected_bandwidth_gbps)
+        *(table for table in pings if table.size_bytes == smallest and limits.expected_latency_ns),
+        *(table for table in streams if table.size_bytes == largest and limits.expected_bandwidth_gbps),
     ]
+
+
+def _by_rdma(tables: list[PairTable]) -> list[PairTable]:
+    return [table for table in tables if table.path is Path.VERBS] or tables
 
 
 def _unmeasured(tables: list[PairTable], limits: Limits) -> Iterator[Gap]:
@@ -167,7 +173,9 @@ def _fabric_finding(by_pair: dict[HostPair, list[_Shortfall]], measured: int, pl
         f"the worst: {_figures(worst)}",
         facts=_facts(found, placement),
         excluded=("single hosts and paths (too many pairs share it)",),
-        next_action="see which device and protocol MPI took: TCP instead of RDMA, or the management network",
+        next_action="see which device and protocol MPI took: TCP instead of RDMA, or the management network"
+        if worst.table.path is Path.MPI
+        else "see which ports the ranks took, their rate and their MTU, and the PCIe width of all of them",
     )
 
 
@@ -183,7 +191,9 @@ def _host_finding(host: str, partners: tuple[str, ...], found: list[_Shortfall],
         f"{_figures(worst)}",
         facts=_facts(found, placement),
         excluded=("its partners (as expected with others)",),
-        next_action="check its NIC's link speed and PCIe width, and which device and protocol MPI took on it",
+        next_action="check its NIC's link speed and PCIe width, and which device and protocol MPI took on it"
+        if worst.table.path is Path.MPI
+        else "check its NIC's link speed, MTU and PCIe width, and which port its ranks took",
         retest=retest(worst.table, [host, *partners[:2]], placement),
     )
 
@@ -242,8 +252,9 @@ DETECTOR = Detector(
     hosts have older parts, and their peers are no better.""",
     evidence="""The median of every pair of ranks between hosts is compared with expected_bandwidth_gbps at the
     largest size of one-way bandwidth, and half of its round trip with expected_latency_ns at the smallest size of
-    latency. A pair is named when it is below by more than pair_loss_ratio, or longer by more than
-    latency_excess_ratio and latency_excess_floor_ns; it blocks beyond host_block_ratio and distance_excess_ratio.
+    latency: over RDMA where that was measured, which is what NICs can do, and else over MPI. A pair is named when it is
+    below by more than pair_loss_ratio, or longer by more than latency_excess_ratio and latency_excess_floor_ns; it
+    blocks beyond host_block_ratio and distance_excess_ratio.
     A host is named when more than half of its partners see it, at least two; when all pairs are like that, or more than
     a third of all hosts, or more than a tenth of all pairs without a host that explains them, it is the fabric.
 

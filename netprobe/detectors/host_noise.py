@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
-from netprobe.detectors._words import MOST_FACTS, is_common, percent, table_title
+from netprobe.detectors._words import MOST_FACTS, is_common, on_hosts, percent, table_title
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import CounterTable, Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
@@ -179,7 +179,7 @@ def _finding(
 def _retest(shares: _Shares, cause: Cause, name: str) -> str:
     """Return the command that measures a host again, with the quietest others to compare."""
     others = sorted((at for at, each in enumerate(shares.hosts) if each != name), key=lambda at: shares.of[cause][at])
-    return f"netprobe check --hosts {','.join((name, *(shares.hosts[at] for at in others[:2])))}"
+    return on_hosts("netprobe check", (name, *(shares.hosts[at] for at in others[:2])))
 
 
 def _against(shares: _Shares, cause: Cause) -> str:

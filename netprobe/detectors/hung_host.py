@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from netprobe.contracts import Detector
 from netprobe.detectors._benched import are_most_out, facts, retest, where
+from netprobe.detectors._words import on_hosts
 from netprobe.locate.silence import silence_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
@@ -60,7 +61,7 @@ def _pair_finding(pair: StuckPair) -> Finding:
         summary=f"neither end moved for {format_duration(pair.waited_ns)}{place}, though both hosts answer",
         excluded=("the hosts (they answer, and one partner's word is not enough)", "the path (packets pass)"),
         next_action="measure the pair alone with -v, and look for a connection that the library never re-established",
-        retest=f"netprobe run latency --hosts {first},{second}",
+        retest=on_hosts("netprobe run latency", (first, second)),
     )
 
 

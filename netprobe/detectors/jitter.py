@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
-from netprobe.detectors._words import MOST_FACTS, listed, retest, table_title, times
+from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, retest, table_title, times
 from netprobe.locate.culprits import Blame, HostPair, blame_most_of_its_pairs
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Scope
 from netprobe.units import format_duration
 
 ID = "jitter"
@@ -125,19 +125,25 @@ def _hosts(placement: Placement, src: int, dst: int) -> HostPair:
 
 
 def _findings(judged: list[_TableTails], placement: Placement) -> Iterator[Finding]:
-    """Blame hosts for most of their pairs, then name the pairs that are left."""
-    tails = [tail for answer in judged for tail in answer.tails]
-    by_pair: dict[HostPair, list[_Tail]] = {}
-    for tail in tails:
-        by_pair.setdefault(_hosts(placement, tail.src, tail.dst), []).append(tail)
-    measured = {pair for answer in judged for pair in answer.pairs}
-    blame = _blame(set(by_pair), measured, placement)
-    for host, partners in blame.hosts.items():
-        yield _host_finding(
-            host, partners, [tail for pair, of in by_pair.items() if host in pair for tail in of], placement
-        )
-    for pair in blame.pairs:
-        yield _pair_finding(pair, by_pair[pair], placement)
+    """Blame hosts for most of their pairs over MPI or over RDMA, then name the pairs that are left."""
+    tails: dict[HostPair, list[_Tail]] = {}
+    hosts: dict[str, dict[str, None]] = {}
+    pairs: dict[HostPair, None] = {}
+    for path in Path:
+        own = [answer for answer in judged if answer.table.path is path]
+        bad = {_hosts(placement, tail.src, tail.dst): None for answer in own for tail in answer.tails}
+        for tail in (tail for answer in own for tail in answer.tails):
+            tails.setdefault(_hosts(placement, tail.src, tail.dst), []).append(tail)
+        blame = _blame(set(bad), {pair for answer in own for pair in answer.pairs}, placement)
+        for host, partners in blame.hosts.items():
+            hosts.setdefault(host, {}).update(dict.fromkeys(partners))
+        pairs |= dict.fromkeys(blame.pairs)
+    for host, met in hosts.items():
+        of_host = [tail for pair, of in tails.items() if host in pair for tail in of]
+        yield _host_finding(host, tuple(met), of_host, placement)
+    for pair in pairs:
+        if not hosts.keys() & set(pair):
+            yield _pair_finding(pair, tails[pair], placement)
 
 
 def _blame(bad: set[HostPair], measured: set[HostPair], placement: Placement) -> Blame:
@@ -164,9 +170,7 @@ def _host_finding(host: str, partners: tuple[str, ...], tails: list[_Tail], plac
         facts=_facts(tails, placement),
         excluded=("the network (no byte left the host)",) if is_within else ("its partners (quiet with others)",),
         next_action="look for what interrupts its ranks: other processes, interrupts on their cores, power management",
-        retest=f"netprobe check --hosts {host}"
-        if is_within
-        else f"netprobe check --hosts {','.join((host, *partners[:2]))}",
+        retest=on_hosts("netprobe check", [host] if is_within else [host, *partners[:2]]),
     )
 
 

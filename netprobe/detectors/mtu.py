@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import facts, where
-from netprobe.detectors._words import listed
+from netprobe.detectors._benched import are_most_out, aside_words, facts, failed, set_aside, where
+from netprobe.detectors._fleet import roce_ports
+from netprobe.detectors._words import listed, on_hosts
+from netprobe.locate.cuts import Cut, elsewhere, widespread
 from netprobe.locate.silence import Silence, answering, lone_silences, silence_of
 from netprobe.model.endpoint import Interface
 from netprobe.model.evidence import Evidence
@@ -20,15 +22,16 @@ FEWEST_HOSTS = 3  # of two that differ, neither is the odd one
 def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts behind a black hole for large packets, pairs with one between them, and odd settings."""
     black_holes = [each for each in evidence.benched if each.fate is Fate.BLACK_HOLE]
-    for benched in black_holes:
+    for benched in () if are_most_out(evidence) else black_holes:
         yield _black_hole(benched, evidence)
-    out = {each.host for each in evidence.benched}
+    common = [each for each in widespread(evidence.paths) if each.silence is Silence.LARGE]
+    yield from (_fabric(each) for each in common)
     stuck = {(min(pair.hosts), max(pair.hosts)) for pair in evidence.stuck_pairs}
-    lone = lone_silences(evidence.paths, out)
+    lone = lone_silences(elsewhere(evidence.paths, common), failed(evidence))
     pairs = {pair for pair, silence in lone.items() if silence is Silence.LARGE}
     pairs |= {pair for pair in stuck if silence_of(evidence.paths, pair) is Silence.LARGE}
     for hosts in sorted(pairs):
-        yield _pair(hosts)
+        yield _pair(hosts, set_aside(hosts, evidence))
     named = {each.host for each in black_holes}
     yield from (each for each in _odd_settings(evidence) if not set(each.subjects) <= named)
     if evidence.paths and any(path.small and path.full is None for path in evidence.paths):
@@ -57,7 +60,29 @@ def _black_hole(benched: Benched, evidence: Evidence) -> Finding:
         ),
         excluded=("the host and its link (small packets pass both ways)", "its partners (they are fine with others)"),
         next_action="compare the MTU of the switch ports on its way with its own, leaf port first",
-        retest=f"netprobe run bandwidth --hosts {','.join((host, *dict.fromkeys(path.dst for path in sent)))}",
+        retest=on_hosts("netprobe run bandwidth", (host, *dict.fromkeys(path.dst for path in sent))),
+    )
+
+
+def _fabric(cut: Cut) -> Finding:
+    fact = Fact(
+        metric="hosts between which packets of a whole MTU pass",
+        observed="; ".join(listed(group) for group in cut.groups if len(group) > 1) or "none",
+        expected="all",
+        basis="the path check",
+    )
+    return Finding(
+        detector=ID,
+        severity=Severity.BLOCKS,
+        confidence=Confidence.HIGH,
+        subjects=("fabric",),
+        hosts=(),
+        summary=f"{cut.words}: the MTU of its switches is below the hosts' {cut.mtu_bytes}",
+        facts=(fact,),
+        excluded=("single hosts and paths (most of them lose these packets)",),
+        next_action=f"set the MTU of the switches to carry {cut.mtu_bytes} bytes and their headers, or the hosts' to "
+        "what the switches carry",
+        retest=on_hosts("netprobe run bandwidth", cut.example),
     )
 
 
@@ -74,28 +99,32 @@ def _fact(verb: str, paths: list[PathAnswer], lost: int) -> Fact:
     )
 
 
-def _pair(hosts: tuple[str, str]) -> Finding:
+def _pair(hosts: tuple[str, str], aside: Benched | None) -> Finding:
     first, second = hosts
     return Finding(
         detector=ID,
         severity=Severity.BLOCKS,
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.MEDIUM if aside is None else Confidence.HIGH,  # all ranks waited for it
         subjects=(f"{first} <-> {second}",),
         hosts=(),
-        summary="packets of a whole MTU vanish between them, small ones pass, and both are fine with others",
+        summary="packets of a whole MTU vanish between them, small ones pass, and both are fine with others"
+        f"{aside_words(aside)}",
+        facts=() if aside is None else facts(aside),
         excluded=("the hosts (fine with others)",),
         next_action="compare the MTU of the switch ports on the way between the two",
-        retest=f"netprobe run bandwidth --hosts {first},{second}",
+        retest=on_hosts("netprobe run bandwidth", (first, second)),
     )
 
 
 def _odd_settings(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of hosts whose MTU on a network is not that of most others there."""
+    """Warn of hosts whose MTU on a network is not that of most others there; mtu-mismatch tells of RDMA's."""
     found: dict[str, list[tuple[str, Interface]]] = {}
+    carriers = {(each.host, each.port.netdev) for each in roce_ports(evidence)}
     addresses = Counter(each.address for rank in evidence.ranks for each in rank.interfaces)
     for rank in evidence.ranks:
         for each in rank.interfaces:
-            if addresses[each.address] == 1:  # else one of a bridge for containers, which leads nowhere
+            is_shared = addresses[each.address] > 1  # one of a bridge for containers, which leads nowhere
+            if not is_shared and (rank.host, each.name) not in carriers:
                 found.setdefault(each.network, []).append((rank.host, each))
     for network, members in found.items():
         if len(members) < FEWEST_HOSTS:
@@ -132,7 +161,8 @@ DETECTOR = Detector(
     messages pass, and the first large one never arrives. Or a host's own MTU differs from that of its peers.""",
     evidence="""Nothing came from the ranks for a deadline. Each host then sent single packets to the others that may
     not be divided, small ones and some of its whole MTU: the small were answered and the large were not. Since the
-    answer is small, the direction is known. Settings are compared on every network with three hosts or more.""",
+    answer is small, the direction is known. Where most hosts lose them, the fabric is named. Settings are compared on
+    every network with three hosts or more.""",
     remedy="""`ping -M do -s 8972 ADDRESS` repeats it for an MTU of 9000. Set the same MTU on host ports, leaf ports
     and uplinks; switches need some room more than the hosts' MTU for headers.""",
     limits=(),

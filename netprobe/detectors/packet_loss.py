@@ -1,15 +1,17 @@
-"""Segments that TCP had to send again: which host loses on sending or receiving, or which path loses.
+"""Packets that TCP or RDMA had to send again: which host loses on sending or receiving, or which path loses.
 
-Does not handle: RDMA, whose counters are not read yet; there only stalls as long as a retransmission timer tell.
+Does not handle: transports that nobody counts; there only stalls as long as a retransmission timer tell.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
+from netprobe.detectors import _lost_datagrams, _rdma_losses
+from netprobe.detectors._halves import JOINING, halves_subject
 from netprobe.detectors._lost_packets import (
     LossCase,
     figures,
@@ -17,16 +19,17 @@ from netprobe.detectors._lost_packets import (
     receivers_agree,
     row_facts,
     share,
-    stall_fact,
     stall_facts,
     sum_of,
 )
-from netprobe.detectors._words import MOST_FACTS, between_hosts, is_common, listed, retest
-from netprobe.locate.culprits import HostPair, blame_most_of_its_pairs
+from netprobe.detectors._rdma import rdma_case
+from netprobe.detectors._stalls import SURE_WITH_PARTNERS, hosts_of, retest_of, stalled
+from netprobe.detectors._words import MOST_FACTS, between_hosts, is_common
+from netprobe.locate.culprits import HostPair
+from netprobe.locate.halves import Halves
 from netprobe.locate.loss import (
     LossRows,
     LossyHost,
-    Stall,
     blame_loss,
     is_lossy,
     loss_rows,
@@ -38,12 +41,9 @@ from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.standing import Fate
-from netprobe.units import format_duration
 
 ID = "packet-loss"
-SURE_WITH_PARTNERS: Final = 3  # with two, one more bad host among the partners could have misled us
 EXCLUDED_BY: Final = 3.0  # n segments without a loss exclude ratios above 3/n at 95 %
-FEWEST_STALLS: Final = 2  # of one pair; a single stall of that length can be anything
 
 
 UNHEARD: Final = (Fate.UNREACHABLE, Fate.CUT_OFF, Fate.BLACK_HOLE)
@@ -54,7 +54,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts and paths that lose; say where nobody counted."""
     placement = placement_of(evidence.ranks)
     tables = between_hosts(evidence)
-    if not tables:
+    if not tables and not len(evidence.datagrams.stage):
         yield from _without_pairs(evidence, placement, limits)
         return
     rows = loss_rows(evidence.counters, tables, placement)
@@ -69,9 +69,15 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         tables=tables,
         stalls=stalls_of(tables, placement),
     )
-    yield from _counted(case)
-    yield from _stalled(case)
-    yield from _not_counted(case)
+    rdma = rdma_case(evidence, limits, placement)
+    by_nics = _rdma_losses.counted_hosts(rdma)
+    datagrams = _lost_datagrams.datagram_case(evidence, limits, placement)
+    told = [*_counted(case), *_rdma_losses.findings(rdma, evidence, placement)]
+    yield from told
+    yield from _lost_datagrams.findings(datagrams, told)
+    yield from stalled(case, by_nics | datagrams.lossy_pairs)
+    yield from _not_counted(case, by_nics | datagrams.counted_pairs)
+    yield from _rdma_losses.gaps(rdma)
     yield from _too_few(case)
 
 
@@ -98,6 +104,8 @@ def _counted(case: LossCase) -> Iterator[Finding]:
         by_host.setdefault(lossy_host.host, []).append(lossy_host)
     for host, roles in by_host.items():
         yield _host_finding(case, host, roles)
+    if blame.halves is not None:
+        yield _halves_finding(case, blame.halves)
     if is_common(len(blame.paths), int(case.rows.is_counted.sum())):
         yield _shared_finding(case, blame.paths)
         return
@@ -125,7 +133,7 @@ def _host_finding(case: LossCase, host: int, roles: list[LossyHost]) -> Finding:
         facts=(*row_facts(case, at), *host_facts(case, host), *stall_facts(case, at))[:MOST_FACTS],
         excluded=("its partners (they do well with others)", *_other_side(case, roles), *_real(case.rows, at)),
         next_action=_where_to_look(name, roles),
-        retest=_retest(case, [name, *partners[:SURE_WITH_PARTNERS]]),
+        retest=retest_of(case, [name, *partners[:SURE_WITH_PARTNERS]]),
     )
 
 
@@ -160,6 +168,21 @@ def _where_to_look(name: str, roles: list[LossyHost]) -> str:
     return f"read rx errors, drops and ring size of {name} (ethtool -S, -g) and egress drops of its leaf port"
 
 
+def _halves_finding(case: LossCase, joined: Halves) -> Finding:
+    return Finding(
+        detector=ID,
+        severity=_severity(case, joined.rows),
+        confidence=Confidence.HIGH if receivers_agree(case.rows, joined.rows) else Confidence.MEDIUM,
+        subjects=(halves_subject(joined, case.placement.hosts),),
+        hosts=(),
+        summary=f"loses {figures(case.rows, joined.rows)}, on all ways between these hosts",
+        facts=(*row_facts(case, joined.rows), *stall_facts(case, joined.rows))[:MOST_FACTS],
+        excluded=("the hosts themselves (with those of their own group they do well)", *_real(case.rows, joined.rows)),
+        next_action=JOINING,
+        retest="netprobe check --all-pairs",
+    )
+
+
 def _path_finding(case: LossCase, pair: HostPair, at: NDArray[np.int64]) -> Finding:
     rows, hosts = case.rows, case.placement.hosts
     src, dst = hosts[int(rows.src[at[0]])], hosts[int(rows.dst[at[0]])]
@@ -181,7 +204,7 @@ def _path_finding(case: LossCase, pair: HostPair, at: NDArray[np.int64]) -> Find
         next_action="read errors and drops of the switch ports on the way between them"
         if has_others
         else "measure each of them with a third host that is known to be good",
-        retest=_retest(case, list(pair)),
+        retest=retest_of(case, list(pair)),
     )
 
 
@@ -211,55 +234,16 @@ def _severity(case: LossCase, at: NDArray[np.int64]) -> Severity:
     return Severity.BLOCKS if loses_much or stops_often else Severity.DEGRADES
 
 
-def _stalled(case: LossCase) -> Iterator[Finding]:
-    """Return what stalls tell of pairs whose segments nobody counted."""
-    rows, hosts = case.rows, case.placement.hosts
-    counted = {
-        frozenset((hosts[int(rows.src[row])], hosts[int(rows.dst[row])])) for row in np.flatnonzero(rows.is_counted)
-    }
-    crowded = set(case.evidence.crowded_hosts)  # there the scheduler stops ranks for as long
-    by_pair: dict[HostPair, list[Stall]] = {}
-    for stall in case.stalls:
-        ends = sorted((stall.src, stall.dst))
-        if frozenset(ends) not in counted and not crowded & set(ends):
-            by_pair.setdefault((ends[0], ends[1]), []).append(stall)
-    measured = {(min(hosts[a], hosts[b]), max(hosts[a], hosts[b])) for a, b in zip(rows.src, rows.dst, strict=True)}
-    blame = blame_most_of_its_pairs(by_pair, measured)
-    for host, partners in blame.hosts.items():
-        own = [stall for pair, stalls in by_pair.items() if host in pair for stall in stalls]
-        yield _stall_finding(case, host, partners, own)
-    for pair in blame.pairs:
-        if len(by_pair[pair]) >= FEWEST_STALLS:
-            yield _stall_finding(case, f"{pair[0]} <-> {pair[1]}", (), by_pair[pair])
-
-
-def _stall_finding(case: LossCase, subject: str, partners: tuple[str, ...], stalls: list[Stall]) -> Finding:
-    who = f" with {len(partners)} partners ({listed(partners)})" if partners else ""
-    ends = [subject, *partners[:SURE_WITH_PARTNERS]] if partners else sorted({stalls[0].src, stalls[0].dst})
-    return Finding(
-        detector=ID,
-        severity=Severity.DEGRADES,
-        confidence=Confidence.MEDIUM if len(partners) >= SURE_WITH_PARTNERS else Confidence.LOW,
-        subjects=(subject,),
-        hosts=(subject,) if partners else (),
-        summary=f"{len(stalls)} series{who} stall as if packets were lost: {format_duration(stalls[0].stall_ns)} "
-        f"is a {stalls[0].timer}",
-        facts=tuple(stall_fact(stall) for stall in stalls[:MOST_FACTS]),
-        excluded=("its partners (no stalls with others)",) if partners else (),
-        next_action="read retransmission and timeout counters of the NICs and drops of the switch ports on the way",
-        retest=_retest(case, ends),
-    )
-
-
-def _not_counted(case: LossCase) -> Iterator[Gap]:
+def _not_counted(case: LossCase, by_nics: set[frozenset[str]]) -> Iterator[Gap]:
     rows = case.rows
     has_counters = np.isfinite(rows.sent)
+    unseen = np.array([hosts_of(case, row) not in by_nics for row in range(len(rows.src))], dtype=np.bool_)
     for missing, reason, remedy in (
-        (~has_counters, "TCP's counters were not read there", "a run on Linux with this version of netprobe"),
+        (~has_counters & unseen, "TCP's counters were not read there", "a run on Linux with this version of netprobe"),
         (
-            has_counters & ~rows.is_counted,
-            "the traffic did not go over TCP, and counters of the NIC are not read yet",
-            "compare retransmission counters of the NICs (rdma statistic, ethtool -S) before and after a run",
+            has_counters & ~rows.is_counted & unseen,
+            "the traffic did not go over TCP, and no RDMA port counted it",
+            "netprobe counters shows which ports move data, and what their drivers count",
         ),
     ):
         if missing.any():
@@ -286,11 +270,6 @@ def _too_few(case: LossCase) -> Iterator[Gap]:
     )
 
 
-def _retest(case: LossCase, hosts: Sequence[str]) -> str:
-    """Return the command that moves most bytes between these hosts."""
-    return retest(max(case.tables, key=lambda table: table.bytes_per_iteration), hosts, case.placement)
-
-
 DETECTOR = Detector(
     id=ID,
     title="packets that are lost between hosts",
@@ -305,11 +284,18 @@ DETECTOR = Detector(
     see it, at least two of which do well with others; what no host explains is a path, what many share is nobody's.
     It blocks from loss_block_ratio, or with timeouts in loss_stall_ratio of the rounds. Where TCP did not carry the
     traffic, stalls as long as a retransmission timer are named with less confidence. The counters are of the whole
-    host: other traffic counts too.""",
+    host: other traffic counts too.
+
+    On RDMA the NICs of both ends count, and tell the direction: NAKs at the requester and holes at the responder are
+    losses of what was sent; timeouts at the requester where the responder has seen the request already are losses of
+    acknowledgements, on the way back; lost answers to reads are counted apart. Ports are then named as hosts are. Holes
+    that are packets which overtook each other are no loss (see out-of-order). A direction is lossy from rdma_loss_ratio
+    on, which warns below loss_ratio. Where nobody else named
+    it, the datagrams of reach are judged by the same limits: nobody sends them again, and each end counts its own.""",
     remedy="""`ethtool -S` of the NIC and the counters of the switch port at both ends of the link: errors (CRC, FEC)
     mean cable, optic or port; drops mean a queue: look for who else sends, pause frames, ring sizes (`ethtool -G`).
     `nstat -az` on a host shows the counters used here. Swap the cable or port and run the retest: a loss that moves
     with it is found.""",
-    limits=("loss_ratio", "loss_floor_segments", "loss_block_ratio", "loss_stall_ratio"),
+    limits=("loss_ratio", "rdma_loss_ratio", "loss_floor_segments", "loss_block_ratio", "loss_stall_ratio"),
     detect=detect,
 )

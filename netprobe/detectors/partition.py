@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import facts, where
-from netprobe.detectors._words import listed
+from netprobe.detectors._benched import are_most_out, aside_words, facts, failed, set_aside, where
+from netprobe.detectors._words import listed, on_hosts
+from netprobe.locate.cuts import Cut, elsewhere, widespread
 from netprobe.locate.silence import Silence, lone_silences, sides, silence_of, silent_networks
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
@@ -17,15 +18,16 @@ ID = "partition"
 def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     """Name the hosts on the other side of a cut, and pairs between which nothing passes."""
     cut = tuple(each for each in evidence.benched if each.fate is Fate.CUT_OFF)
-    if cut:
+    if cut and not are_most_out(evidence):
         yield _cut(cut, evidence)
-    out = {each.host for each in evidence.benched}
+    common = [each for each in widespread(evidence.paths) if each.silence is Silence.NOTHING]
+    yield from (_fabric(each) for each in common)
     stuck = {(min(pair.hosts), max(pair.hosts)) for pair in evidence.stuck_pairs}
-    lone = lone_silences(evidence.paths, out)
+    lone = lone_silences(elsewhere(evidence.paths, common), failed(evidence))
     named = {pair for pair, silence in lone.items() if silence is Silence.NOTHING}
     named |= {pair for pair in stuck if silence_of(evidence.paths, pair) is Silence.NOTHING}
     for hosts in sorted(named):
-        yield _silent_pair(hosts)
+        yield _silent_pair(hosts, set_aside(hosts, evidence))
     if evidence.paths and not any(path.small for path in evidence.paths):
         yield Gap(
             topic=ID,
@@ -52,7 +54,30 @@ def _cut(cut: tuple[Benched, ...], evidence: Evidence) -> Finding:
         facts=(*facts(cut[0]), *_beside(paths, hosts)),
         excluded=("the hosts (they answer over the management network)",),
         next_action=_next_action(hosts),
-        retest=f"netprobe check --hosts {','.join((*hosts[:2], *others[:2]))}",
+        retest=on_hosts("netprobe check", (*hosts[:2], *others[:2])),
+    )
+
+
+def _fabric(cut: Cut) -> Finding:
+    groups = [group for group in cut.groups if len(group) > 1]
+    apart = len(cut.groups) > 1
+    fact = Fact(
+        metric="hosts that reach each other",
+        observed="; ".join(listed(group) for group in groups) or "none",
+        expected="all",
+        basis="the path check",
+    )
+    return Finding(
+        detector=ID,
+        severity=Severity.BLOCKS,
+        confidence=Confidence.HIGH,
+        subjects=("fabric",),
+        hosts=(),
+        summary=f"{f'falls into {len(cut.groups)} parts: ' if apart else ''}{cut.words}",
+        facts=(fact,) if apart else (),
+        excluded=("single hosts (all of them answer the roll call, and most are cut off from others)",),
+        next_action="look at what joins the parts: spines, uplinks, routes, VLANs, and what was changed there last",
+        retest=on_hosts("netprobe run latency", cut.example),
     )
 
 
@@ -80,18 +105,19 @@ def _next_action(hosts: tuple[str, ...]) -> str:
     return "check what joins these hosts with the rest: uplinks, VLANs, routes and filters of their leaf"
 
 
-def _silent_pair(hosts: tuple[str, str]) -> Finding:
+def _silent_pair(hosts: tuple[str, str], aside: Benched | None) -> Finding:
     first, second = hosts
     return Finding(
         detector=ID,
         severity=Severity.BLOCKS,
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.MEDIUM if aside is None else Confidence.HIGH,  # all ranks waited for it
         subjects=(f"{first} <-> {second}",),
         hosts=(),
-        summary="no packet passes, though both hosts answer and reach others",
+        summary=f"no packet passes, though both hosts answer and reach others{aside_words(aside)}",
+        facts=() if aside is None else facts(aside),
         excluded=("the hosts (both reach others)",),
         next_action="look for a filter, a stale neighbour entry or a route that fits this pair of addresses alone",
-        retest=f"netprobe run latency --hosts {first},{second}",
+        retest=on_hosts("netprobe run latency", (first, second)),
     )
 
 
@@ -103,7 +129,9 @@ DETECTOR = Detector(
     evidence="""Nothing came from the ranks for a deadline, all hosts answered, and no process was stopped. Each host
     then sent small packets to closed ports of the others, over every network they share; a kernel that gets one
     answers. Hosts outside the largest set that reaches itself are on the other side of the cut; where it has two
-    equal halves, the one without the first host is named. A network that answers nobody proves nothing.""",
+    equal halves, the one without the first host is named; where most hosts are outside, the fabric is. A network that
+    answers nobody proves nothing, and hosts that share none are not tried. When all ranks wait and a single path is
+    silent, one of its ends is set aside, and the path is named, not the host.""",
     remedy="""One host: its port, cable, VLAN and address. Many hosts of one leaf: the leaf's uplinks and routes, and
     what was changed there last. `ip neigh`, `ip route get ADDRESS` and the switch's forwarding table for a pair.""",
     limits=(),

@@ -4,10 +4,11 @@ A host whose bandwidth alone is low is a slow-link. Does not handle: a rail that
 peers that could tell.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._losses import Kind, Loss, host_losses
+from netprobe.detectors._crowded import crowded_gap
+from netprobe.detectors._losses import Kind, Loss, Losses, host_losses
 from netprobe.detectors._slow import (
     NOT_A_PARTNER,
     SURE_WITH_PARTNERS,
@@ -16,10 +17,11 @@ from netprobe.detectors._slow import (
     is_of_link,
     led_by_bandwidth,
     normal_direction,
+    normal_path,
     one_partner_only,
     unsteady,
 )
-from netprobe.detectors._words import crowded_gap, no_peers
+from netprobe.detectors._words import no_peers
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
@@ -34,7 +36,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     losses = host_losses(ID, evidence, placement, limits)
     for of_host in losses.by_host.values():
         if not is_of_link(of_host):
-            yield _finding(led_by_bandwidth(of_host), losses.by_host, placement, limits)
+            yield _finding(led_by_bandwidth(of_host), losses, placement, limits)
     gap = no_peers(ID, evidence, placement)
     if gap is not None:
         yield gap
@@ -48,16 +50,20 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     yield from unsteady(ID, losses, (Kind.RATE, Kind.LATENCY, Kind.WITHIN), placement)
 
 
-def _finding(losses: tuple[Loss, ...], all_slow: Iterable[str], placement: Placement, limits: Limits) -> Finding:
+def _finding(own: tuple[Loss, ...], losses: Losses, placement: Placement, limits: Limits) -> Finding:
     return finding(
         ID,
-        losses,
-        all_slow,
+        own,
+        losses.by_host,
         placement,
         limits,
-        is_sure=losses[0].is_bandwidth and fewest_partners(losses) >= SURE_WITH_PARTNERS,
-        excluded=_excluded(losses),
-        next_action=_next_action(losses),
+        is_sure=own[0].is_bandwidth and fewest_partners(own) >= SURE_WITH_PARTNERS,
+        excluded=(
+            *_excluded(own),
+            *_at_its_quickest(own),
+            *normal_path(own, losses.looked_at.get(own[0].host, frozenset())),
+        ),
+        next_action=_next_action(own),
     )
 
 
@@ -72,6 +78,12 @@ def _excluded(losses: tuple[Loss, ...]) -> Iterator[str]:
     if Kind.LINK in kinds and kinds & {Kind.RATE, Kind.LATENCY}:
         yield "its link alone (messages that need next to nothing of it are slow as well)"
     yield from normal_direction(losses)
+
+
+def _at_its_quickest(losses: tuple[Loss, ...]) -> tuple[str, ...]:
+    """Say that a crowded host is not blamed for having waited."""
+    is_so = any(loss.by_quickest for loss in losses)
+    return ("waiting for a CPU (its quickest round trips are as long)",) if is_so else ()
 
 
 def _next_action(losses: tuple[Loss, ...]) -> str:
@@ -98,8 +110,12 @@ DETECTOR = Detector(
     against the host only beyond what a slower link would cost it.
 
     Low pairs that fall on hosts as chance would have it name nobody, however many there are. On hosts whose ranks wait
-    for CPUs, latencies, small messages and figures within the host are not judged. What a second pass with other
-    partners does not find again is a gap.
+    for CPUs, small messages and figures within the host are not judged, and latencies only where the quickest of their
+    round trips is longer than others typically are. What a second pass with other partners does not find again is a
+    gap.
+
+    MPI and RDMA are judged apart, each against its own fleet; a host that is slow over both is one finding, and one
+    that is slow over one of them is told to be normal over the other.
 
     A loss at the largest size blocks beyond host_block_ratio; losses at smaller sizes and longer latencies degrade.
     When more than a tenth of all hosts answer late together, by less than distance_excess_ratio, that is reported as a

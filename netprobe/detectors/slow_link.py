@@ -17,6 +17,7 @@ from netprobe.detectors._slow import (
     is_of_link,
     led_by_bandwidth,
     normal_direction,
+    normal_path,
     one_partner_only,
     unsteady,
 )
@@ -26,6 +27,7 @@ from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Path
 
 ID = "slow-link"
 
@@ -60,8 +62,11 @@ def _no_streams(evidence: Evidence) -> Gap | None:
 def _finding(host: str, losses: Losses, placement: Placement, limits: Limits, *, is_crowded: bool) -> Finding:
     own = led_by_bandwidth(losses.by_host[host])
     looked_at = losses.looked_at[host]
-    is_host_known = bool(looked_at & {Kind.LATENCY, Kind.RATE})
-    unknown = list(_not_excluded(looked_at, is_crowded=is_crowded))
+    # What is normal over one path says nothing of what the CPU does for the other.
+    paths = {loss.table.path for loss in own}
+    kinds = frozenset(kind for path, kind in looked_at if kind is Kind.WITHIN or path in paths)
+    is_host_known = bool(kinds & {Kind.LATENCY, Kind.RATE})
+    unknown = list(_not_excluded(kinds, is_crowded=is_crowded))
     return finding(
         ID,
         own,
@@ -69,8 +74,8 @@ def _finding(host: str, losses: Losses, placement: Placement, limits: Limits, *,
         placement,
         limits,
         is_sure=is_host_known and fewest_partners(own) >= SURE_WITH_PARTNERS,
-        excluded=_excluded(own, looked_at),
-        next_action=_next_action(own) + (f"; not excluded: {' and '.join(unknown)}" if unknown else ""),
+        excluded=(*_excluded(own, kinds), *normal_path(own, looked_at)),
+        next_action=_next_action(own, looked_at) + (f"; not excluded: {' and '.join(unknown)}" if unknown else ""),
     )
 
 
@@ -91,7 +96,12 @@ def _not_excluded(looked_at: frozenset[Kind], *, is_crowded: bool) -> Iterator[s
         yield "its memory (not measured within hosts)"
 
 
-def _next_action(losses: tuple[Loss, ...]) -> str:
+def _next_action(losses: tuple[Loss, ...], looked_at: frozenset[tuple[Path, Kind]]) -> str:
+    if (Path.VERBS, Kind.LINK) in looked_at and all(loss.table.path is Path.MPI for loss in losses):
+        return (
+            "see which interface and protocol MPI took there: RDMA has its whole bandwidth, so a port that both use is "
+            "not to blame; then the load and the settings of TCP on that host"
+        )
     slow = directions(losses)
     if slow == {"sends"}:
         return (
@@ -122,7 +132,7 @@ DETECTOR = Detector(
 
     Where small messages were not measured, or the host's ranks wait for CPUs, the confidence is medium, and the finding
     says what is not excluded. A loss beyond host_block_ratio blocks. What a second pass with other partners does not
-    find again is a gap.""",
+    find again is a gap. MPI and RDMA are judged apart; a host whose link is slow over both is one finding.""",
     remedy="""Leave the host out, run the retest that the finding prints with two good partners, and compare with one
     of them: `ethtool DEVICE` or `ibstat` (link speed), `lspci -vv` LnkSta (PCIe width and speed), `tc qdisc show` (rate
     limiters), `ethtool -S` (pause frames and errors, per direction). Re-seat or replace the cable, then the optic, then

@@ -3,7 +3,7 @@
 Does not handle: pairs within one host; their ranks differ by socket and NUMA distance, as they should.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from netprobe.contracts import Detector
 from netprobe.detectors._paths import (
@@ -18,9 +18,10 @@ from netprobe.detectors._paths import (
 from netprobe.detectors._words import MOST_FACTS, largest_sizes, no_peers, percent, rate_at, table_title
 from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement, placement_of
-from netprobe.model.evidence import Evidence, IntArray
+from netprobe.model.evidence import Evidence, IntArray, Sweep
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Path
 
 ID = "slow-pair"
 
@@ -36,7 +37,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     tables = fitted_tables(evidence, placement, limits)
     by_hosts, shared = paths_by_hosts(tables, placement, _slow_rows, ID, largest, limits)
     for ends, paths in by_hosts.items():
-        yield _finding(ends, paths, placement, set(largest.values()))
+        yield _finding(ends, paths, placement, largest)
     yield from shared
 
 
@@ -44,10 +45,18 @@ def _slow_rows(fitted: TablePaths) -> IntArray:
     return fitted.outliers.slow
 
 
-def _finding(ends: tuple[str, str], paths: list[SlowPath], placement: Placement, largest: set[int]) -> Finding:
-    """Return one finding for two hosts, led by what matters most: bandwidth at the largest size."""
+def _finding(
+    ends: tuple[str, str], paths: list[SlowPath], placement: Placement, largest: Mapping[Sweep, int]
+) -> Finding:
+    """Return one finding for two hosts, led by what matters most: bandwidth at the largest size, over RDMA."""
     paths = sorted(
-        paths, key=lambda path: (is_latency(path.table), path.table.size_bytes not in largest, path.observed)
+        paths,
+        key=lambda path: (
+            is_latency(path.table),
+            path.table.size_bytes != largest[path.table.sweep],
+            path.table.path is Path.MPI,  # what MPI adds is not the path's
+            path.observed,
+        ),
     )
     main = paths[0]
     seen, normal = rate_at(main.table, main.observed), rate_at(main.table, main.expected)

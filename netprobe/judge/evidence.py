@@ -12,6 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from netprobe.catalogue.keys import Origin
+from netprobe.judge.datagrams import PREFIX as DATAGRAMS
+from netprobe.judge.datagrams import datagram_table
+from netprobe.judge.ports import port_table
 from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.locate.placement import placement_of
 from netprobe.model.endpoint import Rank
@@ -20,22 +24,29 @@ from netprobe.model.evidence import (
     ArrivalTable,
     CounterTable,
     Coverage,
+    DatagramTable,
     Evidence,
     GroupResult,
     PairTable,
 )
-from netprobe.model.plan import Plan, Scope
+from netprobe.model.plan import REACH, Path, Plan, Scope
+from netprobe.model.rdma import Operation
 from netprobe.model.run import RunHeader, RunStatus
 from netprobe.model.series import Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.registry import probes
 from netprobe.stats.quantiles import FlatHistograms, quantile_ns
 from netprobe.store.reader import Run
+from netprobe.units import NS_PER_MS
 
 PAIR_METRICS: Final = (Metric.ROUND_TRIP, Metric.WINDOW)
-SAME_PAIRS: Final = ("probe", "metric", "scope", "size_bytes", "bytes_per_iteration", "window")
+SPAN_METRICS: Final = (Metric.WIRE, Metric.RESPONDING, Metric.PROBING)
+SAME_PAIRS: Final = ("probe", "metric", "scope", "path", "operation", "size_bytes", "bytes_per_iteration", "window")
 PAIR_KEYS: Final = ("stage", *SAME_PAIRS)
 GROUP_KEYS: Final = ("stage", "probe", "size_bytes", "dtype", "op", "root", "in_place")
+RDMA: Final = f"{Origin.RDMA}/"
+ETHTOOL: Final = f"{Origin.ETHTOOL}/"
+SHORTEST_ROUND_NS: Final = 10 * NS_PER_MS
 ENDED_EARLY: Final = {
     RunStatus.RUNNING: "the program ended before the run did (killed, or the machine went down)",
     RunStatus.INTERRUPTED: "the run was interrupted",
@@ -47,8 +58,14 @@ def evidence_of(run: Run) -> Evidence:
     """Return what the judges may look at."""
     timed = _with_statistics(run.series.filter((pl.col("phase") == Phase.TIMED) & (pl.col("iterations") > 0)))
     header = run.header
-    pairs = _with_scope(timed.filter(pl.col("metric").is_in(PAIR_METRICS) & pl.col("dst").is_not_null()), header)
-    counters = _counters(run.counters, header.plan)
+    of_pairs = timed.filter(pl.col("dst").is_not_null())
+    with_path = _with_path(_with_scope(of_pairs, header), header.plan)
+    pairs = with_path.filter(pl.col("metric").is_in(PAIR_METRICS))
+    spans = with_path.filter(pl.col("metric").is_in(SPAN_METRICS))
+    is_of_port = pl.col("counter").str.starts_with(RDMA) | pl.col("counter").str.starts_with(ETHTOOL)
+    is_of_datagrams = pl.col("counter").str.starts_with(DATAGRAMS)
+    counters = _counters(run.counters.filter(~is_of_port & ~is_of_datagrams), header.plan)
+    datagrams = datagram_table(run.counters.filter(is_of_datagrams))
     return Evidence(
         plan=header.plan,
         ranks=header.ranks,
@@ -57,14 +74,20 @@ def evidence_of(run: Run) -> Evidence:
         groups=tuple(_group_results(timed, header)),
         arrivals=tuple(_arrival_tables(timed)),
         faults=_faults(run.series),
-        coverage=_coverage(run, pairs, timed),
-        gaps=(*header.gaps, *(gap for outcome in header.outcomes for gap in outcome.gaps)),
+        coverage=_coverage(run, pairs, timed, datagrams),
+        gaps=tuple(dict.fromkeys((*header.gaps, *(gap for each in header.outcomes for gap in each.gaps)))),
         run_error=header.error or ENDED_EARLY.get(header.status),
         counters=counters,
         benched=header.benched,
         paths=header.paths,
         waiting_ratio=_waiting_ratio(counters, header.ranks),
         stuck_pairs=header.stuck_pairs,
+        failures=tuple(failure for outcome in header.outcomes for failure in outcome.failures),
+        endpoints=header.endpoints,
+        datagrams=datagrams,
+        spans=tuple(_pair_tables(_named_by_span(spans))),
+        inventories={inventory.host: inventory for inventory in run.inventories},
+        ports=port_table(run.counters.filter(is_of_port), pairs, header.ranks, run.inventories),
     )
 
 
@@ -99,11 +122,32 @@ def _with_scope(pairs: pl.DataFrame, header: RunHeader) -> pl.DataFrame:
     return pairs.with_columns(pl.Series("scope", scope, dtype=pl.String))
 
 
+def _with_path(pairs: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Add what carried the messages; a stage that the plan does not have went over MPI, as all once did."""
+    path_of = {stage.id: stage.path.value for stage in plan.stages}
+    verb_of = {stage.id: stage.rdma.operation.value for stage in plan.stages if stage.rdma is not None}
+    return pairs.with_columns(
+        path=pl.col("stage").replace_strict(path_of, default=Path.MPI.value, return_dtype=pl.String),
+        operation=pl.col("stage").replace_strict(verb_of, default=None, return_dtype=pl.String),
+    )
+
+
+def _named_by_span(spans: pl.DataFrame) -> pl.DataFrame:
+    """Return parts of round trips under names of their own: ``reach-wire``."""
+    return spans.with_columns(probe=pl.format("{}-{}", "probe", pl.col("metric").str.strip_suffix("_ns")))
+
+
 def _with_second_pass(pairs: pl.DataFrame) -> pl.DataFrame:
     """Put the rows of a second pass with those of the stage they follow: a suspect then simply has more partners."""
     is_second = pl.col("stage").str.starts_with(SECOND_PASS)
     followed = pairs.filter(~is_second).unique(SAME_PAIRS, keep="first", maintain_order=True)
-    found = pairs.join(followed.select(*SAME_PAIRS, followed="stage"), on=SAME_PAIRS, how="left", maintain_order="left")
+    found = pairs.join(
+        followed.select(*SAME_PAIRS, followed="stage"),
+        on=SAME_PAIRS,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
     return found.with_columns(
         round_index=pl.col("round_index") + pl.when(is_second).then(SECOND_PASS_ROUND).otherwise(0),
         stage=pl.when(is_second).then(pl.coalesce("followed", "stage")).otherwise(pl.col("stage")),
@@ -126,11 +170,14 @@ def _pair_tables(pairs: pl.DataFrame) -> Iterator[PairTable]:
             dst=rows["dst"].to_numpy(),
             round_index=rows["round_index"].to_numpy(),
             samples=rows["samples"].to_numpy(),
+            min_ns=rows["min_ns"].to_numpy().astype(np.float64),
             p50_ns=rows["p50_ns"].to_numpy(),
             p99_ns=rows["p99_ns"].to_numpy(),
             p999_ns=rows["p999_ns"].to_numpy(),
             max_ns=rows["max_ns"].to_numpy().astype(np.float64),
             total_ns=rows["total_ns"].to_numpy().astype(np.float64),
+            path=Path(first["path"]),
+            operation=None if first["operation"] is None else Operation(first["operation"]),
         )
 
 
@@ -197,11 +244,15 @@ def _arrival_tables(timed: pl.DataFrame) -> Iterator[ArrivalTable]:
 def _followed_stages(plan: Plan) -> dict[str, str]:
     """Return the stage that each stage of a second pass follows."""
     first = {
-        stage.probe: stage.id
+        (stage.probe, stage.path): stage.id
         for stage in reversed(plan.stages)
         if stage.scope is Scope.BETWEEN_HOSTS and not stage.id.startswith(SECOND_PASS)
     }
-    return {stage.id: first.get(stage.probe, stage.id) for stage in plan.stages if stage.id.startswith(SECOND_PASS)}
+    return {
+        stage.id: first.get((stage.probe, stage.path), stage.id)
+        for stage in plan.stages
+        if stage.id.startswith(SECOND_PASS)
+    }
 
 
 def _counters(counters: pl.DataFrame, plan: Plan) -> CounterTable:
@@ -234,7 +285,8 @@ def _waiting_ratio(counters: CounterTable, ranks: tuple[Rank, ...]) -> dict[str,
     if grown_ns is None:
         return {}
     placement = placement_of(ranks)
-    known = np.isfinite(grown_ns)
+    # Who sat a round out measured for microseconds, and waited while its counters were read.
+    known = np.isfinite(grown_ns) & (counters.elapsed_ns >= SHORTEST_ROUND_NS)
     host = placement.host_of[counters.rank[known]]
     elapsed_ns = np.bincount(host, counters.elapsed_ns[known], len(placement.hosts)).tolist()
     waited_ns = np.bincount(host, grown_ns[known], len(placement.hosts)).tolist()
@@ -255,11 +307,12 @@ def _faults(series: pl.DataFrame) -> tuple[Fault, ...]:
 class _PairCount:
     planned: int
     measured: int
+    failed: int
 
 
-def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame) -> Coverage:
+def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable) -> Coverage:
     header = run.header
-    counted = _pair_count(header, pairs)
+    counted = _pair_count(header, pairs, datagrams)
     moved = run.series.filter(pl.col("metric").is_in([*PAIR_METRICS, Metric.OPERATION]))
     bytes_moved = moved.select((pl.col("bytes_per_iteration") * pl.col("iterations")).sum()).item()
     return Coverage(
@@ -269,25 +322,39 @@ def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame) -> Coverage:
         stages_finished=tuple(outcome.stage for outcome in header.outcomes if outcome.is_complete),
         pairs_planned=counted.planned,
         pairs_measured=counted.measured,
-        untested_ranks=_untested_ranks(header, pairs, timed),
+        untested_ranks=_untested_ranks(header, pairs, timed, datagrams),
         bytes_moved=int(bytes_moved),
         checked_iterations=int(timed["checked_iterations"].sum()),
         stages_empty=sum(1 for outcome in header.outcomes if outcome.rounds == 0),
+        pairs_failed=counted.failed,
     )
 
 
-def _pair_count(header: RunHeader, pairs: pl.DataFrame) -> _PairCount:
-    """Count planned and measured pairs stage by stage; a pair that lacks a size of its stage was not measured."""
+def _pair_count(header: RunHeader, pairs: pl.DataFrame, datagrams: DatagramTable) -> _PairCount:
+    """Count planned and measured pairs stage by stage; a pair that lacks a size of its stage was not measured.
+
+    Of datagrams a count is an answer, also where nothing came back.
+    """
     sizes = pairs.group_by("stage", "src", "dst").agg(pl.col("size_bytes").n_unique())
     most = dict(sizes.group_by("stage").agg(pl.col("size_bytes").max()).iter_rows())
     measured = {(stage, src, dst) for stage, src, dst, count in sizes.iter_rows() if count == most[stage]}
-    planned = {(outcome.stage, *pair) for outcome in header.outcomes for pair in outcome.planned_pairs}
-    return _PairCount(planned=len(planned), measured=len(planned & measured))
+    measured |= set(zip(datagrams.stage, datagrams.src.tolist(), datagrams.dst.tolist(), strict=True))
+    planned = {
+        (outcome.stage, *pair)
+        for outcome in header.outcomes
+        for pair in outcome.planned_pairs
+        if (outcome.stage, *pair) in measured or not any(gap.topic == REACH for gap in outcome.gaps)
+    }  # a NIC without datagrams has told so
+    failed = {(each.stage, each.src, each.dst) for outcome in header.outcomes for each in outcome.failures}
+    return _PairCount(planned=len(planned), measured=len(planned & measured), failed=len((planned & failed) - measured))
 
 
-def _untested_ranks(header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame) -> tuple[int, ...]:
+def _untested_ranks(
+    header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable
+) -> tuple[int, ...]:
     # A collective has no result unless every rank that was still there took part.
     together = set(timed.filter(pl.col("metric") == Metric.OPERATION)["stage"].unique().to_list())
     crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
     tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list(), *(r for crew in crews for r in crew)}
+    tested.update(datagrams.src.tolist())
     return tuple(rank.rank for rank in header.ranks if rank.rank not in tested)

@@ -3,17 +3,23 @@
 A lossy host has long tails, low bandwidth and late ranks; five findings would look like five faults. A symptom is
 folded into a cause that names the same host or path, and never when it names anybody else as well.
 
+Which of two causes stands when both name the same port is decided by a table (precedence).
+
 Does not handle: corruption; wrong bytes make nothing slow. Nor what all pairs or the fabric have in common.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from netprobe.judge.naming import Mark, Named, marks_of, named, sought_of
+from netprobe.judge.precedence import outranked
 from netprobe.model.finding import Confidence, Fact, Finding, Severity
 
 CAUSES: Final = (
-    "dead-host", "hung-host", "partition", "mtu", "packet-loss", "host-noise", "slow-link", "slow-host",
+    "dead-host", "hung-host", "partition", "mtu", "link-flap", "physical-errors", "pause-storm", "packet-loss",
+    "pfc-missing", "pause-source", "rnr-stall", "link-downgrade", "pcie-downgrade", "host-noise", "slow-link",
+    "slow-host",
 )  # fmt: skip
 """Detectors whose findings explain others; each one also those that come after it, where they are symptoms."""
 SYMPTOMS: Final = frozenset({"slow-link", "slow-host", "jitter", "slow-pair", "asymmetry", "straggler", "expectation"})
@@ -24,32 +30,13 @@ SEVERITIES: Final = tuple(Severity)
 CONFIDENCES: Final = tuple(Confidence)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Path:
-    src: str
-    dst: str
-    directed: bool
-
-    def is_of(self, cause: "_Path") -> bool:
-        """Return whether both join the same hosts, and in the same direction where both have one."""
-        if {self.src, self.dst} != {cause.src, cause.dst}:
-            return False
-        return self.src == cause.src or not (self.directed and cause.directed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    """Whom a finding names."""
-
-    hosts: frozenset[str]
-    paths: tuple[_Path, ...]
-
-
 def explained(findings: Sequence[Finding], hosts: Iterable[str]) -> tuple[Finding, ...]:
     """Return the findings without those that others explain, which tell of them; ``hosts`` are all of the run."""
     known = frozenset(hosts)
-    named = [_named(finding, known) for finding in findings]
-    causes = [_cause_of(index, findings, named) for index in range(len(findings))]
+    whom = [named(finding, known) for finding in findings]
+    beaten = outranked(findings, whom)
+    by_mark = _causes_by_mark(findings, whom)
+    causes = [beaten.get(index, _cause_of(index, findings, whom, by_mark)) for index in range(len(findings))]
     folded: dict[int, list[Finding]] = {}
     for index, finding in enumerate(findings):
         root = _root(index, causes)
@@ -68,21 +55,45 @@ def _root(index: int, causes: Sequence[int | None]) -> int:
     return index if cause is None else _root(cause, causes)
 
 
-def _cause_of(index: int, findings: Sequence[Finding], named: Sequence[_Named | None]) -> int | None:
+def _causes_by_mark(findings: Sequence[Finding], named: Sequence[Named | None]) -> dict[Mark, list[int]]:
+    """Return the causes by whom they name, so that a symptom need not be held against all of them."""
+    by_mark: dict[Mark, list[int]] = {}
+    for index, (finding, whom) in enumerate(zip(findings, named, strict=True)):
+        if finding.detector in CAUSES and whom is not None:
+            for mark in marks_of(finding, whom):
+                by_mark.setdefault(mark, []).append(index)
+    return by_mark
+
+
+def _cause_of(
+    index: int,
+    findings: Sequence[Finding],
+    named: Sequence[Named | None],
+    by_mark: Mapping[Mark, Sequence[int]],
+) -> int | None:
     """Return the finding of the highest standing that explains this one."""
     symptom, whom = findings[index], named[index]
     if symptom.detector not in SYMPTOMS or whom is None:
         return None
-    able = [
+    near = {at for mark in sought_of(whom) for at in by_mark.get(mark, ()) if at != index}
+    able = (
         at
-        for at, (cause, culprit) in enumerate(zip(findings, named, strict=True))
-        if at != index and culprit is not None and _may_explain(cause, symptom) and _covers(culprit, whom)
-    ]
+        for at in near
+        if (culprit := named[at]) is not None
+        and _may_explain(findings[at], symptom)
+        and _covers(culprit, whom)
+        and not _hides(findings[at], culprit, symptom)
+    )
     return min(able, key=lambda at: (CAUSES.index(findings[at].detector), at), default=None)
 
 
+def _hides(cause: Finding, culprit: Named, symptom: Finding) -> bool:
+    """Return whether a symptom knows which host to leave out, and a cause that names several does not."""
+    return bool(symptom.hosts) and not cause.hosts and len(culprit.hosts) > 1
+
+
 def _may_explain(cause: Finding, symptom: Finding) -> bool:
-    if cause.detector not in CAUSES or (cause.detector in RATES_OF_HOSTS and symptom.detector in PATHS):
+    if cause.detector in RATES_OF_HOSTS and symptom.detector in PATHS:
         return False
     if symptom.detector in CAUSES and CAUSES.index(cause.detector) >= CAUSES.index(symptom.detector):
         return False
@@ -90,43 +101,12 @@ def _may_explain(cause: Finding, symptom: Finding) -> bool:
     return cause.severity is not Severity.WARNS or symptom.severity is Severity.WARNS
 
 
-def _covers(culprit: _Named, symptom: _Named) -> bool:
+def _covers(culprit: Named, symptom: Named) -> bool:
     """Return whether everybody a symptom names is the culprit, or a path to it, or the path that is the culprit."""
     return symptom.hosts <= culprit.hosts and all(
         culprit.hosts & {path.src, path.dst} or any(path.is_of(each) for each in culprit.paths)
         for path in symptom.paths
     )
-
-
-def _named(finding: Finding, known: frozenset[str]) -> _Named | None:
-    """Return whom a finding names; None when it is not about certain hosts or paths."""
-    hosts, paths = set(finding.hosts), []
-    for subject in finding.subjects:
-        path = _path(subject, known)
-        host = _host(subject, known)
-        if path is not None:
-            paths.append(path)
-        elif host is not None:
-            hosts.add(host)
-        else:
-            return None
-    return _Named(hosts=frozenset(hosts), paths=tuple(paths)) if hosts or paths else None
-
-
-def _path(subject: str, known: frozenset[str]) -> _Path | None:
-    for arrow in (" <-> ", " -> "):
-        ends = [_host(end, known) for end in subject.split(arrow)]
-        if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
-            return _Path(src=ends[0], dst=ends[1], directed=arrow == " -> ")
-    return None
-
-
-def _host(subject: str, known: frozenset[str]) -> str | None:
-    """Return the host of ``host`` or ``host:rank``."""
-    if subject in known:
-        return subject
-    host, _, rank = subject.rpartition(":")
-    return host if host in known and rank.isdigit() else None
 
 
 def _with_symptoms(cause: Finding, symptoms: Sequence[Finding]) -> Finding:

@@ -5,10 +5,12 @@ Pure: the same run and limits give the same report.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from netprobe.judge.explain import explained
-from netprobe.judge.summary import group_summary, pair_summary
+from netprobe.judge.groups import grouped, leaves
+from netprobe.judge.summary import endpoint_summary, group_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -16,6 +18,7 @@ from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RunHeader
+from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.registry import detectors
 from netprobe.store.reader import Run
 from netprobe.units import NS_PER_S
@@ -30,10 +33,15 @@ def judge(run: Run, limits: Limits) -> Report:
 
     evidence = evidence_of(run)
     answers = [answer for detector in detectors().values() for answer in detector.detect(evidence, limits)]
-    found = sorted((each for each in answers if isinstance(each, Finding)), key=_worst_first)
-    findings = tuple(sorted(explained(found, placement_of(evidence.ranks).hosts), key=_worst_first))
-    gaps = tuple(_merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
+    findings = settled((each for each in answers if isinstance(each, Finding)), evidence)
+    gaps = tuple(merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
     return _report(run.header, evidence, findings, gaps, limits)
+
+
+def settled(findings: Iterable[Finding], evidence: Evidence) -> tuple[Finding, ...]:
+    """Return the findings that stand, worst first: ports of a switch together, symptoms with their cause."""
+    of_switches = grouped(sorted(findings, key=worst_first), leaves(evidence))
+    return tuple(sorted(explained(of_switches, placement_of(evidence.ranks).hosts), key=worst_first))
 
 
 def _report(
@@ -62,10 +70,11 @@ def _report(
         not_tested=header.not_tested,
         coverage=evidence.coverage,
         healthy_hosts=healthy_hosts(verdict, findings, evidence),
-        pairs=tuple(pair_summary(table, placement) for table in evidence.pairs),
+        pairs=tuple(pair_summary(table, placement) for table in (*evidence.pairs, *evidence.spans)),
         groups=tuple(group_summary(result) for result in evidence.groups),
         calibration=header.calibration,
         clock_error_bound_ns=max((clock.error_bound_ns for clock in header.clocks if clock is not None), default=None),
+        endpoints=tuple(endpoint_summary(each, evidence) for each in evidence.endpoints),
     )
 
 
@@ -78,9 +87,28 @@ def _run_gaps(evidence: Evidence) -> Iterator[Gap]:
             undermines=True,
         )
     yield from evidence.gaps
+    if _may_share_a_leaf(evidence):
+        yield Gap(
+            topic="second pass",
+            reason="leaf switches are unknown, so both new partners of a suspect may be on its own leaf",
+            remedy="--topology FILE, lines as in Slurm's topology.conf",
+        )
 
 
-def _merged(gaps: Iterable[Gap]) -> Iterator[Gap]:
+def _may_share_a_leaf(evidence: Evidence) -> bool:
+    """Return whether a host met several partners in a second pass, and the leaf of one of them is unknown."""
+    rounds = [each for stage in evidence.plan.stages if stage.id.startswith(SECOND_PASS) for each in stage.rounds]
+    rank_of = {rank.rank: rank for rank in evidence.ranks}
+    leaves_met: dict[str, dict[str, str | None]] = {}
+    for src, dst in chain.from_iterable(rounds):
+        if src in rank_of and dst in rank_of:  # a header written by hand may promise anything
+            one, other = rank_of[src], rank_of[dst]
+            leaves_met.setdefault(one.host, {})[other.host] = other.leaf
+            leaves_met.setdefault(other.host, {})[one.host] = one.leaf
+    return any(len(leaf_of) > 1 and None in leaf_of.values() for leaf_of in leaves_met.values())
+
+
+def merged(gaps: Iterable[Gap]) -> Iterator[Gap]:
     """Say each reason once, with all topics that it leaves open."""
     topics: dict[tuple[str, str, bool], dict[str, None]] = {}
     for gap in gaps:
@@ -89,7 +117,8 @@ def _merged(gaps: Iterable[Gap]) -> Iterator[Gap]:
         yield Gap(topic=", ".join(names), reason=reason, remedy=remedy, undermines=undermines)
 
 
-def _worst_first(finding: Finding) -> tuple[int, int, str, tuple[str, ...]]:
+def worst_first(finding: Finding) -> tuple[int, int, str, tuple[str, ...]]:
+    """Return the key by which findings are sorted."""
     severity, confidence = SEVERITIES.index(finding.severity), CONFIDENCES.index(finding.confidence)
     return severity, confidence, finding.detector, finding.subjects
 

@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from netprobe.locate.placement import Placement
+from netprobe.detectors._rdma_ends import ETHERNET
+from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.roce import payload_bytes
 from netprobe.model.collective import SHAPES
-from netprobe.model.evidence import GroupResult, PairTable
+from netprobe.model.evidence import Evidence, GroupResult, PairTable
 from netprobe.model.plan import DTYPE_BYTES
-from netprobe.model.report import GroupSummary, PairSummary
+from netprobe.model.rdma import RdmaEndpoint
+from netprobe.model.report import EndpointSummary, GroupSummary, PairSummary
 from netprobe.model.series import Metric
 from netprobe.stats.rates import algbw_gigabytes_per_s, busbw_gigabytes_per_s, window_gbps
 from netprobe.units import NS_PER_S
@@ -38,6 +41,8 @@ def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
         else None,
         worst_ns=worst_ns / halves if has_others else None,
         worst_gbps=window_gbps(table.bytes_per_iteration, worst_ns) if has_others and streams else None,
+        path=table.path,
+        operation=table.operation,
     )
 
 
@@ -84,3 +89,29 @@ def _elements(result: GroupResult) -> int:
     shape = SHAPES.get(result.probe)
     parts = result.ranks if shape is not None and shape.chunked else 1
     return result.size_bytes // (DTYPE_BYTES.get(result.dtype, 1) * parts)
+
+
+def endpoint_summary(endpoint: RdmaEndpoint, evidence: Evidence) -> EndpointSummary:
+    """Return what a rank used for RDMA."""
+    host = placement_of(evidence.ranks).host(endpoint.rank)
+    return EndpointSummary(
+        rank=endpoint.rank,
+        host=host,
+        device=endpoint.name,
+        netdev=endpoint.netdev,
+        gid_kind=endpoint.gid_kind,
+        gid_index=endpoint.gid_index,
+        gid=endpoint.gid,
+        mtu_bytes=_packet_bytes(endpoint, host, evidence),
+        why=endpoint.why,
+    )
+
+
+def _packet_bytes(endpoint: RdmaEndpoint, host: str, evidence: Evidence) -> int | None:
+    if endpoint.link_layer != ETHERNET:
+        return None  # the subnet manager's, whatever the interface has
+    inventory = evidence.inventories.get(host)
+    net = None if inventory is None else inventory.net_device(endpoint.netdev)
+    own = None if net is None or net.mtu_bytes is None else payload_bytes(net.mtu_bytes)
+    wished = [stage.rdma.path_mtu_bytes for stage in evidence.plan.stages if stage.rdma is not None]
+    return own if own is None else min([own, *(each for each in wished if each is not None)])

@@ -53,6 +53,34 @@ def blame_common_ends(bad: Iterable[HostPair]) -> Blame:
         _excuse_partners(bad_with, worst)
 
 
+def blame_witnessed(bad: Iterable[HostPair], measured: Iterable[HostPair]) -> Blame:
+    """Blame a host when more than half of its pairs are bad, and two of their other ends do well with others.
+
+    For faults that may be anybody's: where nobody does well, nobody is blamed.
+    """
+    bad_with, met = _neighbours(bad), _neighbours(measured)
+    blamed: dict[str, tuple[str, ...]] = {}
+    while True:
+        witnesses = {
+            host: [each for each in sorted(partners) if _does_well_without(each, host, bad_with, met, blamed)]
+            for host, partners in bad_with.items()
+            if 2 * len(partners) > len(met[host] - blamed.keys())
+        }
+        suspects = [host for host, told in sorted(witnesses.items()) if len(told) >= FEWEST_PARTNERS]
+        if not suspects:
+            return Blame(hosts=blamed, pairs=_left(bad_with))
+        worst = max(suspects, key=lambda host: len(bad_with[host]))
+        blamed[worst] = tuple(witnesses[worst])
+        _excuse_partners(bad_with, worst)
+
+
+def _does_well_without(
+    partner: str, host: str, bad_with: dict[str, set[str]], met: dict[str, set[str]], blamed: Iterable[str]
+) -> bool:
+    others = met[partner] - {host, *blamed}
+    return bool(others) and 2 * len(bad_with.get(partner, set()) & others) < len(others)
+
+
 def _neighbours(pairs: Iterable[HostPair]) -> dict[str, set[str]]:
     neighbours: dict[str, set[str]] = {}
     for a, b in pairs:

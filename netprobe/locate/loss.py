@@ -9,15 +9,17 @@ Does not handle: loss of other traffic of a host (storage, monitoring); its coun
 one partner than to another, so it looks like a host that loses on sending. Out-of-order arrivals tell the two apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.locate.halves import Halves, halves
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import CounterTable, PairTable
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Scope
 from netprobe.model.series import Metric
 from netprobe.units import NS_PER_MS
 
@@ -82,11 +84,17 @@ class LossBlame:
 
     hosts: tuple[LossyHost, ...]
     paths: IntArray
-    """Lossy rows that no host explains."""
+    """Lossy rows that nothing else explains."""
+    halves: Halves | None = None
+    """Two groups between which everything loses."""
 
 
 def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: Placement) -> LossRows:
-    """Return what each direction between hosts lost, over all rounds in which its source had one partner."""
+    """Return what each direction between hosts lost, over all rounds in which its source had one partner.
+
+    Rounds over RDMA are left out: TCP carries no more than their control there.
+    """
+    pairs = tuple(table for table in pairs if table.path is Path.MPI)
     stages = {name: number for number, name in enumerate(dict.fromkeys((*counters.stage, *(p.stage for p in pairs))))}
     crossing = [table for table in pairs if table.scope is Scope.BETWEEN_HOSTS and len(table.src)]
     meetings = _meetings(crossing, stages, placement)
@@ -96,7 +104,7 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
     windows = _Windows(counters, stages, placement)
     at = windows.rows_of(meetings[:, :3])
     is_alone = _is_alone(meetings)
-    needed = _needed(crossing, directions, placement)
+    needed = needed_packets(crossing, directions, placement, largest_bytes=LARGEST_SEGMENT_BYTES)
 
     def total(values: FloatArray) -> FloatArray:
         """Sum over the rounds of each row; NaN where no round of it was counted."""
@@ -113,7 +121,7 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
         total(windows.grown("tcp/TCPDSACKRecv")), total(windows.grown("tcp/TCPDSACKRecvSegs"))
     )
     timeouts = windows.grown("tcp/TCPTimeouts")
-    return LossRows(
+    rows = LossRows(
         src=src,
         dst=dst,
         sent=np.where(np.isfinite(retransmitted), sent, np.nan),
@@ -125,15 +133,19 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
         stalled_rounds=np.nan_to_num(total((timeouts > 0).astype(np.float64))).astype(np.int64),
         needed=needed,
     )
+    return without_timeouts(rows, of=(rows.stalled_rounds == 1) & (rows.rounds > 1))
 
 
-def without_timeouts(rows: LossRows) -> LossRows:
-    """Return the rows without what was sent again because nothing came for long.
+def without_timeouts(rows: LossRows, *, of: BoolArray | None = None) -> LossRows:
+    """Return the rows, or those of shape (n,) that ``of`` marks, without what was sent again because nothing came.
 
     Connections to a host that was lost are kept by the kernels of all its partners, and counted with what those do with
-    others. What is really lost between two hosts that are well is mostly noticed by what arrives behind it.
+    others. Those of a job that is long gone are tried once in minutes, all of a host at the same moment: so timeouts in
+    one round of several are no trait of that round's path. What is really lost between two hosts that are well is
+    mostly noticed by what arrives behind it.
     """
-    return replace(rows, lost=np.maximum(rows.lost - rows.timeouts, 0.0))
+    without = np.maximum(rows.lost - rows.timeouts, 0.0)
+    return replace(rows, lost=without if of is None else np.where(of, without, rows.lost))
 
 
 class _Windows:
@@ -185,18 +197,25 @@ def _is_alone(meetings: IntArray) -> BoolArray:
     return alone
 
 
-def _needed(crossing: list[PairTable], directions: IntArray, placement: Placement) -> FloatArray:
-    """Return the fewest segments of each direction: one for a message that is waited for, else full ones."""
+def needed_packets(
+    crossing: Sequence[PairTable], directions: IntArray, placement: Placement, *, largest_bytes: int
+) -> FloatArray:
+    """Return the fewest packets of each direction: one for a message that is waited for, else full ones.
+
+    A direction is the number of its source times the hosts, plus that of its destination; sorted, shape (n,). What the
+    tables tell of directions that are not among them is left out.
+    """
     hosts = len(placement.hosts)
     needed = np.zeros(len(directions))
     for table in crossing:
         src, dst = placement.host_of[table.src], placement.host_of[table.dst]
         share = 1.0 if table.directed else 0.5
-        each = share * table.bytes_per_iteration / LARGEST_SEGMENT_BYTES
+        each = share * table.bytes_per_iteration / largest_bytes
         segments = table.samples * (max(each, 1.0) if table.metric is Metric.ROUND_TRIP else each)
         for ends in [(src, dst)] if table.directed else [(src, dst), (dst, src)]:
-            rows = np.searchsorted(directions, ends[0] * hosts + ends[1])
-            needed += np.bincount(rows, segments, len(directions))
+            keys = ends[0] * hosts + ends[1]
+            rows, is_there = np.searchsorted(directions, keys), np.isin(keys, directions)
+            needed += np.bincount(rows[is_there], segments[is_there], len(directions))
     return needed
 
 
@@ -207,15 +226,18 @@ def is_lossy(rows: LossRows, *, smallest_ratio: float, fewest: float) -> BoolArr
 
 
 def blame_loss(rows: LossRows, lossy: BoolArray) -> LossBlame:
-    """Return the fewest hosts that explain the lossy rows, and the rows that are left."""
+    """Return what joins two groups, or the fewest hosts, that explain the lossy rows, and the rows that are left."""
     left, is_open = lossy.copy(), rows.is_counted
     blamed: list[LossyHost] = []
+    joined = halves(rows.src, rows.dst, is_open, lossy)
+    if joined is not None:
+        left[joined.rows] = is_open[joined.rows] = False
     while (worst := _worst(rows, left, is_open)) is not None:
         blamed.append(worst)
         left[worst.rows] = False
         # They tell nothing of their other ends any more; what it does not lose still speaks for its partners.
         is_open[worst.rows] = False
-    return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left))
+    return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left), halves=joined)
 
 
 def _worst(rows: LossRows, left: BoolArray, is_open: BoolArray) -> LossyHost | None:
@@ -279,9 +301,10 @@ TIMERS: Final = (
 TIMER_SLACK: Final = 1.15  # a timer never fires early; late by a tick, and by what is then sent again
 
 
-def timer_of(stall_ns: float) -> str | None:
-    """Return the retransmission timer that makes so long a stall."""
-    return next((name for name, step_ns in TIMERS if step_ns <= stall_ns <= TIMER_SLACK * step_ns), None)
+def timer_of(stall_ns: float, path: Path = Path.MPI) -> str | None:
+    """Return the retransmission timer that makes so long a stall; what goes over verbs has no timer of TCP."""
+    able = (each for each in TIMERS if path is Path.MPI or not each[0].startswith("TCP"))
+    return next((name for name, step_ns in able if step_ns <= stall_ns <= TIMER_SLACK * step_ns), None)
 
 
 def stalls_of(pairs: tuple[PairTable, ...], placement: Placement) -> tuple[Stall, ...]:
@@ -292,7 +315,7 @@ def stalls_of(pairs: tuple[PairTable, ...], placement: Placement) -> tuple[Stall
             continue
         stall_ns = table.max_ns - table.p50_ns
         for row in np.flatnonzero(stall_ns >= TIMERS[0][1]).tolist():
-            if (timer := timer_of(float(stall_ns[row]))) is not None:
+            if (timer := timer_of(float(stall_ns[row]), table.path)) is not None:
                 ends = (placement.host(int(table.src[row])), placement.host(int(table.dst[row])))
                 stall = Stall(table=table, src=ends[0], dst=ends[1], stall_ns=float(stall_ns[row]), timer=timer)
                 found.append(stall)

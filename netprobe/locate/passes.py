@@ -40,6 +40,7 @@ def rows_of(table: PairTable, kept: BoolArray) -> PairTable:
         dst=table.dst[kept],
         round_index=table.round_index[kept],
         samples=table.samples[kept],
+        min_ns=table.min_ns[kept],
         p50_ns=table.p50_ns[kept],
         p99_ns=table.p99_ns[kept],
         p999_ns=table.p999_ns[kept],

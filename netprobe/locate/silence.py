@@ -21,13 +21,15 @@ def answering(paths: Iterable[PathAnswer]) -> tuple[PathAnswer, ...]:
 
 
 def silent_both_ways(paths: Iterable[PathAnswer]) -> set[tuple[str, str]]:
-    """Return the pairs of which neither end got an answer from the other.
+    """Return the pairs of which both ends asked and neither got an answer from the other; of paths of one network.
 
     Whatever is lost on the way, in either direction, silences both: each needs the way there and back. Silence in one
-    direction alone is a host that does not answer such packets.
+    direction alone is a host that does not answer such packets, and a direction that nobody tried says nothing.
     """
-    heard = {(path.src, path.dst): path.small for path in paths}
-    return {pair for pair, is_heard in heard.items() if not is_heard and not heard.get((pair[1], pair[0]), False)}
+    heard: dict[tuple[str, str], bool] = {}
+    for path in paths:
+        heard[path.src, path.dst] = path.small or heard.get((path.src, path.dst), False)
+    return {pair for pair, is_heard in heard.items() if not is_heard and heard.get((pair[1], pair[0])) is False}
 
 
 def lost_large(paths: Iterable[PathAnswer]) -> set[tuple[str, str]]:
@@ -38,20 +40,17 @@ def lost_large(paths: Iterable[PathAnswer]) -> set[tuple[str, str]]:
 def lone_silences(paths: Iterable[PathAnswer], explained: Collection[str]) -> dict[tuple[str, str], Silence]:
     """Return the pairs between which something does not pass, though no host of ``explained`` is one of their ends."""
     found: dict[tuple[str, str], Silence] = {}
-    for own in silent_networks(paths).values():
-        for silence, pairs in ((Silence.LARGE, lost_large(own)), (Silence.NOTHING, silent_both_ways(own))):
-            for src, dst in pairs:
-                if src not in explained and dst not in explained:
-                    found[min(src, dst), max(src, dst)] = silence
+    networks = silent_networks(paths).values()
+    for silence, silent in ((Silence.LARGE, lost_large), (Silence.NOTHING, silent_both_ways)):
+        for src, dst in (pair for own in networks for pair in silent(own)):
+            if src not in explained and dst not in explained:
+                found[min(src, dst), max(src, dst)] = silence
     return found
 
 
-def silence_of(paths: Iterable[PathAnswer], hosts: Collection[str]) -> Silence | None:
+def silence_of(paths: Iterable[PathAnswer], hosts: tuple[str, str]) -> Silence | None:
     """Return what does not pass between two hosts in one direction or both; None when all that was tried does."""
-    own = [path for path in answering(paths) if {path.src, path.dst} == set(hosts)]
-    if silent_both_ways(own):
-        return Silence.NOTHING
-    return Silence.LARGE if lost_large(own) else None
+    return lone_silences(paths, ()).get((min(hosts), max(hosts)))
 
 
 def silent_networks(paths: Iterable[PathAnswer]) -> dict[str, tuple[PathAnswer, ...]]:

@@ -12,8 +12,9 @@ unexplained = "hung in latency, round 3"  # a halt of which nobody could be name
 [[pairs]]                                 # one probe at one size, every ordered pair of ranks on distinct hosts
 probe = "bandwidth"                       # bandwidth, bidirectional (gbps) or latency (us)
 size = "8M"
+path = "verbs"                            # absent: mpi
 gbps = 400.0                              # what all pairs do; p99_us where tails matter
-odd = [{ from = "node2", gbps = 300.0 }]  # except these: from, to, or between = ["node1", "node2"]; max_ms as well
+odd = [{ from = "node2", gbps = 300.0 }]  # except these: from, to, or between = ["node1", "node2"]; also max_ms, min_us
 
 [[collectives]]
 probe = "allreduce"
@@ -53,17 +54,38 @@ lost = [{ from = "node2", packets = "large" }]  # except these: from, to, or bet
 large_tried = true                        # false: whole packets could not be sent
 answered = true                           # false: nobody was answered by anybody
 
+[[endpoints]]                             # every rank uses one of these for RDMA; a later line changes the earlier
+on = ["node2"]                            # absent: every host
+set = { gid_kind = "IB/RoCE v1" }         # fields of model.rdma.RdmaEndpoint; each host has an address of its own
+
+[[failures]]                              # pairs of hosts that could not go on over RDMA: they have no rows over verbs
+on = "node2"                              # all its pairs; or between = ["node1", "node2"]; absent: all pairs
+phase = "first message"                   # set-up, first message, later
+cause = { call = "ibv_poll_cq", status = "RETRY_EXC_ERR" }  # fields of model.rdma.Breakdown
+happened = true                           # false: it did not
+
+[[datagrams]]                             # every host sends every other so many of this size, and they arrive
+size = 64
+sent = 1000
+stamped = true                            # false: the NICs stamp nothing; stamped_odd = { node2 = false }
+lost = [{ from = "node2", count = 5 }]    # except these: from, to, or between
+
 [[expect]]                                # the detector's answers, in order; only what is written is compared
 kind = "finding"                          # or "gap"
 severity = "blocks"
 subjects = ["node2"]
+
+[[nics]], [[gpus]], [[systems]], [[counted]]: see nic_scenario
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from nic_scenario import CountedLine, GpuLine, NicLine, SystemLine, inventories, port_table
 
 from netprobe.model.endpoint import Clock, Interface, Rank, ranks_by_host
 from netprobe.model.evidence import (
@@ -71,13 +93,16 @@ from netprobe.model.evidence import (
     ArrivalTable,
     CounterTable,
     Coverage,
+    DatagramTable,
     Evidence,
     GroupResult,
     PairTable,
 )
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Path as Carrier
 from netprobe.model.plan import Plan, Scope
+from netprobe.model.rdma import Breakdown, FailurePhase, PairFailure, RdmaEndpoint
 from netprobe.model.series import Fault, Metric
 from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.registry import detectors
@@ -101,16 +126,36 @@ class Odd(Strict, rename={"sender": "from"}):
     us: float | None = None
     p99_us: float | None = None
     max_ms: float | None = None
+    min_us: float | None = None
 
 
 class Pairs(Strict):
     probe: Literal["bandwidth", "bidirectional", "latency"]
     size: str
+    path: Carrier = Carrier.MPI
     scope: Scope = Scope.BETWEEN_HOSTS
     gbps: float | None = None
     us: float | None = None
     p99_us: float | None = None
     odd: list[Odd] = []
+
+
+class EndpointLine(Strict, rename={"traits": "set"}):
+    on: tuple[str, ...] = ()
+    traits: dict[str, Any] = {}
+
+
+class FailureLine(Strict):
+    on: str | None = None
+    between: tuple[str, str] | None = None
+    phase: FailurePhase = FailurePhase.FIRST_MESSAGE
+    cause: dict[str, Any] = {}
+    probe: str = "latency"
+    happened: bool = True
+
+    def is_of(self, a: str, b: str) -> bool:
+        is_between = self.between is None or {a, b} == set(self.between)
+        return self.happened and is_between and self.on in (None, a, b)
 
 
 class Collective(Strict):
@@ -171,6 +216,25 @@ class Lost(Strict, rename={"sender": "from"}):
         return is_between and self.sender in (None, src) and self.to in (None, dst)
 
 
+class LostDatagrams(Strict, rename={"sender": "from"}):
+    count: int
+    sender: str | None = None
+    to: str | None = None
+    between: tuple[str, str] | None = None
+
+    def is_of(self, src: str, dst: str) -> bool:
+        is_between = self.between is None or {src, dst} == set(self.between)
+        return is_between and self.sender in (None, src) and self.to in (None, dst)
+
+
+class DatagramLine(Strict):
+    size: int
+    sent: int = 1000
+    stamped: bool = True
+    stamped_odd: dict[str, bool] = {}
+    lost: list[LostDatagrams] = []
+
+
 class PathLines(Strict):
     network: str = "10.1.0.0/24"
     mtu: int = 9000
@@ -208,6 +272,13 @@ class Scenario(Strict):
     benched: list[BenchedLine] = []
     stuck: list[StuckLine] = []
     paths: list[PathLines] = []
+    nics: list[NicLine] = []
+    gpus: list[GpuLine] = []
+    systems: list[SystemLine] = []
+    counted: list[CountedLine] = []
+    endpoints: list[EndpointLine] = []
+    failures: list[FailureLine] = []
+    datagrams: list[DatagramLine] = []
     expect: list[Expected] = []
 
 
@@ -248,8 +319,9 @@ def evidence_of(scenario: Scenario) -> Evidence:
         )
         for rank in ranks
     )
-    pairs = tuple(_table(ranks, pairs) for pairs in scenario.pairs)
+    pairs = tuple(_table(ranks, pairs, scenario.failures) for pairs in scenario.pairs)
     counters = _counters(scenario, ranks, pairs)
+    hosts = inventories(scenario.hosts, scenario.nics, scenario.gpus, scenario.systems)
     return Evidence(
         plan=Plan(profile="scenario", seed=0, stages=()),
         ranks=ranks,
@@ -276,6 +348,33 @@ def evidence_of(scenario: Scenario) -> Evidence:
         benched=tuple(_benched(line, ranks) for line in scenario.benched),
         paths=tuple(path for lines in scenario.paths for path in _paths(lines, scenario.hosts)),
         stuck_pairs=tuple(_stuck(line) for line in scenario.stuck),
+        inventories=hosts,
+        endpoints=tuple(_endpoints(scenario.endpoints, ranks)),
+        failures=tuple(_failures(scenario.failures, ranks)),
+        datagrams=_datagrams(scenario.datagrams, ranks),
+        ports=port_table(hosts, scenario.counted, pairs, tuple(scenario.hosts)),
+    )
+
+
+def _datagrams(lines: list[DatagramLine], ranks: tuple[Rank, ...]) -> DatagramTable:
+    rows = [
+        (line, src, dst, sum(lost.count for lost in line.lost if lost.is_of(src.host, dst.host)))
+        for line in lines
+        for src in ranks
+        for dst in ranks
+        if src.host != dst.host
+    ]
+    return DatagramTable(
+        stage=("rdma-reach-between-hosts",) * len(rows),
+        round_index=np.zeros(len(rows), dtype=np.int64),
+        src=np.array([src.rank for _, src, _, _ in rows], dtype=np.int64),
+        dst=np.array([dst.rank for _, _, dst, _ in rows], dtype=np.int64),
+        size_bytes=np.array([line.size for line, *_ in rows], dtype=np.int64),
+        sent=np.array([line.sent for line, *_ in rows], dtype=np.int64),
+        arrived=np.array([line.sent - lost for line, _, _, lost in rows], dtype=np.int64),
+        source_stamps=np.array(
+            [line.stamped_odd.get(src.host, line.stamped) for line, src, _, _ in rows], dtype=np.bool_
+        ),
     )
 
 
@@ -359,6 +458,31 @@ def _path(lines: PathLines, src: str, dst: str) -> PathAnswer:
     )
 
 
+def _endpoints(lines: list[EndpointLine], ranks: tuple[Rank, ...]) -> Iterator[RdmaEndpoint]:
+    hosts = list(ranks_by_host(ranks))
+    for rank in ranks:
+        fitting = [line.traits for line in lines if not line.on or rank.host in line.on]
+        gid = f"0000:0000:0000:0000:0000:ffff:0a01:{hosts.index(rank.host) + 1:04x}"
+        if fitting:
+            endpoint = RdmaEndpoint(
+                rank=rank.rank, device="mlx5_0", port=1, link_layer="Ethernet", gid_index=3, gid=gid,
+                gid_kind="RoCE v2", netdev="eth0", rate_gbps=400.0,
+            )  # fmt: skip
+            yield replace(endpoint, **{name: value for traits in fitting for name, value in traits.items()})
+
+
+def _failures(lines: list[FailureLine], ranks: tuple[Rank, ...]) -> Iterator[PairFailure]:
+    for line in lines:
+        for a in ranks:
+            for b in ranks:
+                if a.rank < b.rank and a.host != b.host and line.is_of(a.host, b.host):
+                    cause = {"rank": a.rank, "call": "ibv_poll_cq", "phase": line.phase} | line.cause
+                    yield PairFailure(
+                        stage=f"rdma-{line.probe}-between-hosts", probe=line.probe, round_index=0, src=a.rank,
+                        dst=b.rank, size_bytes=8, cause=Breakdown(**cause),
+                    )  # fmt: skip
+
+
 def _counters(scenario: Scenario, ranks: tuple[Rank, ...], pairs: tuple[PairTable, ...]) -> CounterTable:
     """Return a window for each rank of each round: both ends of a pair, everybody in a collective."""
     if not scenario.counters:
@@ -399,7 +523,7 @@ def _waiting_ratio(counters: CounterTable, ranks: tuple[Rank, ...]) -> dict[str,
     return ratios
 
 
-def _table(ranks: tuple[Rank, ...], pairs: Pairs) -> PairTable:
+def _table(ranks: tuple[Rank, ...], pairs: Pairs, failures: list[FailureLine]) -> PairTable:
     directed = pairs.probe == "bandwidth"
     is_within = pairs.scope is Scope.WITHIN_HOST
     rows = [
@@ -410,13 +534,14 @@ def _table(ranks: tuple[Rank, ...], pairs: Pairs) -> PairTable:
         and (a.host == b.host) is is_within
         and (directed or a.rank < b.rank)
         and (is_within or a.local_index == b.local_index)
+        and not (pairs.path is Carrier.VERBS and any(each.is_of(a.host, b.host) for each in failures))
     ]
     size_bytes = parse_size(pairs.size)
     latency = pairs.probe == "latency"
     bytes_per_iteration = 2 * size_bytes if latency else 16 * size_bytes
     typical = [_typical_ns(pairs, _odd(pairs, a, b), bytes_per_iteration) for a, b in rows]
     return PairTable(
-        stage=f"{pairs.probe}-{pairs.scope}",
+        stage=f"{pairs.probe}-{pairs.scope}" if pairs.path is Carrier.MPI else f"rdma-{pairs.probe}-{pairs.scope}",
         probe=pairs.probe,
         metric=Metric.ROUND_TRIP if latency else Metric.WINDOW,
         scope=pairs.scope,
@@ -428,6 +553,7 @@ def _table(ranks: tuple[Rank, ...], pairs: Pairs) -> PairTable:
         dst=np.array([b.rank for _, b in rows], dtype=np.int64),
         round_index=np.arange(len(rows)),
         samples=np.full(len(rows), ENOUGH_SAMPLES),
+        min_ns=np.array([2 * NS_PER_US * (_odd(pairs, a, b).min_us or np.nan) for a, b in rows]),
         p50_ns=np.array([p50 for p50, _ in typical]),
         p99_ns=np.array([p99 for _, p99 in typical]),
         p999_ns=np.full(len(rows), np.nan),
@@ -438,6 +564,7 @@ def _table(ranks: tuple[Rank, ...], pairs: Pairs) -> PairTable:
             ]
         ),
         total_ns=np.array([p50 * ENOUGH_SAMPLES for p50, _ in typical]),
+        path=pairs.path,
     )
 
 

@@ -123,6 +123,20 @@ def test_a_crowded_host_is_not_accused_by_its_latency_or_its_small_messages():
     assert all(gaps(id, ALL_CROWDED + text) == [] for id in ("slow-link", "slow-pair", "asymmetry"))
 
 
+@pytest.mark.parametrize(("quickest_us", "accused"), [(19.0, []), (39.0, []), (300.0, ["n2"])])
+def test_a_crowded_host_is_accused_where_even_its_quickest_round_trips_are_long(quickest_us, accused):
+    late = ", ".join(
+        f'{{ between = ["n2", "{other}"], us = 900.0, min_us = {quickest_us} }}' for other in ("n1", "n3", "n4")
+    )
+    text = ALL_CROWDED + bandwidth() + f'[[pairs]]\nprobe = "latency"\nsize = "8"\nus = 20.0\nodd = [{late}]\n'
+
+    found = findings("slow-host", text)
+
+    assert [each.hosts[0] for each in found] == accused
+    assert all("waiting for a CPU (its quickest round trips are as long)" in each.excluded for each in found)
+    assert gaps("slow-host", text)[0].reason.startswith("on 1 of 4 hosts ranks wait for a CPU (n2)")
+
+
 def test_a_path_of_a_crowded_host_is_not_accused_at_all():
     between = '{ between = ["n2", "n3"], gbps = 0.5 }'
 

@@ -15,7 +15,6 @@ NAMED_BY = {
     Fate.STOPPED: "hung-host",
     Fate.BLOCKED: "hung-host",
     Fate.IDLE: "hung-host",
-    Fate.IDLE: "hung-host",
     Fate.STUCK: "hung-host",
     Fate.CUT_OFF: "partition",
     Fate.BLACK_HOLE: "mtu",
@@ -44,7 +43,7 @@ def cut(*away, packets="all"):
     return [f'{{ between = ["{a}", "{b}"], packets = "{packets}" }}' for a in away for b in others]
 
 
-@pytest.mark.parametrize("fate", Fate)
+@pytest.mark.parametrize("fate", [fate for fate in Fate if fate is not Fate.ASIDE])
 def test_every_fate_is_named_by_one_detector_and_blocks(fate):
     text = HOSTS + benched("n2", fate) + paths()
 
@@ -105,6 +104,84 @@ def test_a_silent_path_is_named_though_nobody_was_stuck_on_it(packets, detector)
     lost = f'{{ between = ["n1", "n4"], packets = "{packets}" }}'
 
     assert who_says_what(HOSTS + paths(lost)) == [(detector, ("n1 <-> n4",))]
+
+
+@pytest.mark.parametrize(("packets", "detector"), [("all", "partition"), ("large", "mtu")])
+def test_a_host_that_was_set_aside_is_told_with_its_path_and_not_blamed(packets, detector):
+    lost = f'{{ between = ["n1", "n4"], packets = "{packets}" }}'
+    text = HOSTS + benched("n4", Fate.ASIDE) + paths(lost)
+
+    assert who_says_what(text) == [(detector, ("n1 <-> n4",))]
+    (finding,) = findings(detector, text)
+    assert finding.hosts == ()
+    assert finding.summary.endswith("; n4 was set aside in latency, round 3, so that the rest could be measured")
+    assert finding.confidence is Confidence.HIGH
+
+
+def test_hosts_that_were_set_aside_have_not_failed():
+    text = HOSTS + benched("n3", Fate.ASIDE) + benched("n4", Fate.ASIDE) + benched("n2", Fate.GONE) + paths()
+
+    assert who_says_what(text) == [("dead-host", ("n2",))]
+
+
+EIGHT = [f"n{number}" for number in range(1, 9)]
+OF_EIGHT = f"hosts = {EIGHT}\n"
+
+
+def between_groups(size, packets):
+    """Something is lost between all hosts but those of one group, so many in each."""
+    return [
+        f'{{ between = ["{a}", "{b}"], packets = "{packets}" }}'
+        for i, a in enumerate(EIGHT)
+        for j, b in enumerate(EIGHT)
+        if i < j and i // size != j // size
+    ]
+
+
+def test_large_packets_that_vanish_nearly_everywhere_are_one_finding_about_the_fabric():
+    lost = between_groups(1, "large")[1:]  # two hosts under one port that takes them
+
+    ((detector, subjects),) = who_says_what(OF_EIGHT + paths(*lost))
+    (finding,) = findings("mtu", OF_EIGHT + paths(*lost))
+
+    assert (detector, subjects, finding.hosts) == ("mtu", ("fabric",), ())
+    assert (finding.severity, finding.confidence) == (Severity.BLOCKS, Confidence.HIGH)
+    assert finding.summary == (
+        "packets of 9000 bytes vanish on 54 of 56 paths of 10.1.0.0/24, small ones pass: "
+        "the MTU of its switches is below the hosts' 9000"
+    )
+    assert finding.facts[0].observed == "n1, n2"
+    assert finding.retest == "netprobe run bandwidth --hosts n1,n3"
+
+
+def test_leaves_without_their_spine_are_one_finding_about_the_fabric():
+    text = OF_EIGHT + paths(*between_groups(2, "all"))
+
+    assert who_says_what(text) == [("partition", ("fabric",))]
+    (finding,) = findings("partition", text)
+    assert finding.summary == "falls into 4 parts: 48 of 56 paths of 10.1.0.0/24 give no answer"
+    assert finding.facts[0].observed.startswith("n1, n2; n3, n4; ")
+
+
+def test_two_leaves_without_their_spine_are_a_cut_as_before():
+    out = "".join(benched(host, Fate.CUT_OFF) for host in EIGHT[4:])
+
+    assert who_says_what(OF_EIGHT + out + paths(*between_groups(4, "all"))) == [("partition", tuple(EIGHT[4:]))]
+
+
+@pytest.mark.parametrize("fate", [Fate.CUT_OFF, Fate.BLACK_HOLE, Fate.STOPPED, Fate.UNREACHABLE])
+def test_when_most_hosts_failed_none_of_them_is_blamed_and_the_verdict_is_open(fate):
+    text = HOSTS + "".join(benched(host, fate) for host in ("n1", "n2", "n3")) + paths()
+
+    assert who_says_what(text) == []
+    assert [gap.undermines for gap in gaps("dead-host", text)] == [True]
+
+
+def test_a_path_of_another_network_is_named_beside_the_fabric():
+    other = '{ between = ["n1", "n4"], packets = "all" }'
+    text = OF_EIGHT + paths(*between_groups(1, "large")) + paths(other, more='network = "10.2.0.0/24"')
+
+    assert who_says_what(text) == [("partition", ("n1 <-> n4",)), ("mtu", ("fabric",))]
 
 
 def test_a_stuck_pair_blames_neither_of_its_hosts():

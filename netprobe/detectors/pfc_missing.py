@@ -1,0 +1,228 @@
+"""Hops that lose under load since flow control is not in force there: no pause comes, or it is not heeded.
+
+Does not handle: which switch on a longer way it is; and losses in rounds of two hosts alone, where no queue fills.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from netprobe.contracts import Detector
+from netprobe.detectors._pause import WHAT, received_uncounted
+from netprobe.detectors._ports import (
+    BoolArray,
+    FloatArray,
+    Ports,
+    check_again,
+    count_fact,
+    fine_percent,
+    grown_facts,
+    not_counted,
+    priorities,
+)
+from netprobe.detectors._rdma import RdmaCase, lost_alone, rdma_case
+from netprobe.detectors._signatures import DAMAGE, LOSS_SEEN_BY_SENDER, PAUSE_RECEIVED, PAUSE_SENT, shows
+from netprobe.detectors._words import listed
+from netprobe.locate.placement import placement_of
+from netprobe.model.evidence import Evidence
+from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
+from netprobe.model.limits import Limits
+from netprobe.model.meaning import Meaning
+
+ID = "pfc-missing"
+CONGESTION: Final = (*PAUSE_RECEIVED, *PAUSE_SENT, Meaning.ECN_MARKED, Meaning.CNP_SENT, Meaning.CNP_HANDLED)
+
+
+def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
+    """Name hops without flow control; say when nothing was congested enough to tell."""
+    ports = Ports(evidence=evidence, limits=limits)
+    case = rdma_case(evidence, limits, placement_of(evidence.ranks))
+    lost = _lost_under_load(ports, case)
+    loses = ports.carries_rdma & (lost >= limits.loss_floor_segments) & (_ratio(ports, lost) >= limits.rdma_loss_ratio)
+    bad = _bad_receivers(ports, case)
+    if loses.any() and bad.any() and lost.sum() - _lost_at(ports, bad) < limits.loss_floor_segments:
+        yield _explained(ports, bad, float(lost.sum()))
+        loses[:] = False
+    unpaused = loses & shows("F23", ports.table) & ~received_uncounted(ports)
+    unheeded = ports.carries_rdma & shows("F23 receiver", ports.table)
+    dropped = _dropped_though_paused(ports)
+    unheeded &= np.fmin(dropped, ports.grown(Meaning.PORT_DISCARD)) >= limits.loss_floor_segments
+    for port in np.flatnonzero(unpaused).tolist():
+        yield _unpaused(ports, port, float(lost[port]))
+    for port in np.flatnonzero(unheeded).tolist():
+        yield _unheeded(ports, port, float(dropped[port]))
+    for port in np.flatnonzero(loses & shows("F28", ports.table) & ~unheeded).tolist():
+        yield _no_headroom(ports, port, float(lost[port]))
+    yield from _not_exercised(ports)
+
+
+def _bad_receivers(ports: Ports, case: RdmaCase) -> BoolArray:
+    """Return the ports at which packets go missing without load as well: whoever sends to them loses under load too."""
+    bad: BoolArray = ports.grown(*DAMAGE) > 0
+    bad[case.loss.rows.dst[case.lossy]] = True
+    return bad
+
+
+def _lost_at(ports: Ports, receivers: BoolArray) -> float:
+    """Return how many packets went missing on their way to these ports."""
+    missing = ports.grown(Meaning.OUT_OF_SEQUENCE, *DAMAGE)[receivers]
+    return float(np.nansum(missing))
+
+
+def _explained(ports: Ports, bad: BoolArray, lost: float) -> Gap:
+    where = listed(ports.subject(port) for port in np.flatnonzero(bad).tolist())
+    return Gap(
+        topic=ID,
+        reason=f"whether a hop lacks flow control cannot be told: {lost:,.0f} packets were lost under load, and as "
+        f"many went missing at ports that lose without load as well ({where})",
+        remedy="mend those first, then the same again",
+    )
+
+
+def _lost_under_load(ports: Ports, case: RdmaCase) -> FloatArray:
+    """Return what each port lost on sending, without what it loses when two hosts are alone."""
+    seen = np.nansum(np.stack([ports.table.grown(each) for each in LOSS_SEEN_BY_SENDER]), axis=0)
+    lost: FloatArray = np.maximum(seen - lost_alone(case), 0.0)
+    return lost
+
+
+def _ratio(ports: Ports, lost: FloatArray) -> FloatArray:
+    sent = ports.grown(Meaning.RDMA_SENT_PACKETS, Meaning.WIRE_SENT_PACKETS)
+    ratio: FloatArray = np.where(np.isfinite(sent), lost / np.maximum(sent, 1.0), np.where(lost > 0, np.inf, 0.0))
+    return ratio
+
+
+def _unpaused(ports: Ports, port: int, lost: float) -> Finding:
+    is_paused = ports.table.is_rdma & (ports.grown(*PAUSE_RECEIVED) > 0)
+    paused = [each for each in np.flatnonzero(is_paused).tolist() if each != port]
+    return Finding(
+        detector=ID,
+        severity=Severity.DEGRADES,
+        confidence=Confidence.HIGH if len(paused) > 1 else Confidence.MEDIUM,
+        subjects=(ports.subject(port),),
+        hosts=(ports.host(port),),
+        summary=f"loses {lost:,.0f} packets of RDMA under load and is never told to stop, while others are "
+        f"({listed(ports.subject(each) for each in paused)}): "
+        f"{ports.leaf_port(port)} does no flow control",
+        facts=(
+            _lost_fact(ports, port, lost),
+            _told_to_stop(ports, port, "as the others"),
+            *grown_facts(ports, paused[0], PAUSE_RECEIVED[:1]),
+        ),
+        excluded=(
+            "the optic and cable at its end (nothing damaged)",
+            "loss at any load (rounds of two hosts do not lose as much)",
+            "too little headroom (it is never told to stop)",
+        ),
+        next_action=f"compare PFC, trust and the map of DSCP to queues of {ports.leaf_port(port)} with those of "
+        f"{ports.leaf_port(paused[0])}",
+        retest=check_again([ports.host(port)], ports, extra=4),
+    )
+
+
+def _dropped_though_paused(ports: Ports) -> FloatArray:
+    """Return how many packets each port dropped in priorities that it pauses; NaN where priorities are not told."""
+    dropped = ports.table.by_priority(Meaning.PORT_DISCARD)
+    is_paused = np.any([ports.table.by_priority(each) > 0 for each in PAUSE_SENT], axis=0)
+    is_told = (dropped > 0).any(axis=1) & is_paused.any(axis=1)
+    of_paused: FloatArray = np.where(is_told, np.nansum(np.where(is_paused, dropped, 0.0), axis=1), np.nan)
+    return of_paused
+
+
+def _unheeded(ports: Ports, port: int, dropped: float) -> Finding:
+    """Name a port that drops what it asks to pause; ``dropped`` is NaN where priorities are not told."""
+    is_told = math.isfinite(dropped)
+    paused = np.fmax.reduce([ports.table.by_priority(each)[port] for each in PAUSE_SENT])
+    asked = listed(str(each) for each in priorities(paused))
+    count = dropped if is_told else float(ports.grown(Meaning.PORT_DISCARD)[port])
+    return Finding(
+        detector=ID,
+        severity=Severity.DEGRADES,
+        confidence=Confidence.HIGH if is_told else Confidence.MEDIUM,
+        subjects=(ports.subject(port),),
+        hosts=(ports.host(port),) if is_told else (),
+        summary=f"drops {count:,.0f} packets that it receives although it asks for pauses"
+        f"{f' in priority {asked}' if is_told else ''}: {ports.leaf_port(port)} does not heed them"
+        f"{'' if is_told else ', or they are of another priority'}",
+        facts=(
+            count_fact(ports, port, Meaning.PORT_DISCARD),
+            *grown_facts(ports, port, PAUSE_SENT),
+        ),
+        excluded=("a host that asks for no pauses (it does)",),
+        next_action=f"look whether {ports.leaf_port(port)} has PFC on for the priority that the host pauses, and "
+        "counts these pauses as received",
+        retest=check_again([ports.host(port)], ports, extra=4),
+    )
+
+
+def _no_headroom(ports: Ports, port: int, lost: float) -> Finding:
+    return Finding(
+        detector=ID,
+        severity=Severity.DEGRADES,
+        confidence=Confidence.MEDIUM,
+        subjects=(ports.subject(port),),
+        hosts=(),
+        summary=f"loses {lost:,.0f} packets of RDMA under load although it is told to stop: too little headroom on the "
+        f"way, or {ports.host(port)} does not heed pauses",
+        facts=(_lost_fact(ports, port, lost), *grown_facts(ports, port, PAUSE_RECEIVED)),
+        excluded=("a hop without flow control (it is told to stop)", "damage (nothing arrived damaged)"),
+        next_action=f"compare headroom, buffers and cable length set for {ports.leaf_port(port)} with those of ports "
+        "of that rate, and look at its drops by priority group; if it has none, at PFC of the host",
+        retest=check_again([ports.host(port)], ports, extra=4),
+    )
+
+
+def _lost_fact(ports: Ports, port: int, lost: float) -> Fact:
+    ratio = _ratio(ports, np.full(len(ports.table.host), lost))
+    return Fact(
+        metric=f"{ports.subject(port)} packets lost under load",
+        observed=f"{lost:,.0f}, {fine_percent(min(float(ratio[port]), 1.0))}",
+        expected=f"below {fine_percent(ports.limits.rdma_loss_ratio)}",
+        basis="limit rdma_loss_ratio; NAKs and timeouts, less those of rounds of two hosts",
+    )
+
+
+def _told_to_stop(ports: Ports, port: int, expected: str) -> Fact:
+    return Fact(
+        metric=f"{ports.subject(port)} {Meaning.PAUSE_RECEIVED}",
+        observed=f"{ports.grown(*PAUSE_RECEIVED)[port]:,.0f}",
+        expected=expected,
+        basis="counters of the NIC",
+    )
+
+
+def _not_exercised(ports: Ports) -> Iterator[Gap]:
+    if (gap := not_counted(ports, ID, WHAT, received_uncounted(ports))) is not None:
+        yield gap
+        return
+    if ports.carries_rdma.any() and not _any_rise(ports, ports.carries_rdma):
+        yield Gap(
+            topic=ID,
+            reason="flow control and congestion control were not exercised: no port was told to stop, or marked",
+            remedy="netprobe check with more hosts or --profile nightly: all-to-all fills queues",
+        )
+
+
+def _any_rise(ports: Ports, chosen: BoolArray) -> bool:
+    return bool((ports.grown(*CONGESTION)[chosen] > 0).any())
+
+
+DETECTOR = Detector(
+    id=ID,
+    title="a hop that drops under load since flow control is not in force",
+    cause="""One port of a switch lacks PFC, or has it for another priority, after a change or a replacement: as long
+    as no queue fills nothing is wrong, and under load it drops while all others pause. Or it has PFC and does not
+    heed what the host sends. Or pauses come too late, for the buffer that has to hold what is on the way is too
+    small.""",
+    evidence="""Losses under load that rounds of two hosts do not show. A sender that loses and is never told to stop,
+    while others are, is behind a port without flow control; one that is told to stop and loses all the same points to
+    headroom; a receiver that drops in a priority that it asks to pause, to a port that does not heed that. Losses count
+    from rdma_loss_ratio and loss_floor_segments on. When nobody was told to stop and nothing marked, nothing was
+    tested, and that is said. How hosts have PFC set is config-drift's.""",
+    remedy="""Compare the configuration of the switch port that is named with its neighbours': PFC, trust, the map of
+    DSCP to queues, the buffer profile. On hosts: `dcb pfc show dev DEVICE`, `mlnx_qos -i DEVICE`.""",
+    limits=("rdma_loss_ratio", "loss_floor_segments"),
+    detect=detect,
+)

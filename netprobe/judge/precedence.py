@@ -1,0 +1,207 @@
+"""Which of two findings stands where both see one fault: the table of conflicts, and how it is applied.
+
+The loser is not lost: it is told with the winner. What only warns never beats what is worse.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from netprobe.judge.naming import Mark, Named, marks_of, sought_of
+from netprobe.model.finding import Finding, Severity
+from netprobe.model.meaning import Meaning
+from netprobe.model.rdma import FailurePhase
+
+
+class On(StrEnum):
+    """What the two findings must have in common."""
+
+    PORT = "the same port"
+    LINK = "the same link"
+    """The loser names the winner's port, its host as a whole, or a path that ends there."""
+    RUN = "the same run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One detector's findings stand before another's."""
+
+    winner: str
+    loser: str
+    on: On
+    why: str
+    about: tuple[Meaning, ...] | None = None
+    """The counters that the loser may tell of, by its facts, and no others; None: whatever it tells, (): of none that
+    is known."""
+    phases: tuple[FailurePhase, ...] | None = None
+    """How far some pair had come whose failure on RDMA one of the two tells, by its facts; None: however far."""
+
+
+GAVE_UP: Final = (Meaning.RETRIES_EXCEEDED, Meaning.RNR_RETRIES_EXCEEDED, Meaning.COMPLETION_ERROR)
+OPTIC: Final = (Meaning.MODULE_FAULT, Meaning.MODULE_HOT, Meaning.BUFFER_OVERRUN)
+BUS: Final = (Meaning.PCIE_OVERFLOW, Meaning.PCIE_ERROR)
+EXPLAINS: Final = (
+    *(
+        (winner, On.RUN, GAVE_UP, "who lost too much to go on, or had no answer, gives up")
+        for winner in (
+            "dead-host",
+            "hung-host",
+            "link-flap",
+            "physical-errors",
+            "packet-loss",
+            "pfc-missing",
+            "rdma-failure",
+        )
+    ),
+    ("rnr-stall", On.RUN, GAVE_UP, "who waits for a buffer for too long gives up"),
+    ("mtu", On.RUN, (Meaning.LENGTH_ERROR,), "the MTUs are why sizes do not fit"),
+    ("mtu-mismatch", On.RUN, (Meaning.LENGTH_ERROR,), "the MTUs are why sizes do not fit"),
+    ("link-flap", On.PORT, (*OPTIC, Meaning.SEND_DISCARD), "the link as a whole is told of"),
+    ("physical-errors", On.PORT, OPTIC, "the link as a whole is told of"),
+    ("packet-loss", On.PORT, (*BUS, Meaning.SEND_DISCARD), "drops at the port are why packets are missing"),
+    ("pause-storm", On.PORT, (Meaning.SEND_DISCARD,), "what may not be sent is dropped in the end"),
+    ("pause-source", On.PORT, BUS, "the bus is why it stops others"),
+    ("pcie-downgrade", On.PORT, BUS, "the link of the bus is told of"),
+    ("pfc-missing", On.PORT, (Meaning.UNKNOWN_CONTROL_FRAME, Meaning.SEND_DISCARD), "flow control is told of"),
+    ("pfc-wrong-priority", On.PORT, (Meaning.UNKNOWN_CONTROL_FRAME,), "flow control is told of"),
+)
+"""Which faults explain counters that no detector of its own reads: (winner, on, about, why)."""
+
+NEVER_WORKED: Final = (FailurePhase.SET_UP, FailurePhase.FIRST_MESSAGE)
+BROKE: Final = (FailurePhase.LATER,)
+FAILURES: Final = (
+    *(
+        Rule(winner=winner, loser="rdma-failure", on=On.LINK, why="who is gone cannot go on")
+        for winner in ("dead-host", "hung-host")
+    ),
+    Rule(winner="link-flap", loser="rdma-failure", on=On.LINK, why="connections end with the link"),
+    Rule(winner="physical-errors", loser="rdma-failure", on=On.LINK, why="so much is damaged", phases=BROKE),
+    Rule(winner="packet-loss", loser="rdma-failure", on=On.LINK, why="retries are lost as well", phases=BROKE),
+    Rule(winner="rnr-stall", loser="rdma-failure", on=On.LINK, why="who has no buffers is given up", phases=BROKE),
+    Rule(winner="mtu", loser="rdma-failure", on=On.LINK, why="large packets vanish"),
+    Rule(winner="gid-mismatch", loser="rdma-failure", on=On.LINK, why="the addresses do not meet", phases=NEVER_WORKED),
+    Rule(winner="rdma-failure", loser="mtu-mismatch", on=On.LINK, why="what it did is told with it"),
+)
+"""Conflicts about pairs that cannot go on over RDMA."""
+
+RULES: Final = (
+    *FAILURES,
+    Rule(winner="link-flap", loser="physical-errors", on=On.LINK, why="a link that trains again counts errors"),
+    Rule(winner="link-flap", loser="packet-loss", on=On.LINK, why="what is sent while a link is down is lost"),
+    Rule(
+        winner="physical-errors", loser="packet-loss", on=On.LINK, why="damage at the port is why packets are missing"
+    ),
+    Rule(winner="physical-errors", loser="pfc-missing", on=On.LINK, why="a bad link loses at any load"),
+    Rule(winner="pause-storm", loser="pause-source", on=On.PORT, why="it pauses at idle too, so load is no reason"),
+    Rule(winner="pause-storm", loser="pause-victim", on=On.RUN, why="pauses at idle beat any that are received"),
+    Rule(winner="pause-source", loser="pause-victim", on=On.PORT, why="who is stopped is told with who stops them"),
+    Rule(winner="pause-source", loser="pcie-downgrade", on=On.PORT, why="the bus is why it stops others"),
+    Rule(winner="packet-loss", loser="pfc-missing", on=On.LINK, why="it loses without load as well"),
+    Rule(
+        winner="packet-loss", loser="pfc-wrong-priority", on=On.LINK, why="a setting explains a loss, and is no other"
+    ),
+    Rule(winner="pfc-wrong-priority", loser="pfc-missing", on=On.PORT, why="pauses of another priority stop nothing"),
+    Rule(winner="pfc-wrong-priority", loser="one-sided-marking", on=On.PORT, why="the same setting, seen by its peers"),
+    *(
+        Rule(
+            winner=winner,
+            loser="counters",
+            on=On.PORT,
+            why="a fault that is known outranks a name that is guessed",
+            about=(),
+        )
+        for winner in (
+            "link-flap",
+            "physical-errors",
+            "packet-loss",
+            "pfc-missing",
+            "pause-storm",
+            "pause-source",
+            "rnr-stall",
+        )
+    ),
+    *(Rule(winner=winner, loser="counters", on=on, why=why, about=about) for winner, on, about, why in EXPLAINS),
+)
+"""Earlier rows are asked first."""
+
+
+def outranked(findings: Sequence[Finding], named: Sequence[Named | None]) -> dict[int, int]:
+    """Return for each finding that another one beats, by index, which one that is."""
+    beaten: dict[int, int] = {}
+    of_detector: dict[str, list[int]] = {}
+    for index, each in enumerate(findings):
+        of_detector.setdefault(each.detector, []).append(index)
+    for rule in RULES:
+        told = (loser for loser in of_detector.get(rule.loser, ()) if loser not in beaten)
+        losers = [loser for loser in told if _is_about(rule, findings[loser])]
+        winners = _Winners.of(of_detector.get(rule.winner, ()) if losers else (), findings, named)
+        for loser in losers:
+            near = winners.near(rule.on, findings[loser], named[loser])
+            able = (at for at in near if _is_of_phase(rule, findings[at], findings[loser]))
+            winner = next((at for at in able if _beats(rule.on, findings, named, at, loser)), None)
+            if winner is not None:
+                beaten[loser] = winner
+    return beaten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Winners:
+    """The findings of one detector by whom they name, so that a loser need not be held against all of them."""
+
+    by_mark: Mapping[Mark, Sequence[int]]
+    first: tuple[int, ...]
+    """The first of each severity: over a whole run nothing else matters."""
+
+    @classmethod
+    def of(cls, winners: Sequence[int], findings: Sequence[Finding], named: Sequence[Named | None]) -> "_Winners":
+        by_mark: dict[Mark, list[int]] = {}
+        first: dict[Severity, int] = {}
+        for at in winners:
+            first.setdefault(findings[at].severity, at)
+            for mark in marks_of(findings[at], named[at]):
+                by_mark.setdefault(mark, []).append(at)
+        return cls(by_mark=by_mark, first=tuple(sorted(first.values())))
+
+    def near(self, on: On, loser: Finding, whom: Named | None) -> Sequence[int]:
+        """Return those that may beat a finding, in their order."""
+        if on is On.RUN:
+            return self.first
+        marks = {*loser.subjects, *(() if whom is None or on is not On.LINK else sought_of(whom))}
+        return sorted({at for mark in marks for at in self.by_mark.get(mark, ())})
+
+
+def _is_about(rule: Rule, loser: Finding) -> bool:
+    """Return whether a rule is about all that a finding tells of counters."""
+    if rule.about is None:
+        return True
+    told = {word for fact in loser.facts if (word := fact.metric.rpartition(" ")[2]) in set(Meaning)}
+    return told <= set(rule.about) and bool(told) == bool(rule.about)
+
+
+def _is_of_phase(rule: Rule, *both: Finding) -> bool:
+    """Return whether a failure that one of two findings tells came as early or late as a rule is about."""
+    if rule.phases is None:
+        return True
+    words = {fact.metric.rpartition(", ")[2] for finding in both for fact in finding.facts}
+    told = words & set(FailurePhase)
+    return not told or not told.isdisjoint(rule.phases)
+
+
+def _beats(on: On, findings: Sequence[Finding], named: Sequence[Named | None], winner: int, loser: int) -> bool:
+    first, second = findings[winner], findings[loser]
+    if first.severity is Severity.WARNS and second.severity is not Severity.WARNS:
+        return False
+    if on is On.RUN or set(first.subjects) & set(second.subjects):
+        return True
+    ends = named[winner], named[loser]
+    return on is On.LINK and ends[0] is not None and ends[1] is not None and _is_on_link(ends[0], ends[1])
+
+
+def _is_on_link(winner: Named, loser: Named) -> bool:
+    """Return whether all that the loser names is the winner's host, without another port, or a path that ends there."""
+    if not winner.hosts or (winner.ports and loser.ports - winner.ports):
+        return False
+    return loser.hosts <= winner.hosts and all(
+        path.dst in winner.hosts or (not path.directed and path.src in winner.hosts) for path in loser.paths
+    )
