@@ -6,16 +6,35 @@ Commands are declared here with their options; what they do lives in the modules
 
 import os
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netprobe import __version__
-from netprobe.cli.options import AllPairs, Judging, Keeping, RunDirectory, Where, duration_ns, size_bytes, with_options
+from netprobe.cli.gathering import Whom
+from netprobe.cli.help import GroupedHelp
+from netprobe.cli.options import (
+    AllPairs,
+    Excluded,
+    Judging,
+    Keeping,
+    Rdma,
+    RdmaTuning,
+    RunDirectory,
+    Where,
+    directory,
+    duration_ns,
+    size_bytes,
+    wish_of,
+    with_options,
+)
 from netprobe.cli.streams import print_text, tell
 from netprobe.errors import LaunchError, NetprobeError, PlanError
 from netprobe.launch.surroundings import rank_of
+from netprobe.model.plan import Carriers
 from netprobe.model.verdict import ExitCode
+from netprobe.units import NS_PER_S
 
 app = typer.Typer(
     name="netprobe",
@@ -44,8 +63,8 @@ def _before_any_command(
     pass
 
 
-@app.command()
-@with_options(where=Where, keeping=Keeping, judging=Judging)
+@app.command(cls=GroupedHelp)
+@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma)
 def check(
     *,
     profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
@@ -55,6 +74,7 @@ def check(
     where: Where,
     keeping: Keeping,
     judging: Judging,
+    rdma: Rdma,
 ) -> int:
     """Measure the fabric and judge it.
 
@@ -65,14 +85,17 @@ def check(
     from netprobe.plan.profiles import plan_for
 
     budget_ns = None if budget is None else duration_ns("--budget", budget)
-    plan = plan_for(profile, budget_ns=budget_ns, all_pairs=all_pairs)
+    carriers = rdma.transport or Carriers.AUTO
+    plan = plan_for(profile, budget_ns=budget_ns, all_pairs=all_pairs, carriers=carriers, wish=wish_of(rdma))
     return measure(plan, ranks, where, keeping, judging)
 
 
-@app.command()
-@with_options(where=Where, keeping=Keeping, judging=Judging)
+@app.command(cls=GroupedHelp)
+@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, tuning=RdmaTuning)
 def run(
-    probe: Annotated[str, typer.Argument(help="latency, bandwidth, bidirectional, or a collective such as allreduce.")],
+    probe: Annotated[
+        str, typer.Argument(help="latency, bandwidth, bidirectional, reach, or a collective such as allreduce.")
+    ],
     *,
     begin: Annotated[str, typer.Option("--minbytes", "-b", help="Smallest message, as in 8 or 64K.")] = "8",
     end: Annotated[str, typer.Option("--maxbytes", "-e", help="Largest message, as in 8M or 1G.")] = "8M",
@@ -95,6 +118,8 @@ def run(
     where: Where,
     keeping: Keeping,
     judging: Judging,
+    rdma: Rdma,
+    tuning: RdmaTuning,
 ) -> int:
     """Run one probe over a sweep of sizes.
 
@@ -118,6 +143,8 @@ def run(
         window=window,
         all_pairs=all_pairs,
         series_budget_ns=duration_ns("--series", series),
+        carriers=rdma.transport or Carriers.MPI,
+        wish=wish_of(rdma, tuning),
     )
     return measure(plan_for_probe(single), ranks, where, keeping, judging)
 
@@ -144,6 +171,104 @@ def report(run_directory: RunDirectory, *, judging: Judging) -> int:
     from netprobe.cli.reading import show_report
 
     return show_report(run_directory, judging)
+
+
+@app.command()
+@with_options(whom=Whom)
+def inventory(
+    *,
+    output_format: Annotated[str, typer.Option("--format", help="console or json.")] = "console",
+    whom: Whom,
+) -> int:
+    """Show what hosts are made of: NICs, interfaces, PCI, settings.
+
+    One host in full; of several, what differs from most. Under mpirun or srun: the hosts of its ranks.
+    """
+    from netprobe.cli.inventorying import show_inventory
+
+    return show_inventory(whom, output_format)
+
+
+@app.command()
+def counters(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Again and again, until Ctrl-C.")] = False,
+    per_second: Annotated[bool, typer.Option("--per-second", help="Rates instead of growth.")] = False,
+    interval: Annotated[str, typer.Option(help="Between two readings; 1s at least.")] = "2s",
+    every: Annotated[bool, typer.Option("--all", "-a", help="Also counters that did not grow.")] = False,
+    exclude: Excluded = None,
+) -> int:
+    """Show what the NICs of this host count now, the worst first."""
+    from netprobe.cli.watching import SHORTEST_S, Watching, watch_counters
+    from netprobe.system.here import this_system
+
+    interval_s = duration_ns("--interval", interval) / NS_PER_S
+    if interval_s < SHORTEST_S:
+        raise PlanError(f"--interval {interval}: NICs are not asked more often than once a second", remedy="1s")
+    watching = Watching(interval_s=interval_s, per_second=per_second, shows_all=every)
+    return watch_counters(this_system(excluded=exclude or ()), watching, goes_on=watch)
+
+
+@app.command()
+def snapshot(
+    *,
+    out: Annotated[Path | None, typer.Option(help="The file to write; in this directory by default.")] = None,
+    scrub: Annotated[bool, typer.Option("--scrub", help="Replace addresses, GUIDs and names of switches.")] = False,
+    exclude: Excluded = None,
+) -> int:
+    """Write this host's evidence to one file, for somebody who has no access to it.
+
+    Read it with --from-snapshot of inventory and config, and with ingest.
+    """
+    from netprobe.cli.snapshotting import take_snapshot
+
+    return take_snapshot(out, tuple(exclude or ()), scrub=scrub)
+
+
+@app.command()
+@with_options(whom=Whom)
+def config(
+    *,
+    limits: Annotated[Path | None, typer.Option(help="TOML file that overrides limits.")] = None,
+    output_format: Annotated[str, typer.Option("--format", help="console or json.")] = "console",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every figure behind a finding.")] = False,
+    whom: Whom,
+) -> int:
+    """Audit how hosts are set: PFC, ECN, MTU, DSCP, PCIe, affinity.
+
+    Each finding has the command that would mend it. Nothing is measured and nothing is changed.
+    """
+    from netprobe.cli.auditing import audit_hosts
+
+    return audit_hosts(whom, limits, output_format, verbose=verbose)
+
+
+@app.command()
+def ingest(
+    files: Annotated[
+        list[str], typer.Argument(metavar="[HOST=]FILE...", help="What other tools printed, or snapshots; - for stdin.")
+    ],
+    *,
+    elapsed: Annotated[
+        str | None, typer.Option(help="Time between readings of counters, as in 60s, where files do not tell.")
+    ] = None,
+    limits: Annotated[Path | None, typer.Option(help="TOML file that overrides limits.")] = None,
+    output_format: Annotated[str, typer.Option("--format", help="console or json.")] = "console",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every figure and every total.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(parser=directory, metavar="PATH", help="Also write a run directory in there.")
+    ] = None,
+) -> int:
+    """Read what other tools printed, and judge what can be judged.
+
+    nccl-tests, rccl-tests, perftest, OSU, IMB; ethtool -S, perfquery, rdma statistic, hw_counters, rocestat; mlnx_qos,
+    dcb, lldpcli. Two readings of the same counters, in order, tell what happened between them.
+    """
+    from netprobe.cli.ingesting import Wish, ingest_files
+
+    elapsed_ns = None if elapsed is None else duration_ns("--elapsed", elapsed)
+    wish = Wish(limits=limits, output_format=output_format, verbose=verbose, out=out, elapsed_ns=elapsed_ns)
+    return ingest_files(files, wish)
 
 
 @app.command()

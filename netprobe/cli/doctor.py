@@ -4,34 +4,34 @@ import os
 import platform
 import shutil
 import textwrap
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from netprobe.cli.answers import Answer
 from netprobe.cli.output import PLAIN_WIDTH
 from netprobe.cli.streams import print_text
 from netprobe.errors import NetprobeError
 from netprobe.model.verdict import ExitCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One line of the doctor's: a capability, whether it is there, and what was seen or what to do."""
-
-    topic: str
-    can: bool | None
-    """None: not needed for what this version measures."""
-    seen: str
-    remedy: str = ""
-
-
 def examine(root: Path = Path("/")) -> int:
     """Print what this host can measure; exit 0 when MPI with host memory can, 4 when it cannot."""
-    answers = (*_essentials(), *_surroundings(root))
-    can_measure = all(answer.can is not False for answer in answers)
-    conclusion = "This host can measure MPI with host memory." if can_measure else "This host cannot measure yet."
-    print_text("\n".join((*map(_lines, answers), "", conclusion, "")))
+    from netprobe.cli.doctor_rdma import rdma_answers
+
+    essentials, rdma = _essentials(), rdma_answers(root)
+    can_measure = all(answer.can is not False for answer in essentials)
+    lines = map(_lines, (*essentials, *_surroundings(root), *rdma))
+    print_text("\n".join((*lines, "", _conclusion(rdma, can_measure=can_measure), "")))
     return ExitCode.HEALTHY if can_measure else ExitCode.SETUP_ERROR
+
+
+def _conclusion(rdma: tuple[Answer, ...], *, can_measure: bool) -> str:
+    """Return the last sentence: of MPI, without which nothing starts, and of RDMA."""
+    from netprobe.cli.doctor_rdma import verdict_on_rdma
+
+    if not can_measure:
+        return "This host cannot measure yet."
+    return f"This host can measure MPI with host memory, {verdict_on_rdma(rdma)}."
 
 
 def _lines(answer: Answer) -> str:
@@ -107,7 +107,7 @@ def _loopback() -> Answer:
 
 
 def _surroundings(root: Path) -> tuple[Answer, ...]:
-    from netprobe.session.host import has_gpu, has_rdma_device
+    from netprobe.session.host import has_gpu
 
     in_slurm = "SLURM_JOB_ID" in os.environ
     return (
@@ -117,12 +117,9 @@ def _surroundings(root: Path) -> tuple[Answer, ...]:
             seen=shutil.which("ssh") or "no ssh client: --hosts needs one, a Slurm allocation does not",
         ),
         Answer(topic="slurm", can=None, seen="inside an allocation" if in_slurm else "not inside an allocation"),
-        Answer(topic="rdma", can=None, seen=_device(has_rdma_device(root), "RDMA device", "verbs")),
-        Answer(topic="gpu", can=None, seen=_device(has_gpu(root), "GPU", "GPU memory")),
+        Answer(topic="gpu", can=None, seen=_gpu(is_present=has_gpu(root))),
     )
 
 
-def _device(is_present: bool, device: str, path: str) -> str:
-    if is_present:
-        return f"{device} present; this version does not measure {path} yet"
-    return f"no {device} on this host"
+def _gpu(*, is_present: bool) -> str:
+    return "GPU present; this version does not measure GPU memory yet" if is_present else "no GPU on this host"

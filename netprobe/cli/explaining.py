@@ -14,7 +14,8 @@ from netprobe.registry import detectors, pick
 def explain_detector(name: str | None) -> int:
     """Print one detector, or the list of all."""
     if name is None:
-        print_text("".join(f"{each.id:<14} {each.title}\n" for each in detectors().values()))
+        width = max(map(len, detectors()))
+        print_text("".join(f"{each.id:<{width}} {each.title}\n" for each in detectors().values()))
     else:
         print_text(explanation(pick("detector", detectors(), name)) + "\n")
     return ExitCode.HEALTHY

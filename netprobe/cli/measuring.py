@@ -15,6 +15,7 @@ from pathlib import Path
 
 from netprobe.cli.options import Judging, Keeping, Where, duration_ns
 from netprobe.cli.output import print_report
+from netprobe.cli.placing import PlacingSink
 from netprobe.cli.progress import Progress, ProgressSink
 from netprobe.cli.reading import judged
 from netprobe.cli.streams import tell
@@ -30,10 +31,12 @@ from netprobe.launch.request import LaunchPlan, LaunchRequest
 from netprobe.launch.rollcall import Asking
 from netprobe.launch.surroundings import External, detect
 from netprobe.launch.survival import Voyage, see_through, why_hopeless
+from netprobe.launch.topology import read_topology
 from netprobe.model.plan import Plan
 from netprobe.model.record import RunHalted
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import ExitCode
+from netprobe.plan.rdma import refuse_slow_failure
 from netprobe.plan.rounds import refuse_missing_root
 from netprobe.plan.task import Task, encode
 from netprobe.registry import pick, reporters
@@ -46,10 +49,11 @@ def measure(plan: Plan, ranks: int | None, where: Where, keeping: Keeping, judgi
     _refuse_early(judging)
     if keeping.seed is not None:
         plan = replace(plan, seed=keeping.seed)
+    task = task_of(plan, where)
     surroundings = detect(os.environ)
     if isinstance(surroundings, External):
         _refuse_launch_options(ranks, where, surroundings)
-        return _measure_as_rank(plan, surroundings, keeping, judging)
+        return _measure_as_rank(task, surroundings, keeping, judging)
     request = LaunchRequest(
         ranks=ranks,
         hosts=where.hosts,
@@ -61,7 +65,14 @@ def measure(plan: Plan, ranks: int | None, where: Where, keeping: Keeping, judgi
         forward=tuple(where.forward or ()),
     )
     patience = Patience.within(duration_ns("--deadline", where.deadline))
-    return _measure_by_launching(plan, request, patience, keeping, judging)
+    refuse_slow_failure(plan, patience.round_floor_ns)
+    return _measure_by_launching(task, request, patience, keeping, judging)
+
+
+def task_of(plan: Plan, where: Where) -> Task:
+    """Return what the ranks are asked to do."""
+    leaves = () if where.topology is None else read_topology(where.topology)
+    return Task(plan=plan, leaves=leaves, excluded=tuple(where.exclude or ()))
 
 
 def _refuse_early(judging: Judging) -> None:
@@ -80,26 +91,26 @@ def _refuse_launch_options(ranks: int | None, where: Where, surroundings: Extern
 
 
 def _measure_by_launching(
-    plan: Plan, request: LaunchRequest, patience: Patience, keeping: Keeping, judging: Judging
+    task: Task, request: LaunchRequest, patience: Patience, keeping: Keeping, judging: Judging
 ) -> int:
-    planned = plan_launch(request, _worker(Task(plan=plan)), os.environ)
+    planned = plan_launch(request, _worker(task), os.environ)
     hopeless = _too_few_hosts(planned)
     if hopeless is not None:
-        return _give_up(plan, planned, hopeless, keeping, judging)
-    refuse_missing_root(plan, planned.plans[0].ranks)
+        return _give_up(task.plan, planned, hopeless, keeping, judging)
+    refuse_missing_root(task.plan, planned.plans[0].ranks)
     writers: list[RunWriter] = []
 
     def open_writer(chosen: LaunchPlan) -> Sink:
         launch = Launch(method=chosen.method, argv=argv_for(chosen), mpi="")
-        writers.append(_writer(plan, launch, keeping))
-        return writers[0]
+        writers.append(_writer(task.plan, launch, keeping))
+        return _warning(writers[0], task)
 
     series_schema()  # loads polars now: later it would take a core from the ranks while they measure
     try:
         with Progress() as progress:
             voyage = Voyage(
                 plans=planned.plans,
-                task=Task(plan=plan),
+                task=task,
                 worker_for=_worker,
                 environ=os.environ,
                 asking=None
@@ -140,7 +151,7 @@ def _give_up(plan: Plan, planned: Planned, error: str, keeping: Keeping, judging
     return _finish(writer, RunStatus.FAILED, error, judging)
 
 
-def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judging: Judging) -> int:
+def _measure_as_rank(task: Task, surroundings: External, keeping: Keeping, judging: Judging) -> int:
     """Run as one of the ranks; rank 0 returns the verdict's exit code, the others 0."""
     from netprobe.session.ranks import open_session
 
@@ -150,8 +161,8 @@ def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judgi
 
         def open_writer() -> Sink:
             launch = Launch(method="external", argv=(surroundings.launcher,), mpi="")
-            writers.append(_writer(plan, launch, keeping))
-            return ProgressSink(progress, writers[0])
+            writers.append(_writer(task.plan, launch, keeping))
+            return ProgressSink(progress, _warning(writers[0], task))
 
         with open_session(open_writer, lambda error: _salvage(writers, error, judging)) as session:
             if session.control.size < (surroundings.size or 1):
@@ -160,12 +171,17 @@ def _measure_as_rank(plan: Plan, surroundings: External, keeping: Keeping, judgi
                     f"it does not belong to {session.transport.description}",
                     remedy="the launcher of that MPI, or MPI4PY_LIBMPI with the launcher's libmpi.so",
                 )
-            session.run(Task(plan=plan))
+            session.run(task)
     return _finish(writers[0], RunStatus.COMPLETE, None, judging) if writers else ExitCode.HEALTHY
 
 
 def _writer(plan: Plan, launch: Launch, keeping: Keeping) -> RunWriter:
     return RunWriter.create(keeping.out or default_runs(), plan, launch, started=datetime.now(UTC))
+
+
+def _warning(onward: Sink, task: Task) -> Sink:
+    """Return a sink that names the hosts that the task's topology has left out; the same one without a topology."""
+    return PlacingSink(onward) if task.leaves else onward
 
 
 def default_runs() -> Path:

@@ -10,9 +10,16 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from netprobe.errors import PlanError
+from netprobe.model.plan import Carriers
+from netprobe.model.rdma import Engine, Operation
+from netprobe.plan.rdma import RdmaWish
 from netprobe.units import parse_duration_ns, parse_size
 
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Every pair, not a few random partners each.")]
+Excluded = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Do not read this RDMA device or interface; repeatable."),
+]
 RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
 
 
@@ -30,6 +37,9 @@ class Where:
     hosts: Annotated[str | None, typer.Option(help="Hosts to test, as in node[01-64].")] = None
     hostfile: Annotated[Path | None, typer.Option(help="A hostfile of MPICH or Open MPI.")] = None
     ranks_per_host: Annotated[int | None, typer.Option(min=1, help="Ranks on each host; 1 by default.")] = None
+    topology: Annotated[
+        Path | None, typer.Option(help="Which leaf switch each host is on: Slurm's topology.conf, or the same lines.")
+    ] = None
     bind: Annotated[bool, typer.Option("--bind/--no-bind", help="Bind each rank to a core.")] = True
     oversubscribe: Annotated[
         bool, typer.Option("--oversubscribe", help="Allow more ranks than cores; timings then tell of the scheduler.")
@@ -43,6 +53,7 @@ class Where:
     deadline: Annotated[
         str, typer.Option(help="How long nothing may come until whoever is silent is named and taken out.")
     ] = "15s"
+    exclude: Excluded = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,91 @@ class Keeping:
         ),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Draw other partners.")] = None
+
+
+def _rdma(*names: str, **settings: Any) -> Any:  # noqa: ANN401 - what typer.Option takes and returns
+    return typer.Option(*names, rich_help_panel="RDMA", **settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rdma:
+    """Options that say what goes over RDMA, and by which port, address and class of traffic."""
+
+    transport: Annotated[
+        Carriers | None,
+        _rdma(
+            help="What carries messages between hosts: MPI, verbs (RDMA alone), or auto: both where there are devices. "
+            "run: mpi by default; check: auto.",
+            show_default=False,
+        ),
+    ] = None
+    rdma_device: Annotated[
+        str | None, _rdma(help="Port to use, as in mlx5_0 or mlx5_0/2; else each rank of a host the next active one.")
+    ] = None
+    gid_index: Annotated[
+        int | None, _rdma(help="Entry of the port's table of addresses; else RoCE v2 with IPv4, if there is one.")
+    ] = None
+    dscp: Annotated[int | None, _rdma(help="Class of traffic, 0 to 63; where it goes is up to NICs and switches.")] = (
+        None
+    )
+    traffic_class: Annotated[int | None, _rdma(help="The same as a whole octet: the DSCP times four.")] = None
+    source_port: Annotated[
+        int | None, _rdma(help="UDP source port of RoCE v2, 49152 to 65535: another port is another path.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RdmaTuning:
+    """Options that say how queue pairs are made and fed."""
+
+    operation: Annotated[
+        Operation | None, _rdma(help="The verb; send by default for latency, write for the others.", show_default=False)
+    ] = None
+    engine: Annotated[
+        Engine | None, _rdma(help="Who posts and polls; pyverbs is the slow reference.", show_default=False)
+    ] = None
+    path_mtu: Annotated[int | None, _rdma(help="256 to 4096; else the most that both ports have active.")] = None
+    service_level: Annotated[int | None, _rdma(help="0 to 15; of RoCE the priority in a VLAN's tag.")] = None
+    ack_timeout: Annotated[
+        int | None, _rdma(help="4.096 us times two to the power of this until a message is sent again; 14 by default.")
+    ] = None
+    retry: Annotated[int | None, _rdma(help="How often a message is sent again, 0 to 7; 7 by default.")] = None
+    rnr_retry: Annotated[int | None, _rdma(help="The same where the receiver was not ready; 7: without end.")] = None
+    rnr_timer: Annotated[int | None, _rdma(help="How long then to wait, as a code of 0 to 31; 12 by default.")] = None
+    queue_pairs: Annotated[
+        int | None, _rdma("--qps", "-q", help="Queue pairs of each pair of ranks, each on its own path; 1 by default.")
+    ] = None
+    signal_every: Annotated[
+        int | None, _rdma(help="Messages for each completion; a quarter of the window by default.")
+    ] = None
+    post_list: Annotated[int | None, _rdma(help="Messages handed to the NIC at once; 1 by default.")] = None
+    inline: Annotated[int | None, _rdma(help="Largest message copied into its request; 220 bytes by default.")] = None
+
+
+NO_TUNING = RdmaTuning()
+
+
+def wish_of(rdma: Rdma, tuning: RdmaTuning = NO_TUNING) -> RdmaWish:
+    """Return what was asked of RDMA."""
+    return RdmaWish(
+        engine=tuning.engine,
+        operation=tuning.operation,
+        device=rdma.rdma_device,
+        gid_index=rdma.gid_index,
+        path_mtu_bytes=tuning.path_mtu,
+        dscp=rdma.dscp,
+        traffic_class=rdma.traffic_class,
+        service_level=tuning.service_level,
+        source_port=rdma.source_port,
+        ack_timeout=tuning.ack_timeout,
+        retry_count=tuning.retry,
+        rnr_retry_count=tuning.rnr_retry,
+        min_rnr_timer=tuning.rnr_timer,
+        queue_pairs=tuning.queue_pairs,
+        signal_every=tuning.signal_every,
+        post_list=tuning.post_list,
+        inline_bytes=tuning.inline,
+    )
 
 
 Command = Callable[..., int]

@@ -19,12 +19,24 @@ WIDEST = 120  # longer lines are harder to read, not easier
 
 def print_report(report: Report, judging: Judging, directory: Path) -> None:
     """Write the report to standard output in the format asked for; ``directory`` is the run's."""
-    is_terminal = is_readers_terminal(sys.stdout)
-    width = min(shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, WIDEST) if is_terminal else PLAIN_WIDTH
-    options = RenderOptions(width=width, color=is_terminal and not os.environ.get("NO_COLOR"), verbose=judging.verbose)
+    options = render_options(verbose=judging.verbose)
     problem = print_text(pick("format", reporters(), judging.format).render(report, options))
     if problem is not None:
         tell(f"netprobe: the report could not be printed, {problem}; try: netprobe report {directory}")
+
+
+def render_options(*, verbose: bool) -> RenderOptions:
+    """Return how to draw for whoever reads standard output."""
+    is_terminal = is_readers_terminal(sys.stdout)
+    width = min(shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, WIDEST) if is_terminal else PLAIN_WIDTH
+    return RenderOptions(width=width, color=is_terminal and not os.environ.get("NO_COLOR"), verbose=verbose)
+
+
+def print_drawn(text: str) -> None:
+    """Write a text to standard output; say so where that is not possible."""
+    problem = print_text(text)
+    if problem is not None:
+        tell(f"netprobe: the text could not be printed, {problem}")
 
 
 def is_readers_terminal(stream: TextIO | None) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from netprobe.model.endpoint import Calibration
-from netprobe.model.plan import Scope
+from netprobe.model.plan import REACH, Path, Scope
 from netprobe.model.report import GroupSummary, PairSummary, Report
 from netprobe.reporters._wording import (
     ABSENT,
@@ -23,9 +23,14 @@ T = TypeVar("T")
 LATENCY: Final = "latency"
 TITLES: Final = {
     LATENCY: "latency, half a round trip",
+    REACH: "datagrams, half a round trip",
+    "reach-wire": "datagrams, between the NICs, there and back",
+    "reach-responding": "datagrams, in the host that answers",
+    "reach-probing": "datagrams, in the host that asks",
     "bandwidth": "bandwidth, one way",
     "bidirectional": "bandwidth, both ways at once, summed",
 }
+STREAMS: Final = ("bandwidth", "bidirectional")
 OVERHEAD_LIMIT_RATIO: Final = 0.2  # above this the figure tells as much of measuring as of the fabric
 OVERHEAD_MARK: Final = "*"
 SMALLEST_GIGABYTES_PER_S: Final = 0.01  # small messages tell of latency; their bandwidth is noise in these columns
@@ -52,11 +57,11 @@ class Figures:
 
 
 def figures_of(report: Report, *, samples: bool = False) -> tuple[Figures, ...]:
-    """Return the tables of a report: one for each pair probe and window, one for collectives in and out of place.
+    """Return the tables of a report: one for each pair probe, path and window, one for collectives in and out of place.
 
     ``samples``: say how many there are behind each row.
     """
-    pairs = _grouped(report.pairs, lambda each: (each.probe, each.window))
+    pairs = _grouped(report.pairs, lambda each: (each.path, each.probe, each.window, each.operation))
     groups = _grouped(report.groups, lambda each: (each.ranks, each.in_place))
     return (
         *(_counted(_pair_figures(rows, report.calibration), [row.samples for row in rows], samples) for rows in pairs),
@@ -104,8 +109,8 @@ def _grouped(rows: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
 
 def _pair_figures(rows: list[PairSummary], calibration: Calibration | None) -> Figures:
     first = rows[0]
-    title = TITLES.get(first.probe, first.probe)
-    is_latency = first.probe == LATENCY
+    title = _pair_title(first)
+    is_latency = first.probe not in STREAMS
     if not is_latency:
         title = f"{title}, {counted(first.window, 'message')} in flight"
     figures = ("typical", "p99", "max") if is_latency else ("typical", "messages")
@@ -126,6 +131,14 @@ def _pair_figures(rows: list[PairSummary], calibration: Calibration | None) -> F
             for row in rows
         ),
     )
+
+
+def _pair_title(row: PairSummary) -> str:
+    """Return what a table is of: ``RDMA bandwidth, one way (write)`` where verbs moved the data."""
+    title = TITLES.get(row.probe, row.probe)
+    over = "RDMA " if row.path is Path.VERBS else ""
+    by = f" ({row.operation})" if row.operation is not None and not row.probe.startswith(REACH) else ""
+    return f"{over}{title}{by}"
 
 
 def _latency_cells(row: PairSummary, mark: str) -> tuple[str, ...]:
@@ -192,7 +205,7 @@ def _gigabytes(value: float | None) -> str:
 
 def _pair_iteration_ns(row: PairSummary) -> float:
     """Return the time between two clock reads, which for latency is a whole round trip."""
-    return 2 * row.typical_ns if row.probe == LATENCY else row.typical_ns
+    return 2 * row.typical_ns if row.probe in (LATENCY, REACH) else row.typical_ns
 
 
 def _is_marked(report: Report) -> Iterable[bool]:

@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Final
 
-from netprobe.model.report import Report
+from netprobe.model.report import EndpointSummary, Report
 from netprobe.model.run import RunStatus
 from netprobe.units import format_duration
 
@@ -14,6 +16,8 @@ ABSENT: Final = "–"
 LONGEST_NAME: Final = 63  # what DNS allows one label; a longer name is no name that anybody typed
 
 _FOLDABLE: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_PART: Final = re.compile(r"(?P<host>[A-Za-z0-9_.-]+) (?P<part>[A-Za-z0-9_.:/-]*[0-9][A-Za-z0-9_.:/-]*)")
+"""A part of a host: ``node17 mlx5_3``; device names have a number in them, phrases such as ``many pairs`` do not."""
 _SIZE_UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _DECIMAL_UNITS: Final = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 _ENDINGS: Final = {
@@ -38,14 +42,32 @@ def short_name(text: str) -> str:
 
 
 def fold(names: Iterable[str]) -> str:
-    """Return names as operators write them, ``node[01-03],gw``; what is no host name follows as it is."""
+    """Return names as operators write them, ``node[01-03],gw``; what is no host name follows as it is.
+
+    The same part of several hosts is written once: ``node[01-03] mlx5_0``.
+    """
+    distinct = tuple(dict.fromkeys(names))
+    hosts = [name for name in distinct if _is_host(name)]
+    parts: dict[str, list[str]] = {}
+    others = []
+    for name in distinct:
+        match = _PART.fullmatch(name)
+        if match is not None and _is_host(match["host"]):
+            parts.setdefault(match["part"], []).append(match["host"])
+        elif name not in hosts:
+            others.append(short_name(name))
+    folded = [_node_set(hosts)] if hosts else []
+    return ", ".join((*folded, *(f"{_node_set(owners)} {part}" for part, owners in parts.items()), *others))
+
+
+def _is_host(name: str) -> bool:
+    return _FOLDABLE.fullmatch(name) is not None and len(name) <= LONGEST_NAME
+
+
+def _node_set(hosts: list[str]) -> str:
     from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 
-    distinct = tuple(dict.fromkeys(names))
-    hosts = [name for name in distinct if _FOLDABLE.fullmatch(name) and len(name) <= LONGEST_NAME]
-    others = [short_name(name) for name in distinct if name not in hosts]
-    folded = [str(NodeSet.fromlist(hosts, resolver=RESOLVER_NOGROUP))] if hosts else []
-    return ",".join(folded) + (", " if folded and others else "") + ", ".join(others)
+    return str(NodeSet.fromlist(hosts, resolver=RESOLVER_NOGROUP))
 
 
 def counted(count: int, noun: str) -> str:
@@ -110,7 +132,8 @@ def measured_of(report: Report) -> tuple[str, ...]:
     empty = f" ({coverage.stages_empty} had nothing to measure)" if coverage.stages_empty else ""
     parts = [f"{len(coverage.stages_finished)} of {counted(len(coverage.stages_planned), 'stage')}{empty}"]
     if coverage.pairs_planned:
-        parts.append(f"{coverage.pairs_measured:,} of {counted(coverage.pairs_planned, 'pair')}")
+        failed = f" ({coverage.pairs_failed:,} failed)" if coverage.pairs_failed else ""
+        parts.append(f"{coverage.pairs_measured:,} of {counted(coverage.pairs_planned, 'pair')}{failed}")
     if coverage.bytes_moved:
         parts.append(f"{decimal_amount(coverage.bytes_moved, 'B')} moved")
     if coverage.checked_iterations:
@@ -129,8 +152,9 @@ class UsableHosts:
 def usable_hosts(report: Report) -> UsableHosts:
     """Return the hosts for the next job; a path that is to blame is no finding about its two ends."""
     subjects = {subject for finding in report.findings for subject in finding.subjects}
-    ranks = {subject.rpartition(":")[0] for subject in subjects}
-    with_findings = tuple(host for host in report.healthy_hosts if host in subjects or host in ranks)
+    named = subjects | {subject.rpartition(":")[0] for subject in subjects}
+    named |= {match["host"] for subject in subjects if (match := _PART.fullmatch(subject)) is not None}
+    with_findings = tuple(host for host in report.healthy_hosts if host in named)
     healthy = tuple(host for host in report.healthy_hosts if host not in with_findings)
     return UsableHosts(healthy=healthy, with_findings=with_findings)
 
@@ -139,6 +163,49 @@ def made_by(report: Report) -> tuple[str, ...]:
     """Return how a run was made: profile, launch, MPI, version."""
     parts = (f"profile {report.profile}", report.launch.method, report.transport, report.launch.mpi)
     return (*(visible(part) for part in parts if part), f"netprobe {visible(report.netprobe)}")
+
+
+def endpoints_of(report: Report) -> str | None:
+    """Return what ranks used for RDMA in a line, with how many differ in what; None where none did."""
+    if not report.endpoints:
+        return None
+    told = (
+        [each.device for each in report.endpoints],
+        [each.gid_kind for each in report.endpoints],
+        [f"GID {each.gid_index}" for each in report.endpoints],
+        [None if each.mtu_bytes is None else f"MTU {each.mtu_bytes}" for each in report.endpoints],
+    )
+    parts = [part for values in told if (part := _most_have(values)) is not None]
+    few = f" ({len(report.endpoints)} of {counted(report.ranks, 'rank')})"
+    return "rdma: " + " · ".join(parts) + (few if len(report.endpoints) < report.ranks else "")
+
+
+def endpoint_of(endpoint: EndpointSummary) -> str:
+    """Return what one rank used for RDMA, and why."""
+    mtu = None if endpoint.mtu_bytes is None else f"MTU {endpoint.mtu_bytes}"
+    gid = f"GID {endpoint.gid_index} ({_address(endpoint.gid)})"
+    parts = (endpoint.device, endpoint.netdev, endpoint.gid_kind, gid, mtu, endpoint.why)
+    return f"{short_name(endpoint.host)}:{endpoint.rank}  " + " · ".join(visible(part) for part in parts if part)
+
+
+def _most_have(values: Sequence[str | None]) -> str | None:
+    """Return the most frequent value, and of how many it is not; None where nobody tells."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    value, count = Counter(known).most_common(1)[0]
+    others = len(values) - count
+    differ = "differs" if others == 1 else "differ"
+    return visible(value) + (f" ({others} of {len(values)} {differ})" if others else "")
+
+
+def _address(gid: str) -> str:
+    """Return an address as people write it: ``10.1.0.5``, ``fe80::1``; what is none as it is."""
+    try:
+        address = IPv6Address(gid)
+    except ValueError:
+        return gid
+    return str(address.ipv4_mapped or address)
 
 
 def _escaped(character: str) -> str:

@@ -14,7 +14,16 @@ from netprobe.model.report import Report
 from netprobe.model.verdict import Verdict
 from netprobe.reporters._figures import Figures, figures_of, notes_on
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
-from netprobe.reporters._wording import fold, made_by, measured_of, scale_of, usable_hosts, visible
+from netprobe.reporters._wording import (
+    endpoint_of,
+    endpoints_of,
+    fold,
+    made_by,
+    measured_of,
+    scale_of,
+    usable_hosts,
+    visible,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
@@ -41,9 +50,30 @@ QUIET: Final = "dim"
 
 def render(report: Report, options: RenderOptions) -> str:
     """Return the report for a terminal, a pipe or a mail."""
+    console = console_for(options)
+    with console.capture() as captured:
+        _headline(console, report)
+        print_findings(console, report.findings, options)
+        print_gaps(console, "not told", report.gaps)
+        print_gaps(console, "not tested", report.not_tested)
+        _measured(console, report)
+        _healthy_hosts(console, report)
+        for figures in figures_of(report, samples=options.verbose):
+            _figures(console, figures)
+        _notes(console, report, options)
+    return without_trailing_spaces(captured.get())
+
+
+def without_trailing_spaces(text: str) -> str:
+    """Return a text as a mail or a diff likes it."""
+    return re.sub(r" +$", "", text, flags=re.MULTILINE)
+
+
+def console_for(options: RenderOptions) -> "Console":
+    """Return what draws as these options say, and writes nowhere: capture what it prints."""
     from rich.console import Console
 
-    console = Console(
+    return Console(
         file=StringIO(),
         width=max(options.width, NARROWEST),
         force_terminal=options.color,
@@ -54,15 +84,6 @@ def render(report: Report, options: RenderOptions) -> str:
         legacy_windows=False,
         _environ={},  # the environment's wishes are the caller's business, and already in the options
     )
-    with console.capture() as captured:
-        _headline(console, report)
-        _findings(console, report, options)
-        _unknowns(console, report)
-        _healthy_hosts(console, report)
-        for figures in figures_of(report, samples=options.verbose):
-            _figures(console, figures)
-        _notes(console, report, options)
-    return re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)
 
 
 def _headline(console: "Console", report: Report) -> None:
@@ -89,8 +110,9 @@ def _labelled(console: "Console", label: "Text", body: "RenderableType") -> None
     console.print(Padding(grid, (0, 0, 0, INDENT)))
 
 
-def _findings(console: "Console", report: Report, options: RenderOptions) -> None:
-    groups = grouped_findings(report.findings)
+def print_findings(console: "Console", findings: Iterable[Finding], options: RenderOptions) -> None:
+    """Print who, what, how sure, what was excluded, what next; alike findings together."""
+    groups = grouped_findings(findings)
     shown = groups if options.verbose else groups[:MOST_FINDINGS]
     for group in shown:
         _finding(console, group, verbose=options.verbose)
@@ -148,14 +170,18 @@ def _facts(finding: Finding, *, named: bool) -> "Table":
     return grid
 
 
-def _unknowns(console: "Console", report: Report) -> None:
+def print_gaps(console: "Console", label: str, gaps: Iterable[Gap]) -> None:
+    """Print what could not be told, and why."""
     from rich.text import Text
 
-    for group in grouped_gaps(report.gaps):
+    for group in grouped_gaps(gaps):
         style = VERDICT_STYLES[Verdict.INCONCLUSIVE] if group[0].undermines else QUIET
-        _labelled(console, Text("not told", style=style), _gap(group))
-    for group in grouped_gaps(report.not_tested):
-        _labelled(console, Text("not tested", style=QUIET), _gap(group))
+        _labelled(console, Text(label, style=style), _gap(group))
+
+
+def _measured(console: "Console", report: Report) -> None:
+    from rich.text import Text
+
     _labelled(console, Text("measured", style=QUIET), Text(" · ".join(measured_of(report))))
 
 
@@ -225,7 +251,10 @@ def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    notes = [*notes_on(report), " · ".join(made_by(report))]
+    used = endpoints_of(report)
+    notes = [*notes_on(report), *([used] if used else []), " · ".join(made_by(report))]
+    if options.verbose:
+        notes += [endpoint_of(each) for each in report.endpoints]
     if options.verbose:
         notes.append("launched by: " + visible(" ".join(report.launch.argv)))
     console.print()

@@ -9,7 +9,7 @@ from netprobe.model.finding import Finding, Gap
 from netprobe.model.report import Report
 from netprobe.reporters._figures import Figures, figures_of, notes_on
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
-from netprobe.reporters._wording import fold, made_by, measured_of, scale_of, usable_hosts, visible
+from netprobe.reporters._wording import endpoints_of, fold, made_by, measured_of, scale_of, usable_hosts, visible
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")
 
@@ -38,7 +38,8 @@ def _lines(report: Report) -> Iterator[str]:
     for figures in figures_of(report, samples=True):
         yield ""
         yield from _figures(figures)
-    for note in notes_on(report):
+    used = endpoints_of(report)
+    for note in (*notes_on(report), *([used] if used else [])):
         yield ""
         yield _text(note)
 
