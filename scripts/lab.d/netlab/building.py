@@ -15,7 +15,7 @@ from typing import Final
 from netlab import groups, wire
 from netlab.errors import LabError
 from netlab.holder import KEEP
-from netlab.network import lay, plug
+from netlab.network import lay, plug, unplug
 from netlab.processes import Held, held_by, wait_until
 from netlab.shape import FABRIC, LOGIN, Shape
 from netlab.state import State, folder_of, remove_folder
@@ -47,6 +47,8 @@ def build(name: str, shape: Shape, *, outlives_maker: bool) -> None:
 
 def raise_host(name: str, fabric: Held, shape: Shape, host: str) -> Held:
     """Start one host, the login host too, and connect it."""
+    # A dead host's cables go with its namespace, which stays as long as one of its connections waits for an answer.
+    unplug(fabric, shape.host(host))
     _start(name, (host,))
     return _connect(name, fabric, shape, host)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from netlab.client import run_at_console
-from netlab.errors import LabError
+from netlab.errors import LabError, refused
 from netlab.faults import AT_A_PORT, Direction, Fault, Kind
 from netlab.lab import DEFAULT_NAME, Lab, all_labs
 from netlab.shape import LOGIN, Shape, rate_of, rate_text
@@ -36,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     action: Action = options.action
     try:
         return action(options)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return error.exit_code
+    except (LabError, PermissionError) as error:
+        known = error if isinstance(error, LabError) else refused(error)
+        print(f"lab: {known}", file=sys.stderr)
+        return known.exit_code
     except KeyboardInterrupt:
         return 130
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--mtu", type=int, default=9000, metavar="BYTES", help="of the fabric; 9000 by default")
     _command(commands, "down", _down, "take a lab down, complete or not")
     _command(commands, "list", _list, "show what labs there are", is_of_one=False)
+    _command(commands, "topology", _topology, "print which leaf each host is on, for netprobe check --topology")
     run = _command(commands, "run", _run, "run a command on the login host, or another one")
     run.add_argument("--host", default=LOGIN, help="login by default")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
@@ -183,6 +185,11 @@ def _down(options: argparse.Namespace) -> int:
 def _list(_: argparse.Namespace) -> int:
     for name, state in all_labs():
         print(f"{name}: {'remains of one; lab down removes them' if state is None else state.shape}")
+    return 0
+
+
+def _topology(options: argparse.Namespace) -> int:
+    print(Lab(name=options.name).shape.topology(), end="")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from netlab import groups, kernel
 from netlab.commands import in_network, nft
 from netlab.errors import LabError
-from netlab.faults import IN_THE_NETWORK, OF_QUEUES, Direction, Fault, Kind, check_target, leaf_of, removal, rules
+from netlab.faults import IN_THE_NETWORK, OF_QUEUES, Direction, Fault, Kind, leaf_of, removal, rules
 from netlab.network import set_delay, set_rate, trunk_down, trunk_up
 from netlab.processes import Held, ranks_of, send_to_all
 from netlab.shape import DATA_DEVICE
@@ -20,7 +20,6 @@ OF_PROCESSES: Final = frozenset({Kind.PAUSE, Kind.STALL})
 
 def apply(state: State, fault: Fault) -> None:
     """Put a fault in place, or in its own place anew."""
-    check_target(fault.target, state.shape)
     if fault.kind in IN_THE_NETWORK:
         nft(state.fabric, rules(fault, state.shape))
     elif fault.kind in OF_QUEUES:
@@ -97,4 +96,7 @@ def _stall(state: State, host: str) -> None:
     ranks = ranks_of(state.holder(host))
     if not ranks:
         raise LabError(f"no rank of netprobe runs on {host}", remedy="lab run -- netprobe check --hosts …")
-    groups.stall(state.name, host, ranks[0])
+    try:
+        groups.stall(state.name, host, ranks[0])
+    except ProcessLookupError:
+        raise LabError(f"the rank on {host} ended before it was frozen", remedy="the same again") from None

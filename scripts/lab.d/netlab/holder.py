@@ -20,6 +20,8 @@ from netlab import wire
 KEEP: Final = b"k"
 """Written to a lifeline: the lab is complete, and lives on without the one that made it."""
 CANNOT_START: Final = 127
+TEMPORARY: Final = "/dev/shm/tmp"
+"""Of each host alone: Open MPI names files after process numbers, which other hosts of the machine have as well."""
 LIFELINE: Final = 0
 """Standard input of the fabric's holder: its end before KEEP is the end of the lab."""
 
@@ -125,7 +127,7 @@ def _become(message: dict[str, Any], files: list[int]) -> None:
         for target, source in enumerate(files):
             os.dup2(source, target)
         os.chdir(message["cwd"])
-        os.execvpe(message["argv"][0], message["argv"], message["env"])
+        os.execvpe(message["argv"][0], message["argv"], {**message["env"], "TMPDIR": TEMPORARY})
     except (OSError, LookupError) as error:
         os.write(2, f"{message['argv'][:1]}: {error}\n".encode())
     finally:
@@ -142,6 +144,7 @@ def _settle(name: str, hosts_file: Path) -> None:
     ):
         subprocess.run(argv, check=True)
     _mount_own_sysfs()
+    Path(TEMPORARY).mkdir(mode=0o700)
     # Neighbour discovery and router solicitation would be traffic that nobody asked for.
     _set("net/ipv6/conf/all/disable_ipv6", "1")
     _set("net/ipv6/conf/default/disable_ipv6", "1")

@@ -3,9 +3,8 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,9 +13,10 @@ from netlab import groups, harm, wire
 from netlab.building import build, raise_host, remove_traces
 from netlab.commands import require_tools
 from netlab.errors import LabError
-from netlab.faults import Fault
+from netlab.faults import Fault, check_target
 from netlab.processes import ranks_of, send_to_all
 from netlab.shape import DATA_DEVICE, DATA_NETWORK, LOGIN, MANAGEMENT_DEVICE, MANAGEMENT_NETWORK, Shape, checked_name
+from netlab.signals import ended_by_signals
 from netlab.state import State, folder_of, locked, names
 
 DEFAULT_NAME: Final = "default"
@@ -53,7 +53,7 @@ class Lab:
         """
         require_tools()
         lab = cls(name=checked_name(name))
-        with _ended_by_signals(), locked(name):
+        with ended_by_signals(), locked(name):
             state = State.read(name)
             if state is not None and state.fabric.is_alive:
                 if state.shape != shape:
@@ -108,11 +108,21 @@ class Lab:
         return subprocess.run(self.command(host, argv), env=environ, **options)
 
     def inject(self, fault: Fault) -> None:
-        """Put a fault in place; one of the same kind at the same place is replaced."""
+        """Put a fault in place; one of the same kind at the same place is replaced.
+
+        It is on record before it is in place: whatever ends this process, ``clear`` knows of it.
+        """
         with self._changed() as change:
-            harm.apply(change.state, fault)
-            others = [each for each in change.faults if not fault.replaces(each)]
+            check_target(fault.target, change.state.shape)
+            others = tuple(each for each in change.faults if not fault.replaces(each))
             change.faults = (*others, fault)
+            change.write()
+            try:
+                harm.apply(change.state, fault)
+            except BaseException:
+                harm.lift(change.state, fault)
+                change.faults = others
+                raise
 
     def clear(self, host: str | None = None) -> None:
         """Take faults away, of one host or all; hosts that were killed stay dead."""
@@ -168,6 +178,10 @@ class Lab:
         """Return the process numbers of netprobe's ranks on a host, as this machine counts."""
         return ranks_of(self.state.holder(host))
 
+    def members(self, host: str) -> tuple[int, ...]:
+        """Return the process numbers of all that runs on a host, the login host too, as this machine counts."""
+        return self.state.holder(host).members()
+
     def send_to_all(self, host: str, number: signal.Signals) -> int:
         """Send a signal to every process on a host, and return how many got it."""
         return send_to_all(self.state.holder(host), number)
@@ -181,19 +195,22 @@ class Lab:
     @contextmanager
     def _changed(self) -> "Iterator[_Change]":
         """Hold the lock, and write what changed even when the block fails half way."""
-        with locked(self.name):
+        with ended_by_signals(), locked(self.name):
             state = self.state
             change = _Change(state, tuple(map(Fault.from_json, state.faults)))
             try:
                 yield change
             finally:
-                replace(change.state, faults=tuple(fault.to_json() for fault in change.faults)).write()
+                change.write()
 
 
 @dataclass(slots=True)
 class _Change:
     state: State
     faults: tuple[Fault, ...]
+
+    def write(self) -> None:
+        replace(self.state, faults=tuple(fault.to_json() for fault in self.faults)).write()
 
 
 def all_labs() -> tuple[tuple[str, State | None], ...]:
@@ -203,18 +220,3 @@ def all_labs() -> tuple[tuple[str, State | None], ...]:
         state = State.read(name)
         found.append((name, state if state is not None and state.fabric.is_alive else None))
     return tuple(found)
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Turn signals that would end this process at once into an orderly way out, as an interrupt has."""
-    ending = (signal.SIGTERM, signal.SIGHUP)
-    before: dict[signal.Signals, Any] = {}
-    with suppress(ValueError):  # not the main thread: whoever runs it looks after its signals
-        for number in ending:
-            before[number] = signal.signal(number, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

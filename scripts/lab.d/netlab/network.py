@@ -58,6 +58,14 @@ def plug(fabric: Held, held: Held, host: Host, shape: Shape) -> None:
         set_rate(fabric, host.data_port, shape.rate_bps, shape)
 
 
+def unplug(fabric: Held, host: Host) -> None:
+    """Take away the cables that a host had, if they are still there."""
+    ports = (host.management_port,) if host.leaf is None else (host.management_port, host.data_port)
+    listed = in_network(fabric, ("ip", "-o", "link", "show")).splitlines()
+    present = {line.split()[1].partition("@")[0].rstrip(":") for line in listed}
+    ip(fabric, [f"link delete {port}" for port in ports if port in present])
+
+
 def set_rate(held: Held, device: str, rate_bps: int | None, shape: Shape) -> None:
     """Limit what a device sends; None lifts the limit."""
     if rate_bps is None:

@@ -18,6 +18,8 @@ _PAUSE_S: Final = 0.01
 _SWEEPS: Final = 5
 """A process may start another while a sweep looks elsewhere."""
 
+_LONGEST_TEXT: Final = 120
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -37,7 +39,7 @@ class Held:
 
     def members(self) -> tuple[int, ...]:
         """Return every process of its PID namespace but itself."""
-        return tuple(pid for pid in _all() if pid != self.pid and _inode(pid, "pid") == self.pids)
+        return tuple(pid for pid in all_pids() if pid != self.pid and _inode(pid, "pid") == self.pids)
 
     def network(self) -> int:
         """Return an open file of its network namespace, for the caller to close; LabError when it is gone."""
@@ -80,7 +82,7 @@ def send_to_all(held: Held, number: signal.Signals) -> int:
 
 def ranks_of(held: Held) -> tuple[int, ...]:
     """Return the processes of a host that are ranks of netprobe."""
-    return tuple(pid for pid in held.members() if _is_rank(pid))
+    return tuple(pid for pid in held.members() if is_rank(pid))
 
 
 def wait_until(is_done: Callable[[], bool], otherwise: str) -> None:
@@ -92,16 +94,39 @@ def wait_until(is_done: Callable[[], bool], otherwise: str) -> None:
         time.sleep(_PAUSE_S)
 
 
-def _is_rank(pid: int) -> bool:
+def words_of(pid: int) -> tuple[bytes, ...]:
+    """Return a process' command line; empty when it has ended."""
     with suppress(OSError):
-        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        return tuple((PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1])
+    return ()
+
+
+def described(pid: int) -> str:
+    """Return a process' number and command line, for a reader."""
+    return f"process {pid} ({b' '.join(words_of(pid)).decode(errors='replace')[:_LONGEST_TEXT]})"
+
+
+def is_rank(pid: int) -> bool:
+    """Return whether a process is a rank of netprobe."""
+    with suppress(OSError):
         marks = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
-        return b"netprobe.session" in words and any(mark.startswith(b"NETPROBE_JOB=") for mark in marks)
+        return b"netprobe.session" in words_of(pid) and any(mark.startswith(b"NETPROBE_JOB=") for mark in marks)
     return False
 
 
-def _all() -> Iterator[int]:
+def all_pids() -> Iterator[int]:
+    """Yield every process of this machine."""
     return (int(path.name) for path in PROC.iterdir() if path.name.isdigit())
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended, be it that a stopped parent has not taken notice of it yet."""
+    return (_stat(pid) or ["X"])[0] in "ZX"
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped by a signal, and does nothing until another one lets it go on."""
+    return (_stat(pid) or [""])[0] == "T"
 
 
 def _inode(pid: int, kind: str) -> int | None:
@@ -111,8 +136,13 @@ def _inode(pid: int, kind: str) -> int | None:
 
 
 def _start_ticks(pid: int) -> int | None:
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in "ZX" else int(fields[19])
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of a process' state from the state itself on; the start time is the 19th behind it."""
     with suppress(OSError):
-        # The name between the brackets may hold anything; after it come the state and, 19 further, the start time.
-        fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else int(fields[19])
+        # The name between the brackets may hold anything.
+        return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     return None

@@ -111,6 +111,12 @@ class Shape:
         lines = ["127.0.0.1 localhost", *(f"{host.management_address} {host.name}" for host in self.neighbours())]
         return "\n".join(lines) + "\n"
 
+    def topology(self) -> str:
+        """Return which leaf each host is on, as Slurm's topology.conf says it."""
+        leaves = range(1, self.leaves + 1)
+        lines = [f"SwitchName=leaf{leaf} Nodes={','.join(self.on_leaf(leaf))}" for leaf in leaves]
+        return "\n".join([*lines, f"SwitchName=spine Switches={','.join(f'leaf{leaf}' for leaf in leaves)}"]) + "\n"
+
     def to_json(self) -> dict[str, int | None]:
         """Return what ``Shape(**…)`` takes."""
         return asdict(self)

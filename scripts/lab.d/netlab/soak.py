@@ -5,163 +5,149 @@ import json
 import os
 import random
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from netlab.errors import LabError
+from netlab.attempts import Outcome, attempt, find_netprobe, tidy
+from netlab.errors import LabError, refused
+from netlab.kept import losses_of, python_of
 from netlab.lab import Lab
-from netlab.processes import PROC
-from netlab.shape import Shape
-from netlab.trials import TRIALS, Outcome, Trial, attempt, find_netprobe, tidy
+from netlab.processes import described
+from netlab.shape import FABRIC, Shape
+from netlab.signals import ended_by_signals
+from netlab.traces import growth, left_on, namespaces_of, remains_of
+from netlab.trials import TRIALS, Trial
 
 CLEAN_SHARE: Final = 0.25
-SETTLE_S: Final = 2.0
+INTERRUPTED: Final = 130
 UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a soak has come to so far."""
+
+    seed: int
+    rounds: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    """How often each thing went wrong."""
+
+    def __str__(self) -> str:
+        return json.dumps({"seed": self.seed, "rounds": self.rounds, **+self.wrong})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
-    """What can be leaked."""
+class Course:
+    """Where rounds are played, and with which netprobe."""
 
-    processes: frozenset[int]
-    """Of any netprobe run: all that carry its mark."""
-    namespaces: frozenset[str]
-    descriptors: int
-    """Of this process, which starts every run."""
+    lab: Lab
+    netprobe: str
+    python: str
+    """The one that netprobe runs under."""
+    out: Path
 
-    @classmethod
-    def now(cls) -> "Traces":
-        """Return what there is."""
-        return cls(
-            processes=frozenset(_of_netprobe()),
-            namespaces=frozenset(_namespaces()),
-            descriptors=len(list((PROC / "self/fd").iterdir())),
-        )
+    def play(self, trial: Trial | None, host: str) -> tuple[Counter[str], list[str]]:
+        """Return how often each thing went wrong in a round, and words on each; the lab is healthy again afterwards."""
+        try:
+            outcome = attempt(self.lab, self.netprobe, self.out, trial, host)
+            return self._judged(outcome, trial, host)
+        except subprocess.TimeoutExpired as error:
+            return Counter({"hangs": 1}), [str(error)]
+        except LabError as error:
+            return Counter({"failed attempts": 1}), [str(error)]
+        finally:
+            tidy(self.lab)
 
-    def leaked_since(self, before: "Traces", excused: Collection[int]) -> Counter[str]:
-        """Return what there is now and was not before; ``excused`` are processes on a host that nobody could reach."""
-        return Counter(
+    def _judged(self, outcome: Outcome, trial: Trial | None, host: str) -> tuple[Counter[str], list[str]]:
+        mistakes, losses = outcome.mistakes(trial, host), losses_of(outcome.run, self.python)
+        left = self._left(trial, host)
+        grown = growth(outcome.looks)
+        words = [
+            *mistakes,
+            *losses,
+            *(f"{where}: {described(pid)} is left" for where, pids in left.items() for pid in pids),
+        ]
+        if grown:
+            words.append(f"netprobe held {grown} descriptors more in the end")
+        wrong = Counter(
             {
-                "processes": len(self.processes - before.processes - set(excused)),
-                "namespaces": len(self.namespaces - before.namespaces),
-                "descriptors": max(self.descriptors - before.descriptors, 0),
+                "wrong verdicts": int(bool(mistakes)),
+                "lost results": int(bool(losses)),
+                "leaked processes": sum(map(len, left.values())),
+                "leaked descriptors": grown or 0,
+                "unwatched runs": int(grown is None),
             }
         )
+        return wrong, words
+
+    def _left(self, trial: Trial | None, struck: str) -> dict[str, tuple[int, ...]]:
+        # What runs beside the fabric's holder are the hosts' own; they count from within.
+        hosts = {name: held for name, held in self.lab.state.holders.items() if name != FABRIC}
+        return left_on(hosts, lambda host, pid: trial is not None and host == struck and trial.outlives(pid))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the soak; 0 when nothing at all went wrong."""
+    """Run the soak; 0 when nothing at all went wrong, 128 and the signal's number when one ended it early."""
     options = _options(arguments)
+    tally, code = Tally(seed=options.seed), 0
     try:
-        wrong = soak(options)
-    except LabError as error:
-        print(f"soak: {error}", file=sys.stderr)
-        return error.exit_code
-    return 1 if any(wrong.values()) else 0
+        with ended_by_signals():
+            soak(options, tally)
+    except (LabError, PermissionError) as error:
+        known = error if isinstance(error, LabError) else refused(error)
+        print(f"soak: {known}", file=sys.stderr)
+        code = known.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except SystemExit as ended:  # by a signal
+        code = int(ended.code or 0)
+    print(tally, flush=True)
+    return code or int(tally.wrong.total() > 0)
 
 
-def soak(options: argparse.Namespace) -> Counter[str]:
-    """Return how often each thing went wrong."""
+def soak(options: argparse.Namespace, tally: Tally) -> None:
+    """Add to the tally round by round, and in the end what is left of the lab."""
     netprobe = find_netprobe(options.netprobe)
+    python = python_of(netprobe)
+    lab = Lab(name=f"soak-{os.getpid()}-{secrets.token_hex(2)}")
+    namespaces: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="netprobe-soak-", ignore_cleanup_errors=True) as out:
+        try:
+            Lab.up(Shape(hosts=8, leaves=2, rate_bps=700_000_000), lab.name, outlives_maker=False)
+            namespaces |= namespaces_of(lab.state)
+            for _ in _rounds(options, tally, Course(lab=lab, netprobe=netprobe, python=python, out=Path(out))):
+                namespaces |= namespaces_of(lab.state)  # hosts that were revived have new ones
+        finally:
+            lab.down()
+            tally.wrong.update(
+                {f"{what} of the lab": count for what, count in remains_of(lab.name, namespaces).items()}
+            )
+
+
+def _rounds(options: argparse.Namespace, tally: Tally, course: Course) -> Iterator[None]:
+    """Play rounds until there were enough, and add each to the tally."""
     draw = random.Random(options.seed)
-    shape = Shape(hosts=8, leaves=2, rate_bps=700_000_000)
-    lab = Lab.up(shape, f"soak-{os.getpid()}-{secrets.token_hex(2)}")[0]
-    out = Path(tempfile.mkdtemp(prefix="netprobe-soak-"))
-    wrong: Counter[str] = Counter()
-    try:
-        attempt(lab, netprobe, out, None, "")  # what is opened once for all is no leak
-        first = Traces.now()
-        for number in _rounds(options):
-            trial = None if draw.random() < CLEAN_SHARE else draw.choice(TRIALS)
-            host = f"h{draw.randint(1, shape.hosts)}"
-            found, outcome = _round(lab, netprobe, out, trial, host)
-            wrong += found
-            _tell(number, trial, host, outcome, found)
-        time.sleep(SETTLE_S)
-        last = Traces.now()
-        wrong["processes at the end"] = len(last.processes - first.processes)
-        wrong["descriptors at the end"] = max(last.descriptors - first.descriptors, 0)
-    finally:
-        lab.down()
-        shutil.rmtree(out, ignore_errors=True)
-    print(json.dumps({"seed": options.seed, **{name: count for name, count in wrong.items() if count}}))
-    return wrong
-
-
-def _round(lab: Lab, netprobe: str, out: Path, trial: Trial | None, host: str) -> tuple[Counter[str], Outcome | None]:
-    """Return what went wrong in a round, and what was said; the lab is healthy again afterwards."""
-    begin = Traces.now()
-    try:
-        outcome = attempt(lab, netprobe, out, trial, host)
-        time.sleep(SETTLE_S if trial else 0)
-        found = Traces.now().leaked_since(begin, lab.ranks(host) if trial is not None and _cuts(trial) else ())
-        found["wrong verdicts"] = bool(outcome.mistakes(trial, host))
-        found["lost results"] = _is_lost(outcome)
-    except (LabError, subprocess.TimeoutExpired) as error:
-        print(f"      {error}", flush=True)
-        return Counter({"hangs": 1}), None
-    else:
-        return found, outcome
-    finally:
-        tidy(lab)
-
-
-def _rounds(options: argparse.Namespace) -> Iterator[int]:
     ends = time.monotonic() + (options.seconds or float("inf"))
-    for number in range(1, (options.rounds or sys.maxsize) + 1):
-        if time.monotonic() > ends:
-            return
-        yield number
-
-
-def _cuts(trial: Trial) -> bool:
-    """Return whether nobody could end what ran on the host: that ends by itself, minutes later."""
-    return "cables" in trial.name
-
-
-def _is_lost(outcome: Outcome) -> bool:
-    """Return whether a run has no report, or less than the rounds that its log tells of."""
-    if outcome.run is None or not (outcome.run / "report.json").exists():
-        return True
-    header = json.loads((outcome.run / "run.json").read_text())
-    kept = {each["stage"] for each in header["outcomes"]}
-    events = [json.loads(line) for line in (outcome.run / "events.jsonl").read_text().splitlines()]
-    return any(event["kind"] == "round-finished" and event["stage"] not in kept for event in events)
-
-
-def _tell(number: int, trial: Trial | None, host: str, outcome: Outcome | None, found: Counter[str]) -> None:
-    what = "no fault" if trial is None else f"{host}: {trial.name}"
-    bad = ", ".join(f"{name} {count}" for name, count in found.items() if count)
-    took = "-" if outcome is None else f"{outcome.elapsed_s:.1f} s"
-    print(f"{number:4}  {took:>7}  {what}  {bad or 'right'}", flush=True)
-    for mistake in () if outcome is None else outcome.mistakes(trial, host):
-        print(f"      {mistake}", flush=True)
-
-
-def _of_netprobe() -> Iterator[int]:
-    for process in PROC.iterdir():
-        if process.name.isdigit():
-            with suppress(OSError):  # ended meanwhile
-                if b"NETPROBE_JOB=" in (process / "environ").read_bytes():
-                    yield int(process.name)
-
-
-def _namespaces() -> Iterator[str]:
-    for process in PROC.iterdir():
-        if process.name.isdigit():
-            try:
-                yield str((process / "ns/net").readlink())
-            except OSError:
-                continue
+    while tally.rounds < (options.rounds or sys.maxsize) and time.monotonic() < ends:
+        trial = None if draw.random() < CLEAN_SHARE else draw.choice(TRIALS)
+        host = draw.choice(course.lab.shape.host_names())
+        started = time.monotonic()
+        wrong, words = course.play(trial, host)
+        tally.rounds += 1
+        tally.wrong.update(wrong)
+        what = "no fault" if trial is None else f"{host}: {trial.name}"
+        bad = ", ".join(f"{name} {count}" for name, count in wrong.items() if count)
+        print(f"{tally.rounds:4}  {time.monotonic() - started:6.1f} s  {what}  {bad or 'right'}", flush=True)
+        for each in words:
+            print(f"      {each}", flush=True)
+        yield
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
