@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import which
 
 import pytest
 from netlab import groups
+from netlab.commands import in_network
 from netlab.errors import UNSUPPORTED, LabError
 from netlab.faults import Direction, Fault, Kind
 from netlab.lab import Lab
@@ -38,6 +40,18 @@ with socket.create_server(("", 7000)) as door:
         got += len(chunk)
     print(got, time.monotonic() - began)
     wire.sendall(b"x")
+"""
+# Stands in for nft: puts a fault in place, and then goes wrong. $PPID is the lab's command, as nsenter becomes this.
+NFT = """#!/bin/sh
+rules=$(cat)
+echo "$rules" | {nft} "$@" || exit
+case "$rules" in *drop*) {then};; esac
+"""
+AS_NOBODY = """
+import os, sys
+from netlab.cli import main
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sys.exit(main(sys.argv[1:]))
 """
 IN_THE_MIDDLE_S = (0.05, 0.15, 0.3, 0.5)
 
@@ -276,6 +290,20 @@ def test_a_killed_host_does_not_answer_until_it_is_revived_with_nothing_of_its_p
     assert has_its_rate(lab, send(lab, "h1", "h7", 8 * MIB))
 
 
+def test_a_killed_host_is_revived_although_something_keeps_its_old_network(lab):
+    network = f"/proc/{lab.state.holders['h7'].pid}/ns/net"
+    script = "echo ready; exec sleep 100"
+    with subprocess.Popen(["nsenter", f"--net={network}", "sh", "-c", script], stdout=subprocess.PIPE) as staying:
+        try:
+            assert staying.stdout.readline() == b"ready\n"
+            lab.kill_host("h7")
+
+            assert lab.revive() == ("h7",)
+            assert send(lab, "h1", "h7", 1000) is not None
+        finally:
+            staying.kill()
+
+
 def test_a_paused_host_holds_its_processes_and_lets_them_go_on(lab):
     with lab.popen(["sh", "-c", "echo ready; exec sleep 100"], host="h6", stdout=subprocess.PIPE) as sleeping:
         assert sleeping.stdout.readline() == b"ready\n"
@@ -336,6 +364,62 @@ def test_a_fault_that_the_kernel_does_not_know_is_refused(lab):
 
     assert refused.value.exit_code == UNSUPPORTED
     assert lab.faults() == ()
+
+
+def inject_with(then, lab, folder):
+    """Inject a loss by command, with an nft that does something when it has put the rules in place."""
+    shim = folder / "nft"
+    shim.write_text(NFT.format(nft=which("nft"), then=then))
+    shim.chmod(0o755)
+    argv = [LAB, "inject", "loss", "--name", lab.name, "--host", "h3", "--rate", "0.5"]
+    environ = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=DEADLINE_S)
+
+
+def tables(lab):
+    return in_network(lab.state.fabric, ("nft", "list", "tables")).split("\n")[:-1]
+
+
+@pytest.mark.parametrize(("then", "code"), [("exit 1", 3), ("kill -TERM $PPID; exec sleep 60", 128 + signal.SIGTERM)])
+def test_a_fault_that_fails_or_is_ended_half_way_is_taken_back(lab, tmp_path, then, code):
+    ended = inject_with(then, lab, tmp_path)
+
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert (lab.faults(), tables(lab)) == ((), [])
+
+
+def test_a_fault_whose_command_is_killed_half_way_is_known_to_clear(lab, tmp_path):
+    ended = inject_with("kill -KILL $PPID", lab, tmp_path)
+
+    assert ended.returncode == -signal.SIGKILL
+    assert [fault.target for fault, _ in lab.faults()] == ["h3"]
+    assert len(tables(lab)) == 1
+    lab.clear()
+    assert tables(lab) == []
+
+
+def test_a_stall_without_a_rank_is_refused_and_not_on_record(lab):
+    with pytest.raises(LabError, match="no rank"):
+        inject(lab, Kind.STALL, "h6")
+
+    assert lab.faults() == ()
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["faults"], ["down"], ["clear"], ["up"], ["run", "--", "true"]], ids=lambda words: words[0]
+)
+def test_without_root_it_says_in_one_line_what_to_try(lab, words):
+    environ = {**os.environ, "PYTHONPATH": str(Path(LAB).with_name("lab.d"))}
+    named = [] if words == ["list"] else ["--name", lab.name]
+    argv = [sys.executable, "-c", AS_NOBODY, words[0], *named, *words[1:]]
+
+    refused = subprocess.run(argv, env=environ, cwd="/", capture_output=True, text=True, timeout=DEADLINE_S)
+
+    assert (refused.returncode, refused.stdout) == (UNSUPPORTED, "")
+    assert refused.stderr.startswith("lab: ")
+    assert refused.stderr.endswith("; try: sudo\n")
+    assert refused.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("target", ["h9", "login", "eth0", "h0", "leaf3", "h1/h1"])

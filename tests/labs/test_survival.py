@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from netlab.trials import TRIALS, attempt, find_netprobe
+from netlab.attempts import attempt, find_netprobe
+from netlab.trials import TRIALS
 
 DEADLINE_S = 15
 BY_NAME = {trial.name: trial for trial in TRIALS}

@@ -163,14 +163,19 @@ def descendants(pid):
     return found
 
 
-def started_run(mpiexec, tmp_path, *, launcher=()):
-    process = subprocess.Popen(
-        [*launcher, sys.executable, "-m", "netprobe", "check", "--profile", "pretrain"],
+def started(mpiexec, tmp_path, *argv):
+    return subprocess.Popen(
+        argv,
         env={**os.environ, "NETPROBE_RUNS": str(tmp_path / "runs"), "NETPROBE_MPIEXEC": mpiexec},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+
+
+def started_run(mpiexec, tmp_path, *, launcher=()):
+    process = started(mpiexec, tmp_path, *launcher, sys.executable, "-m", "netprobe", "check", "--profile", "pretrain")
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         for path in (tmp_path / "runs").glob("*/events.jsonl"):
@@ -207,6 +212,54 @@ def test_an_interrupted_check_keeps_what_it_has_and_leaves_no_rank_behind(mpiexe
     run = read_run(only_run(tmp_path))
     assert run.header.status == "interrupted"
     assert run.header.outcomes
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_launcher_of_somebody_else_leaves_a_readable_run_and_no_rank(
+    netprobe, mpiexec, launch_options, tmp_path, number
+):
+    process = started_run(mpiexec, tmp_path, launcher=(mpiexec, *launch_options, "-n", "2"))
+    ranks = descendants(process.pid)
+
+    process.send_signal(number)
+    process.communicate(timeout=60)
+
+    assert process.returncode != 0
+    assert wait_until_gone(ranks) == []
+    ended = netprobe("report", str(only_run(tmp_path)))
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+
+
+# Never meets the other rank, and ends with an exit code of its own when it is asked to.
+ABSENT = ("sh", "-c", "trap 'kill $!; exit 130' INT TERM; sleep 600 & wait")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_rank_that_waits_for_the_others_to_start_heeds_an_interrupt(mpiexec, launch_options, tmp_path, number):
+    rank = (sys.executable, "-m", "netprobe", "check")
+    process = started(mpiexec, tmp_path, mpiexec, *launch_options, "-n", "1", *rank, ":", "-n", "1", *ABSENT)
+    deadline = time.monotonic() + DEADLINE_S
+    while not (ranks := [pid for pid in descendants(process.pid) if has_loaded_mpi(pid)]):
+        assert time.monotonic() < deadline, "no rank has come so far"
+        time.sleep(0.05)
+
+    process.send_signal(number)
+    left = wait_until_gone(ranks)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+
+    assert left == []
+    assert not (tmp_path / "runs").exists()
+
+
+def has_loaded_mpi(pid):
+    try:
+        return (
+            "python" in Path(f"/proc/{pid}/exe").readlink().name and "libmpi" in Path(f"/proc/{pid}/maps").read_text()
+        )
+    except OSError:
+        return False
 
 
 def test_a_killed_check_leaves_a_run_that_report_can_read(netprobe, mpiexec, tmp_path):

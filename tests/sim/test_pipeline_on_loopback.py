@@ -8,9 +8,10 @@ import pytest
 from netprobe.judge.judge import judge
 from netprobe.model.collective import SHAPES
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.plan import REACH, Plan, Scope, Stage
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import Verdict
+from netprobe.plan.task import Task
 from netprobe.registry import probes
 from netprobe.session.threads import run_on_threads
 from netprobe.store.reader import read_run
@@ -39,7 +40,7 @@ def measured(tmp_path, stages, ranks, *, wire=clean_wire, host_of=lambda rank: f
     plan = Plan(profile="test", seed=3, stages=tuple(stages), transport="loopback")
     launch = Launch(method="loopback", argv=(), mpi="")
     writer = RunWriter.create(tmp_path, plan, launch, started=datetime(2026, 1, 1, tzinfo=UTC), run_id="test")
-    run_on_threads(plan, ranks, writer, wire=wire, host_of=host_of)
+    run_on_threads(Task(plan=plan), ranks, writer, wire=wire, host_of=host_of)
     writer.close(RunStatus.COMPLETE, None)
     return read_run(writer.directory)
 
@@ -144,4 +145,4 @@ def test_a_rank_that_fails_ends_the_run_with_its_own_error(tmp_path):
 
 
 def test_every_registered_probe_has_a_stage_here():
-    assert set(probes()) == {*PAIR_PROBES, *SHAPES}
+    assert set(probes()) == {*PAIR_PROBES, *SHAPES, REACH}  # which needs devices: tests/unit/test_reach_judged

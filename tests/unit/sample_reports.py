@@ -1,4 +1,4 @@
-"""Four reports as a judge would make them; reports/samples holds what each reporter makes of them."""
+"""Five reports as a judge would make them; reports/samples holds what each reporter makes of them."""
 
 from dataclasses import replace
 
@@ -6,14 +6,16 @@ from netprobe.model.collective import SHAPES
 from netprobe.model.endpoint import Calibration
 from netprobe.model.evidence import Coverage
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
-from netprobe.model.plan import DTYPE_BYTES, Scope
-from netprobe.model.report import REPORT_FORMAT, GroupSummary, PairSummary, Report
+from netprobe.model.plan import DTYPE_BYTES, Path, Scope
+from netprobe.model.rdma import Operation
+from netprobe.model.report import REPORT_FORMAT, EndpointSummary, GroupSummary, PairSummary, Report
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import Verdict
 from netprobe.units import gbps, gigabytes_per_s
 
 KIB = 1 << 10
 MIB = 1 << 20
+SEND, WRITE = Operation.SEND, Operation.WRITE
 US = 1_000
 S = 1_000_000_000
 UCX = "Open MPI v5.0.5, UCX 1.17.0"
@@ -352,9 +354,109 @@ def corruption():
     )
 
 
+def over_rdma(row, operation):
+    return replace(row, path=Path.VERBS, operation=operation)
+
+
+def endpoint(number, host, **changes):
+    fields = {
+        "rank": number,
+        "host": host,
+        "device": "mlx5_0",
+        "netdev": "eth0",
+        "gid_kind": "RoCE v2",
+        "gid_index": 3,
+        "gid": f"0000:0000:0000:0000:0000:ffff:0a01:{number + 1:04x}",
+        "mtu_bytes": 4096,
+        "why": "",
+    }
+    return EndpointSummary(**{**fields, **changes})
+
+
+def rdma_failure():
+    hosts = nodes(*range(1, 9))
+    stages = ("latency-between-hosts", "bandwidth-between-hosts", "rdma-latency-between-hosts",
+              "rdma-bandwidth-between-hosts", "barrier")  # fmt: skip
+    between = Scope.BETWEEN_HOSTS
+    return report(
+        hosts,
+        verdict=Verdict.FAULTY,
+        launch=Launch(method="hosts", argv=("mpirun", "--host", "node[01-08]"), mpi=UCX),
+        findings=(
+            Finding(
+                detector="rdma-failure",
+                severity=Severity.BLOCKS,
+                confidence=Confidence.HIGH,
+                subjects=("node05",),
+                hosts=("node05",),
+                summary=(
+                    "cannot use RDMA with 3 of 3 partners (node01, node04, node08): their addresses (GIDs) are of "
+                    "different kinds; RETRY_EXC_ERR at the first message, no acknowledgement ever came"
+                ),
+                facts=(
+                    Fact(
+                        metric="node05 mlx5_0, GID 0",
+                        observed="IB/RoCE v1",
+                        expected="the same",
+                        basis="their addresses (GIDs) are of different kinds",
+                    ),
+                    Fact(
+                        metric="RDMA latency 8 B, node05:4 <-> node01:0, first message",
+                        observed="RETRY_EXC_ERR, vendor error 0x81 (no acknowledgement)",
+                        expected="no failure",
+                        basis="ibv_poll_cq on node05:4",
+                    ),
+                ),
+                excluded=(
+                    "its partners (node01, node04, node08 work with others)",
+                    "a host that is gone (MPI works on all of these)",
+                ),
+                next_action=(
+                    "show_gids at both ends: each has to use an entry of RoCE v2; if it stays: ping between the two "
+                    "interfaces with their own source (ping -I), then ip neigh, show_gids at both ends, and filters on "
+                    "the way for UDP port 4791"
+                ),
+                retest="netprobe run latency --transport verbs --hosts node05,node01,node04",
+            ),
+        ),
+        gaps=(NO_EXPECTATION,),
+        coverage=Coverage(
+            ranks=8,
+            hosts=8,
+            stages_planned=stages,
+            stages_finished=stages,
+            pairs_planned=72,
+            pairs_measured=63,
+            untested_ranks=(),
+            bytes_moved=88_000_000_000,
+            checked_iterations=212,
+            pairs_failed=9,
+        ),
+        healthy_hosts=tuple(host for host in hosts if host != "node05"),
+        pairs=(
+            latency(between, 8, 14.8, 21.5, 240.0, pairs=12, worst=("node03:2", "node06:5", 15.9)),
+            streaming("bandwidth", between, 8 * MIB, 42_700, pairs=24, worst=("node03:2", "node06:5", 43_900)),
+            over_rdma(latency(between, 8, 1.84, 2.15, 40.1, pairs=9, worst=("node03:2", "node06:5", 1.99)), SEND),
+            over_rdma(latency(between, 4 * KIB, 2.97, 3.5, 24.0, pairs=9), SEND),
+            over_rdma(streaming("bandwidth", between, 64 * KIB, 45.1, pairs=18), WRITE),
+            over_rdma(
+                streaming("bandwidth", between, 8 * MIB, 5570, pairs=18, worst=("node03:2", "node06:5", 5720)), WRITE
+            ),
+        ),
+        groups=(collective("barrier", 0, 31.0, 8, dtype="uint8"),),
+        endpoints=tuple(
+            endpoint(number, host, gid_kind="IB/RoCE v1", gid_index=0, why="as wished")
+            if host == "node05"
+            else endpoint(number, host, why="RoCE v2 with an IPv4 address")
+            for number, host in enumerate(hosts)
+        ),
+    )
+
+
 SAMPLES = {
     "healthy-laptop": healthy_laptop,
     "slow-link": slow_link,
     "inconclusive": inconclusive,
     "corruption": corruption,
+    "rdma-failure": rdma_failure,
 }

@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
+from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.histogram import Histogram
+from netprobe.model.inventory import Gid, HostInventory, NetDevice, QosSettings, RdmaPort
 from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.model.rdma import Breakdown, FailurePhase, PairFailure
 from netprobe.model.record import RanksDone, RanksReady, RoundFinished, RoundStarted, StageFinished
 from netprobe.model.run import Launch, StageOutcome
 from netprobe.model.series import Fault, Metric, Phase, Series, SlowSample
@@ -26,6 +29,26 @@ def plan(stages=("one", "two", "three")):
 
 def ranks(count=2):
     return tuple(Rank(rank=i, host=f"node{i // 2}", local_index=i % 2, cpus=(i,), pid=1000 + i) for i in range(count))
+
+
+def inventory(host="node0"):
+    port = RdmaPort(
+        device="mlx5_0", port=1, link_layer="Ethernet", state="ACTIVE", physical_state="LinkUp", rate_gbps=400.0,
+        driver="mlx5_core", netdev="eth0", pci="0000:17:00.0", firmware="28.40.1000", board=None, model="MT4129",
+        node_guid=None, gids=(Gid(index=3, address="::ffff:10.1.0.1", kind="RoCE v2", netdev="eth0"),),
+    )  # fmt: skip
+    qos = QosSettings(pfc_enabled=(False,) * 3 + (True,) + (False,) * 4, trust="dscp", dscp_to_priority=((26, 3),))
+    net = NetDevice(
+        name="eth0", state="up", mtu_bytes=9000, speed_gbps=400.0, driver="mlx5_core", pci="0000:17:00.0", qos=qos
+    )
+    return HostInventory(
+        host=host, rdma_ports=(port,), net_devices=(net,), gaps=(Gap(topic="gpu", reason="no driver is loaded"),)
+    )
+
+
+def window(stage="one", round_index=None, **changes):
+    fields = {"rank": 0, "elapsed_ns": 2_000_000_000, "grown": {"rdma/mlx5_0/1/out_of_sequence": 3}}
+    return CounterWindow(stage=stage, round_index=round_index, **{**fields, **changes})
 
 
 def series(stage="one", src=0, dst=1, **changes):
@@ -150,4 +173,25 @@ SERIES = st.builds(
     slowest=st.lists(st.builds(SlowSample, iteration=INT64, elapsed_ns=INT64), max_size=3).map(tuple),
     faults=st.lists(FAULTS, max_size=2).map(tuple),
     checked_iterations=INT64,
+)
+
+FAILURES = st.builds(
+    PairFailure,
+    stage=st.just("one"),
+    probe=TEXT,
+    round_index=INT64,
+    src=st.integers(0, 1),
+    dst=st.integers(0, 1),
+    size_bytes=st.none() | INT64,
+    cause=st.builds(
+        Breakdown,
+        rank=st.integers(0, 1),
+        phase=st.sampled_from(FailurePhase),
+        call=TEXT,
+        status=st.none() | TEXT,
+        vendor_error=st.none() | INT64,
+        error=st.none() | TEXT,
+        after_messages=INT64,
+        waited_ns=INT64,
+    ),
 )

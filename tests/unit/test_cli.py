@@ -8,8 +8,10 @@ from netprobe.cli.app import main
 from netprobe.cli.explaining import explanation
 from netprobe.registry import detectors
 
+COMMANDS = ("check", "run", "judge", "report", "doctor", "explain", "inventory", "counters", "config", "snapshot")
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["run", "--help"], ["judge", "-h"]])
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_fits_80_columns_and_exits_0(capsys, arguments):
     assert main(arguments) == 0
 

@@ -7,7 +7,8 @@ from judge_samples import all_pairs, collective, run_of, series
 from netprobe.judge.evidence import evidence_of
 from netprobe.model.counters import CounterWindow
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Path, Plan, Scope, Stage
+from netprobe.model.rdma import Breakdown, FailurePhase, Operation, PairFailure, RdmaOptions
 from netprobe.model.run import RunStatus, StageOutcome
 from netprobe.model.series import Fault, Metric, Phase
 
@@ -206,14 +207,14 @@ def _outcome(stage, rows):
     return StageOutcome(stage=stage, rounds=1, planned_pairs=planned, elapsed_ns=1)
 
 
-def waiting(rank, waited_ns, elapsed_ns=1_000):
+def waiting(rank, waited_ns, elapsed_ns=100_000_000):
     return CounterWindow(
         stage="bandwidth", round_index=0, rank=rank, elapsed_ns=elapsed_ns, grown={"process/run_delay_ns": waited_ns}
     )
 
 
 def test_the_time_that_ranks_wait_for_a_cpu_is_told_by_host():
-    windows = [waiting(0, 300), waiting(1, 100), waiting(2, 0)]
+    windows = [waiting(0, 30_000_000), waiting(1, 10_000_000), waiting(2, 0)]
 
     evidence = evidence_of(run_of(all_pairs(), hosts=("a", "a", "b", "c"), windows=windows))
 
@@ -221,5 +222,67 @@ def test_the_time_that_ranks_wait_for_a_cpu_is_told_by_host():
     assert evidence.crowded_hosts == ("a",)
 
 
+def test_a_host_that_sat_the_rounds_out_is_not_said_to_wait():
+    windows = [waiting(0, 30_000_000), waiting(1, 10_000_000), waiting(2, 200_000, elapsed_ns=1_000)]
+
+    evidence = evidence_of(run_of(all_pairs(), hosts=("a", "a", "b", "c"), windows=windows))
+
+    assert evidence.waiting_ratio == {"a": 0.2}
+
+
 def test_without_the_schedulers_counters_nobody_is_said_to_wait():
     assert evidence_of(run_of(all_pairs())).waiting_ratio == {}
+
+
+def stage_of(id, path=Path.MPI):
+    rdma = RdmaOptions(operation=Operation.WRITE) if path is Path.VERBS else None
+    return Stage(id=id, probe="bandwidth", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(1 << 20,), path=path, rdma=rdma)
+
+
+BOTH_PATHS = Plan(
+    profile="test",
+    seed=0,
+    stages=(
+        stage_of("bandwidth"),
+        stage_of("rdma-bandwidth", Path.VERBS),
+        stage_of("second-pass-bandwidth"),
+        stage_of("second-pass-rdma-bandwidth", Path.VERBS),
+    ),
+)
+
+
+def test_rows_of_a_second_pass_join_the_stage_of_their_own_path():
+    rows = [row for stage in BOTH_PATHS.stages for row in all_pairs(stage=stage.id)]
+    stages = tuple(stage.id for stage in BOTH_PATHS.stages)
+
+    tables = evidence_of(run_of(rows, stages=stages, plan=BOTH_PATHS)).pairs
+
+    assert [(table.stage, table.path, table.operation, len(table.src)) for table in tables] == [
+        ("bandwidth", Path.MPI, None, 24),
+        ("rdma-bandwidth", Path.VERBS, Operation.WRITE, 24),
+    ]
+
+
+def test_counters_of_a_second_pass_join_the_stage_of_their_own_path():
+    windows = [
+        CounterWindow(stage=stage.id, round_index=0, rank=0, elapsed_ns=1, grown={"tcp/RetransSegs": 1})
+        for stage in BOTH_PATHS.stages
+    ]
+
+    counters = evidence_of(run_of(all_pairs(), plan=BOTH_PATHS, windows=windows)).counters
+
+    assert counters.stage == ("bandwidth", "rdma-bandwidth", "bandwidth", "rdma-bandwidth")
+
+
+def test_a_pair_that_failed_is_an_answer_and_not_missing():
+    rows = all_pairs()
+    cause = Breakdown(rank=0, phase=FailurePhase.SET_UP, call="ibv_modify_qp to RTR")
+    failure = PairFailure(stage="bandwidth", probe="bandwidth", round_index=0, src=0, dst=1, size_bytes=8, cause=cause)
+    planned = tuple((row.src, row.dst) for row in rows)
+    outcome = StageOutcome(stage="bandwidth", rounds=1, planned_pairs=planned, elapsed_ns=1, failures=(failure,))
+
+    evidence = evidence_of(run_of(rows[1:], outcomes=(outcome,)))
+
+    coverage = evidence.coverage
+    assert (coverage.pairs_planned, coverage.pairs_measured, coverage.pairs_failed, coverage.ratio) == (12, 11, 1, 1.0)
+    assert evidence.failures == (failure,)

@@ -1,5 +1,6 @@
 """One fault is one finding: which symptoms a cause takes in, and which stay on their own."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
@@ -143,3 +144,35 @@ def test_a_report_has_one_finding_for_a_slow_link_with_long_tails():
     assert (finding_.detector, finding_.hosts) == ("slow-link", ("n1",))
     assert finding_.summary.endswith("; also seen: jitter")
     assert finding_.facts[-1].metric == "also jitter"
+
+
+class Counted(Sequence):
+    """Findings that count how often one of them is looked at."""
+
+    def __init__(self, findings):
+        self._findings = tuple(findings)
+        self.looks = 0
+
+    def __len__(self):
+        return len(self._findings)
+
+    def __getitem__(self, index):
+        self.looks += 1
+        return self._findings[index]
+
+
+@pytest.mark.parametrize(("cause", "symptom"), [("packet-loss", "jitter"), ("link-flap", "packet-loss")])
+def test_a_finding_is_held_against_those_of_its_own_host_and_not_against_all(cause, symptom):
+    hosts = [f"n{number}" for number in range(300)]
+    findings = Counted(finding(detector, host) for detector in (cause, symptom) for host in hosts)
+
+    assert len(explained(findings, hosts)) == len(hosts)
+
+    assert findings.looks < 40 * len(findings)
+
+
+def test_hosts_that_differ_and_are_not_blamed_do_not_hide_the_one_that_is():
+    undecided = finding("link-downgrade", "h1 mlx5_0", "h2 mlx5_0", hosts=())
+
+    assert len(left(undecided, finding("slow-link", "h2"))) == 2
+    assert len(left(undecided, finding("slow-link", "h2", hosts=()))) == 1

@@ -1,5 +1,7 @@
 """What a second pass changes in a verdict: it confirms, or it clears."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from judge_samples import run_of, series
@@ -39,7 +41,8 @@ def twice(first_times, second_times):
     rows = measured(FIRST, ROUNDS, first_times)
     (stage,) = second_pass(PLAN, RANKS, rows)
     again = measured(stage.id, stage.rounds, second_times)
-    return run_of([*rows, *again], hosts=HOSTS, stages=(FIRST, stage.id))
+    plan = replace(PLAN, stages=(*PLAN.stages, stage))
+    return run_of([*rows, *again], hosts=HOSTS, stages=(FIRST, stage.id), plan=plan)
 
 
 def normal(_src, _dst, _round):
@@ -110,6 +113,31 @@ def test_a_host_that_stalled_in_one_round_is_not_blamed_and_neither_is_the_path(
 
     assert report.findings == ()
     assert any("was slow once" in gap.reason for gap in report.gaps)
+
+
+def leaf_gaps(report):
+    return [gap for gap in report.gaps if gap.topic == "second pass"]
+
+
+def test_without_leaves_new_partners_may_share_one_and_that_is_said():
+    (gap,) = leaf_gaps(judge(twice(slow_3, slow_3), Limits()))
+
+    assert "--topology" in gap.remedy
+    assert not gap.undermines
+
+
+def test_where_leaves_are_known_nothing_is_said_of_them():
+    run = twice(slow_3, slow_3)
+    on_leaves = tuple(replace(rank, leaf=f"leaf{rank.rank % 2}") for rank in run.header.ranks)
+
+    assert leaf_gaps(judge(replace(run, header=replace(run.header, ranks=on_leaves)), Limits())) == []
+
+
+def test_without_new_partners_nothing_is_said_of_leaves():
+    only_first = run_of(measured(FIRST, ROUNDS, normal), hosts=HOSTS, stages=(FIRST,))
+
+    assert leaf_gaps(judge(only_first, Limits())) == []
+    assert leaf_gaps(judge(twice(stalled_in_one_round, always_slow_on_that_path), Limits())) == []
 
 
 def test_a_path_that_is_slow_again_is_confirmed():

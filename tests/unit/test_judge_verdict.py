@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import pytest
 from judge_samples import all_pairs, collective, run_of, series
@@ -10,6 +12,7 @@ from netprobe.model.limits import Limits
 from netprobe.model.report import Report
 from netprobe.model.run import RunStatus
 from netprobe.model.series import Metric
+from netprobe.model.standing import Benched, Fate
 from netprobe.model.verdict import ExitCode, Verdict
 
 UNDERMINING = Gap(topic="x", reason="x", undermines=True)
@@ -59,6 +62,13 @@ def test_healthy_hosts_were_measured_and_no_finding_leaves_them_out():
 
     assert healthy_hosts(Verdict.DEGRADED, [finding(Severity.DEGRADES, hosts=("n1",))], evidence_of(run)) == ("n0",)
     assert healthy_hosts(Verdict.INCONCLUSIVE, [], evidence_of(run)) == ()
+
+
+def test_a_host_that_was_taken_out_on_the_way_is_not_called_healthy():
+    aside = Benched(host="n2", fate=Fate.ASIDE, detail="nothing passes between it and n0")
+    evidence = replace(evidence_of(COMPLETE), benched=(aside,))
+
+    assert healthy_hosts(Verdict.FAULTY, [], evidence) == ("n0", "n1", "n3")
 
 
 def test_a_complete_clean_run_is_healthy_and_exits_with_zero():

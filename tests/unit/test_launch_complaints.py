@@ -22,6 +22,7 @@ HYDRA_END = [
         (["Host key verification failed."], "Host key verification failed", "without a password"),
         (["bash: line 1: /venv/bin/python: No such file or directory", *HYDRA_END], "/venv/bin/python", "same Python"),
         (["Traceback (most recent call last):", "ModuleNotFoundError: No module named 'mpi4py'"], "mpi4py", "pip"),
+        (["The PMIx server's listener thread failed to start. We cannot", "continue."], "listener thread", "TMPDIR"),
         (["srun: error: Invalid MPI plugin name: pmix_v9"], "pmix_v9", "srun --mpi=list"),
         (["x", "netprobe: MPI could not be loaded: cannot load MPI library; try: a module", *HYDRA_END],
          "MPI could not be loaded", None),

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netprobe.launch.culprits import Conclusion, Halt, conclude
 from netprobe.launch.lost import lost_rank
-from netprobe.launch.rollcall import RollCall
-from netprobe.model.endpoint import Rank
+from netprobe.launch.rollcall import RollCall, path_targets
+from netprobe.model.endpoint import Interface, Rank
 from netprobe.model.standing import (
     Fate,
     HostReport,
@@ -200,9 +202,43 @@ def test_a_host_that_lost_one_of_its_two_processes_is_taken_out(lost):
     assert benched(asked, halt(ranks=two_each), count=2) == [("h2", Fate.GONE)]
 
 
+def late(number):
+    return HostStanding(host=f"h{number + 1}", report=None, error="no answer for 5 s", is_late=True)
+
+
+def test_a_late_host_is_not_named_and_explains_nothing():
+    stopped = answering(1, states=(RankState.STOPPED, RankState.STOPPED))
+
+    assert benched(call(4, late(2))) == []
+    assert benched(call(4, late(2), stopped)) == [("h2", Fate.STOPPED)]
+
+
+def test_a_host_on_which_the_launcher_started_nothing_is_named_while_nobody_has_met():
+    (only,) = concluded(call(4, empty(2)), halt(ranks=())).benched
+
+    assert (only.host, only.fate) == ("h3", Fate.UNUSABLE)
+    assert only.detail == "the launcher started no process there, though it did on 3 others"
+
+
+@pytest.mark.parametrize("without", [2, 3, 4])
+def test_where_no_more_than_half_of_the_hosts_have_a_process_nobody_is_named_for_having_none(without):
+    assert benched(call(4, *(empty(number) for number in range(without))), halt(ranks=())) == []
+
+
+def test_a_launch_that_ended_before_anybody_met_has_processes_nowhere():
+    assert benched(call(4, empty(2)), halt(ranks=(), is_over=True)) == []
+
+
 HYDRA = ("=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES", "=   PID 29 RUNNING AT h3", "=   EXIT CODE: 9")
 HYDRA_RANK = ("=   RANK 2 PID 29 RUNNING AT h3", "=   KILLED BY SIGNAL: 9 (Killed)")
 OPEN_MPI = ("prterun noticed that process rank 2 with PID 12 on node h3 exited on signal 9 (Killed).",)
+RULE = 74 * "-"
+OPEN_MPI_WRAPPED = (
+    RULE,
+    "prterun noticed that process rank 2 with PID 12 on node h3 exited on",
+    "signal 9 (Killed).",
+    RULE,
+)
 OPEN_MPI_FAULT = (
     "mpirun noticed that process rank 2 with PID 12 on node h3 exited on signal 11 (Segmentation fault).",
 )
@@ -216,6 +252,7 @@ SRUN_FAULT = ("srun: error: h3: tasks 2-3: Segmentation fault (core dumped)",)
         (HYDRA, None, "killed by signal 9"),
         (HYDRA_RANK, 2, "killed by signal 9 (Killed)"),
         (OPEN_MPI, 2, "killed by signal 9 (Killed)"),
+        (OPEN_MPI_WRAPPED, 2, "killed by signal 9 (Killed)"),
         (OPEN_MPI_FAULT, 2, "killed by signal 11 (Segmentation fault)"),
         (SRUN, 2, "killed by a signal (Killed)"),
         (SRUN_FAULT, 2, "killed by a signal (Segmentation fault)"),
@@ -241,6 +278,19 @@ def test_a_launchers_last_words_name_the_rank_that_was_lost(lines, rank, how):
 )
 def test_a_rank_that_ended_by_itself_or_that_nobody_names_is_not_lost(lines):
     assert lost_rank(lines) is None
+
+
+WITNESS = ("  Local host: h1", "  Local PID:  138", "  Peer host:  h3")
+
+
+@pytest.mark.parametrize(
+    ("victim", "dead"),
+    [("[h4:00138] Delaying for 1 seconds before aborting", "h3"), ("[h3:00000] *** An error occurred in Socket", None)],
+)
+def test_a_rank_that_complained_before_it_ended_is_not_the_one_that_its_peers_lost_first(victim, dead):
+    lost = lost_rank((victim, *WITNESS))
+
+    assert (lost and lost.host) == dead
 
 
 @pytest.mark.parametrize("lines", [HYDRA, HYDRA_RANK, OPEN_MPI, SRUN])
@@ -304,10 +354,97 @@ def test_of_two_equal_halves_the_one_with_the_first_host_stays(away):
     assert benched(call(paths=paths(4, small=cut(*away)))) == [("h3", Fate.CUT_OFF), ("h4", Fate.CUT_OFF)]
 
 
-def test_a_single_silent_pair_is_a_path_and_nobodys_fault():
-    lost = paths(4, small=lambda src, dst: {src, dst} != {"h2", "h3"})
+def all_but(*silent):
+    """Everything passes but between these pairs."""
+    return lambda src, dst: {src, dst} not in [set(pair) for pair in silent]
 
-    assert benched(call(paths=lost)) == []
+
+@pytest.mark.parametrize(
+    ("lost", "detail"),
+    [
+        ({"small": all_but(("h2", "h3"))}, "nothing passes between it and h2"),
+        ({"full": all_but(("h2", "h3"))}, "packets of a whole MTU vanish between it and h2"),
+        ({"full": lambda src, dst: (src, dst) != ("h3", "h2")}, "packets of a whole MTU vanish between it and h2"),
+    ],
+)
+def test_when_all_wait_for_one_silent_path_the_later_of_its_ends_is_set_aside(lost, detail):
+    in_a_collective = [answering(number, place=position(number)) for number in range(4)]
+
+    (only,) = concluded(call(4, *in_a_collective, paths=paths(4, **lost))).benched
+
+    assert (only.host, only.fate) == ("h3", Fate.ASIDE)
+    assert only.detail.startswith(detail)
+
+
+def test_ends_of_several_silent_paths_are_set_aside_together_and_no_more_than_half():
+    lost = paths(6, small=all_but(("h1", "h4"), ("h2", "h5")))
+
+    assert benched(call(6, paths=lost), count=6) == [("h4", Fate.ASIDE), ("h5", Fate.ASIDE)]
+
+
+def test_an_end_that_two_silent_paths_on_two_networks_share_goes_alone():
+    lost = [
+        *paths(4, small=all_but(("h1", "h2"))),
+        *paths(4, small=all_but(("h2", "h3")), network="10.2.0.0/24"),
+    ]
+
+    assert benched(call(paths=lost)) == [("h2", Fate.ASIDE)]
+
+
+def measuring_together(first, second):
+    return [answering(first, place=position(first, peer=second)), answering(second, place=position(second, peer=first))]
+
+
+@pytest.mark.parametrize(
+    ("lost", "conclusion"), [([], []), (paths(4, small=all_but(("h2", "h3"))), [("h3", Fate.ASIDE)])]
+)
+def test_a_pair_that_is_avoided_already_is_no_news(lost, conclusion):
+    asked = call(4, *measuring_together(1, 2), paths=lost)
+
+    found = conclude(asked, halt(), {host: host for host in hosts(4)}, avoided=(("h3", "h2"),))
+
+    assert ([(each.host, each.fate) for each in found.benched], found.avoided) == (conclusion, ())
+
+
+def test_a_partner_that_was_taken_out_does_not_speak_against_those_who_were_stuck_with_it():
+    names = {host: host for host in hosts(5) if host != "h1"}
+    everyone = call(5, *measuring_together(1, 2))
+    asked = RollCall(hosts=tuple(each for each in everyone.hosts if each.host in names))
+
+    found = conclude(asked, halt(5), names, avoided=(("h1", "h2"), ("h1", "h3")))
+
+    assert (found.benched, found.avoided) == ((), (("h2", "h3"),))
+
+
+PAIRS = [(first, second) for first in range(5) for second in range(first)]
+
+
+@given(
+    silent=st.sets(st.sampled_from(PAIRS)),
+    large=st.sets(st.sampled_from(PAIRS)),
+    stuck=st.lists(st.sampled_from(PAIRS), max_size=12),
+)
+def test_whatever_is_silent_no_halt_comes_to_the_same_conclusion_twice(silent, large, stuck):
+    left, avoided = set(hosts(5)), ()
+    for first, second in [*stuck, *[(0, 0)] * 12]:
+        in_place = measuring_together(first, second) if first != second else []
+        asked = call(5, *in_place, paths=paths(5, small=all_but(*named(silent)), full=all_but(*named(large))))
+        asked = RollCall(
+            hosts=tuple(each for each in asked.hosts if each.host in left),
+            paths=tuple(path for path in asked.paths if {path.src, path.dst} <= left),
+        )
+        found = conclude(asked, halt(5), {host: host for host in left}, avoided)
+        if found.fabric or found == Conclusion():
+            break
+        out = {each.host for each in found.benched}
+        assert out <= left
+        assert out or set(found.avoided) - set(avoided)
+        left, avoided = left - out, (*avoided, *found.avoided)
+    assert left
+
+
+def named(pairs):
+    return [(f"h{first + 1}", f"h{second + 1}") for first, second in pairs]
 
 
 def test_two_silent_pairs_with_a_host_in_common_are_that_hosts():
@@ -336,6 +473,109 @@ def test_large_packets_that_vanish_in_one_direction_or_both_are_a_black_hole_of_
 
     assert (only.host, only.fate) == ("h3", Fate.BLACK_HOLE)
     assert only.detail.startswith("packets of 9000 bytes vanish on ")
+
+
+def of_one_leaf(size):
+    """Something passes between hosts of one leaf alone, so many under each."""
+    return lambda src, dst: (int(src[1:]) - 1) // size == (int(dst[1:]) - 1) // size
+
+
+def test_large_packets_that_vanish_between_most_hosts_are_the_fabrics_and_no_hosts():
+    found = concluded(call(8, paths=paths(8, full=lambda src, dst: {src, dst} == {"h1", "h2"})), count=8)
+
+    assert found == Conclusion(
+        fabric=f"packets of 9000 bytes vanish on 54 of 56 paths of {NETWORK}, small ones pass"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 9])
+def test_large_packets_that_pass_nowhere_take_out_nobody(count):
+    found = concluded(call(count, paths=paths(count, full=lambda src, dst: False)), count=count)
+
+    assert (found.fabric is not None, found.benched) == (True, ())
+
+
+def test_four_leaves_without_their_spine_are_the_fabrics_and_no_hosts():
+    found = concluded(call(8, paths=paths(8, small=of_one_leaf(2))), count=8)
+
+    assert found == Conclusion(fabric=f"48 of 56 paths of {NETWORK} give no answer")
+
+
+@pytest.mark.parametrize(("away", "is_fabric"), [(4, False), (5, True)])
+def test_half_of_the_hosts_may_be_cut_off_and_no_more(away, is_fabric):
+    found = concluded(call(8, paths=paths(8, full=cut_singly(hosts(8)[-away:]))), count=8)
+
+    assert (found.fabric is not None, len(found.benched)) == (is_fabric, 0 if is_fabric else away)
+
+
+def cut_singly(away):
+    return lambda src, dst: src not in away and dst not in away
+
+
+def test_a_network_that_fails_most_hosts_does_not_hide_one_that_fails_a_single_host():
+    both = [*paths(8, small=of_one_leaf(2)), *paths(8, small=cut("h3"), network="10.2.0.0/24")]
+
+    assert benched(call(8, paths=both), count=8) == [("h3", Fate.CUT_OFF)]
+
+
+def test_a_frozen_process_outranks_a_network_that_fails_most_hosts():
+    turning = [active(number, 5, 5 if number == 6 else 9) for number in range(8)]
+
+    assert benched(call(8, *turning, paths=paths(8, small=of_one_leaf(2))), count=8) == [("h7", Fate.IDLE)]
+
+
+def test_a_way_back_that_nobody_tried_says_nothing():
+    firewall = [path for path in paths(4, small=only_to("h2")) if path.src != "h2"]
+
+    assert concluded(call(paths=firewall)) == Conclusion()
+
+
+def asked_of(asked, answers):
+    """The call with the paths that its hosts would try, answered as told."""
+    tried = [
+        PathAnswer(
+            src=each.src,
+            dst=each.dst,
+            interface="eth1",
+            network=each.network,
+            mtu_bytes=9000,
+            small=answers(each.src, each.dst),
+            full=None,
+        )
+        for targets in path_targets(asked).values()
+        for each in targets
+    ]
+    return replace(asked, paths=tuple(tried))
+
+
+def with_interfaces(standing, *networks):
+    number = standing.host[1:]
+    interfaces = tuple(
+        Interface(name="eth1", address=f"10.{network}.0.{number}", network=f"10.{network}.0.0/24", mtu_bytes=9000)
+        for network in networks
+    )
+    return replace(standing, report=replace(standing.report, interfaces=interfaces))
+
+
+def frozen_at(frozen, count, networks_of):
+    standings = [active(number, 5, 5 if number + 1 == frozen else 9) for number in range(count)]
+    return RollCall(hosts=tuple(with_interfaces(each, *networks_of(int(each.host[1:]))) for each in standings))
+
+
+def test_a_firewall_on_one_of_many_hosts_does_not_hide_the_one_that_is_frozen():
+    asked = asked_of(frozen_at(20, 32, lambda _: (1,)), lambda _, dst: dst != "h9")
+
+    assert benched(asked, halt(32), count=32) == [("h20", Fate.IDLE)]
+
+
+def test_a_network_that_some_hosts_are_not_on_does_not_hide_the_one_that_is_frozen():
+    asked = asked_of(
+        frozen_at(5, 8, lambda number: (1, 9) if number <= 6 else (1,)),
+        lambda src, dst: True,
+    )
+
+    assert {path.network for path in asked.paths if "h8" in (path.src, path.dst)} == {"10.1.0.0/24"}
+    assert benched(asked, halt(8), count=8) == [("h5", Fate.IDLE)]
 
 
 def test_large_packets_that_could_not_be_sent_say_nothing():

@@ -10,7 +10,7 @@ from netprobe.launch.logbook import Logbook
 from netprobe.launch.request import Family, HostShare, Launcher, LaunchPlan
 from netprobe.model.record import PlanExtended, RunHalted
 from netprobe.model.standing import Benched, Fate, PathAnswer
-from netprobe.plan.task import Task
+from netprobe.plan.task import Leaf, Task
 
 TASK = Task(plan=plan())
 DEAD = Benched(host="h9", fate=Fate.UNREACHABLE, detail="No route to host")
@@ -159,6 +159,19 @@ def test_pairs_that_are_avoided_add_up():
     rest = logbook.rest_of(replace(TASK, avoided=(("h1", "h2"),)), [("h3", "h4")], skips_round=False)
 
     assert rest.avoided == (("h1", "h2"), ("h3", "h4"))
+
+
+def test_where_hosts_are_is_told_again():
+    logbook, _ = logbook_of(ready())
+    leaves = (Leaf(switch="leaf1", hosts="node[0-3]"),)
+
+    assert logbook.rest_of(replace(TASK, leaves=leaves), (), skips_round=False).leaves == leaves
+
+
+def test_what_is_not_to_be_read_is_told_again():
+    logbook, _ = logbook_of(ready())
+
+    assert logbook.rest_of(replace(TASK, excluded=("eth0",)), (), skips_round=False).excluded == ("eth0",)
 
 
 def test_the_last_finished_round_is_kept_for_whoever_is_taken_out_later():

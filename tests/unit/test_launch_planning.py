@@ -235,6 +235,17 @@ def test_every_rank_carries_the_mark_by_which_it_is_found(plan):
     assert "NETPROBE_JOB" in plan().forward
 
 
+OPEN_MPI = "mpirun (Open MPI) 5.0.11"
+
+
+def test_ranks_of_open_mpi_end_a_job_late_enough_for_its_launcher_to_say_who_was_lost(plan):
+    late = ("OMPI_MCA_mpi_abort_delay", "1")
+
+    assert late in plan(on=host(family=OPEN_MPI)).settings
+    assert late not in plan({late[0]: "9"}, on=host(family=OPEN_MPI)).settings
+    assert late not in plan().settings
+
+
 @given(st.lists(st.none() | st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 60))
 def test_ranks_are_dealt_out_evenly_within_the_slots(limits, ranks):
     hosts = [HostSlots(host=f"n{index}", slots=limit) for index, limit in enumerate(limits)]

@@ -6,7 +6,17 @@ import sys
 import pytest
 
 from netprobe.errors import UnavailableError
-from netprobe.launch.remote import TIMED_OUT, Answer, agent_of, ask_here, by_srun, by_ssh, local_or
+from netprobe.launch.remote import (
+    MOST_AT_ONCE,
+    TIMED_OUT,
+    Answer,
+    agent_of,
+    ask_here,
+    at_once,
+    by_srun,
+    by_ssh,
+    local_or,
+)
 
 FAKE_SSH = """#!/bin/sh
 while [ "${1#-}" != "$1" ]; do
@@ -178,3 +188,12 @@ def test_only_other_hosts_are_asked_the_long_way():
 )
 def test_hosts_are_reached_as_the_launcher_is_set_to_reach_them(environ, agent):
     assert agent_of(environ) == agent
+
+
+@pytest.mark.parametrize(
+    ("hosts", "descriptors", "allowed", "asked"),
+    [(8, 4, 1024, 8), (1000, 4, 1024, 256), (1000, 4, 65_536, MOST_AT_ONCE), (1000, 10, 1024, 102), (0, 4, 1024, 1),
+     (8, 4, 1, 1)],
+)  # fmt: skip
+def test_as_many_hosts_are_asked_at_once_as_descriptors_go(hosts, descriptors, allowed, asked):
+    assert at_once(hosts, descriptors, allowed=allowed) == asked

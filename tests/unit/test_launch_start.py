@@ -77,6 +77,18 @@ def test_the_one_launcher_there_is_keeps_its_own_message(plan):
         run_ranks([plan("only", before="raise SystemExit(2)")], os.environ, lambda chosen: Kept())
 
 
+REFUSING = "raise SystemExit('netprobe: rank 1: RDMA cannot be used on any host: no device; try: netprobe doctor')"
+
+
+def test_what_ranks_refuse_is_told_as_they_say_it_and_once(plan):
+    launchers = [plan(name, before=REFUSING) for name in ("first", "second")]
+
+    with pytest.raises(LaunchError) as caught:
+        run_ranks(launchers, os.environ, lambda chosen: Kept())
+
+    assert str(caught.value) == "RDMA cannot be used on any host: no device; try: netprobe doctor"
+
+
 def test_a_hanging_launch_is_not_tried_again_with_the_next(plan):
     hanging = plan("hanging", before="time.sleep(600)")
 

@@ -32,6 +32,8 @@ for verb, value in json.loads(sys.argv[1]):
     if verb == "err": print(value, file=sys.stderr, flush=True)
     if verb == "flood": sys.stderr.write((value + "\\n") * 20_000); sys.stderr.flush()
     if verb == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if verb == "on-term": signal.signal(signal.SIGTERM, lambda *_, word=value: os.write(2, f"{word}\\n".encode()))
+    if verb == "late": subprocess.Popen(["sh", "-c", 'sleep 0.5; printf "$0" >&2', value])
     if verb == "sleep": time.sleep(value)
     if verb == "orphan":
         ranks = [subprocess.Popen(["sleep", "600"], start_new_session=True) for _ in range(value)]
@@ -456,3 +458,35 @@ def test_a_record_that_came_while_somebody_asked_around_lifts_the_sentence(watch
     end = watch(*steps, patience=patience, listeners=Listeners(on_silence=ask_for_long))
 
     assert (end.status, asked) == (RunStatus.COMPLETE, [True])
+
+
+def alone():
+    """What a rank says that met nobody, though two were expected: the launch is refused."""
+    return ("out", encode(ready(1), 0))
+
+
+def interrupting(word):
+    """Return listeners that ask this process to stop when the launcher says a word."""
+    return Listeners(on_chatter=lambda line: os.kill(os.getpid(), signal.SIGINT) if line == word else None)
+
+
+def test_somebody_who_asks_to_stop_while_a_launch_is_refused_wants_no_other_launch(watch):
+    end = watch(("on-term", "ending"), alone(), HANG, listeners=interrupting("ending"))
+
+    assert (end.status, end.error) == (RunStatus.INTERRUPTED, "interrupted before the first round")
+
+
+def test_somebody_who_asked_to_stop_is_heard_though_the_launch_is_refused_then(watch):
+    steps = (("deaf", 0), ("err", "hello"), ("sleep", 0.3), alone(), HANG)
+
+    end = watch(*steps, patience=replace(QUICK, grace_ns=NS_PER_S), listeners=interrupting("hello"))
+
+    assert end.status is RunStatus.INTERRUPTED
+
+
+def test_somebody_who_asks_to_stop_at_the_very_end_wants_no_other_launch(watch):
+    patience = replace(QUICK, draining_ns=20 * NS_PER_S)
+
+    end = watch(("late", "last words"), ("exit", 1), patience=patience, listeners=interrupting("last words"))
+
+    assert end.status is RunStatus.INTERRUPTED

@@ -12,10 +12,11 @@ from store_samples import done, finished, measured, plan, ready, round_started
 
 from netprobe.errors import LaunchError
 from netprobe.launch.culprits import Halt, conclude
-from netprobe.launch.job import Patience
+from netprobe.launch.job import DEADLINE_NS, Patience
+from netprobe.launch.remote import TIMED_OUT, Answer
 from netprobe.launch.request import Binding, Family, HostShare, Launcher, LaunchPlan
-from netprobe.launch.rollcall import RollCall
-from netprobe.launch.survival import MOST_UNEXPLAINED, MOST_WAITS, Voyage, names_of, see_through
+from netprobe.launch.rollcall import LATE_TIMEOUT_S, STANDING_TIMEOUT_S, Asking, RollCall
+from netprobe.launch.survival import MOST_UNEXPLAINED, MOST_WAITS, MOST_WAITS_TO_START, Voyage, names_of, see_through
 from netprobe.model.endpoint import Rank
 from netprobe.model.record import RanksReady, RoundFinished, RoundStarted, RunHalted
 from netprobe.model.run import RunStatus
@@ -31,6 +32,7 @@ from netprobe.model.standing import (
     StuckPair,
 )
 from netprobe.plan.task import Task
+from netprobe.store.encoding import json_line
 from netprobe.store.wire import encode
 from netprobe.units import NS_PER_MS, NS_PER_S
 
@@ -96,7 +98,7 @@ class Hosts:
     """Fake Asking: each roll call has some special answers; the last one is given again and again."""
 
     def __init__(self, *calls, paths=()):
-        self.calls = 0
+        self.calls = self.asked_paths = 0
         self.ended = []
         self._answers = list(calls) or [{}]
         self._paths = tuple(paths)
@@ -106,8 +108,12 @@ class Hosts:
         self.calls += 1
         return RollCall(hosts=tuple(special.get(host) or standing(host) for host in hosts))
 
+    def with_late(self, call, mark):
+        return call
+
     def with_paths(self, call):
-        return replace(call, paths=self._paths)
+        self.asked_paths += 1
+        return replace(call, paths=tuple(each for each in self._paths if {each.src, each.dst} <= call.started))
 
     def end(self, hosts, mark):
         self.ended.append((tuple(hosts), bool(mark)))
@@ -365,6 +371,202 @@ def test_a_host_that_nobody_reaches_is_told_with_the_paths_that_were_tried(sail)
 
     assert sailed.sink.benched == [("h2", Fate.CUT_OFF)]
     assert sailed.sink.of(RunHalted)[0].paths == tuple(tried)
+
+
+def path(src, dst, *, small=True, full=None):
+    return PathAnswer(src=src, dst=dst, interface="e", network="n", mtu_bytes=9000, small=small, full=full)
+
+
+def between(count, answer):
+    names = [f"h{number + 1}" for number in range(count)]
+    return [answer(src, dst) for src in names for dst in names if src != dst]
+
+
+def test_one_silent_path_that_all_wait_for_costs_one_host_and_one_launch(sail):
+    tried = between(4, lambda src, dst: path(src, dst, small={src, dst} != {"h1", "h3"}))
+
+    sailed = sail(
+        4,
+        leg(met(0, 1, 2, 3), *SECOND_ROUND_HANGS),
+        leg(met(0, 1, 3), begun(1), measured(round_index=1), finished(), ended(0, 1, 3)),
+        hosts=Hosts(paths=tried),
+    )
+
+    assert (sailed.end.status, sailed.launches) == (RunStatus.COMPLETE, ["h1,h2,h3,h4", "h1,h2,h4"])
+    assert sailed.sink.benched == [("h3", Fate.ASIDE)]
+    assert (sailed.tasks[1].first_round, sailed.tasks[1].avoided) == (1, ())
+
+
+def test_a_silent_path_that_ranks_cannot_meet_over_costs_one_host(sail):
+    tried = between(4, lambda src, dst: path(src, dst, small={src, dst} != {"h1", "h3"}))
+
+    sailed = sail(
+        4,
+        leg(HANG),
+        leg(met(0, 1, 3), begun(), measured(), finished(), ended(0, 1, 3)),
+        hosts=Hosts(paths=tried),
+        patience=replace(QUICK, meeting_ns=3 * NS_PER_S),
+    )
+
+    assert (sailed.end.status, sailed.sink.benched) == (RunStatus.COMPLETE, [("h3", Fate.ASIDE)])
+
+
+def test_a_pair_that_is_avoided_and_still_in_the_way_is_not_launched_with_for_ever(sail):
+    def measuring(own, peer):
+        return Position(
+            rank=own, host=f"h{own + 1}", stage="one", round_index=1, peer=peer, is_measuring=True, steps=0
+        )  # fmt: skip
+
+    stuck = {"h1": standing("h1", place=measuring(0, 2)), "h3": standing("h3", place=measuring(2, 0))}
+    tried = between(4, lambda src, dst: path(src, dst, full={src, dst} != {"h1", "h3"}))
+    hangs_again = leg(met(0, 1, 2, 3), begun(1), HANG)
+
+    sailed = sail(
+        4,
+        leg(met(0, 1, 2, 3), *SECOND_ROUND_HANGS),
+        hangs_again,
+        leg(met(0, 1, 3), begun(1), measured(round_index=1), finished(), ended(0, 1, 3)),
+        hosts=Hosts(stuck, {}, paths=tried),
+    )
+
+    assert (sailed.end.status, len(sailed.launches)) == (RunStatus.COMPLETE, 3)
+    assert [pair.hosts for halted in sailed.sink.of(RunHalted) for pair in halted.stuck_pairs] == [("h1", "h3")]
+    assert sailed.sink.benched == [("h3", Fate.ASIDE)]
+
+
+def test_a_fabric_that_fails_most_hosts_ends_the_run_and_takes_nobody_out(sail):
+    tried = between(4, lambda src, dst: path(src, dst, full=False))
+
+    sailed = sail(4, leg(met(0, 1, 2, 3), *SECOND_ROUND_HANGS), hosts=Hosts(paths=tried))
+
+    assert (sailed.end.status, len(sailed.launches)) == (RunStatus.FAILED, 1)
+    assert sailed.end.error == "packets of 9000 bytes vanish on 12 of 12 paths of n, small ones pass"
+    (halted,) = sailed.sink.of(RunHalted)
+    assert (halted.benched, halted.gaps, halted.paths) == ((), (), tuple(tried))
+
+
+def bare(host):
+    """A host with no process of the job."""
+    return HostStanding(host=host, report=HostReport(before=(), ranks=(), moved_bytes=0))
+
+
+def starting(host):
+    """A host whose process has not come far enough to note where it is."""
+    rank = RankStanding(pid=7, state=RankState.RUNS, position=None)
+    return HostStanding(host=host, report=HostReport(before=(rank,), ranks=(rank,), moved_bytes=0))
+
+
+def test_a_host_on_which_the_launcher_starts_nothing_is_named_after_a_few_deadlines(sail):
+    hosts = Hosts({"h2": bare("h2")})
+
+    sailed = sail(
+        3,
+        leg(HANG),
+        leg(met(0, 2), begun(), measured(), finished(), ended(0, 2)),
+        hosts=hosts,
+        patience=replace(QUICK, meeting_ns=3 * NS_PER_S),
+    )
+
+    assert (sailed.end.status, sailed.sink.benched) == (RunStatus.COMPLETE, [("h2", Fate.UNUSABLE)])
+    assert (hosts.calls, hosts.asked_paths) == (MOST_WAITS_TO_START, 0)
+
+
+def test_a_launcher_that_goes_from_host_to_host_is_waited_for(sail):
+    calls = [{f"h{number}": bare(f"h{number}") for number in range(first, 7)} for first in range(2, 7)]
+
+    sailed = sail(
+        6,
+        leg(("sleep", 5.5), met(*range(6)), begun(), measured(), finished(), ended(*range(6))),
+        hosts=Hosts(*calls, {"h6": starting("h6")}),
+        patience=replace(QUICK, meeting_ns=2 * NS_PER_S),
+    )
+
+    assert (sailed.end.status, sailed.sink.benched, len(sailed.launches)) == (RunStatus.COMPLETE, [], 1)
+
+
+class Clocked:
+    """Answers like hosts that take their time, and sums it up: each is waited for as long as it takes, or is given."""
+
+    def __init__(self, **hosts):
+        self.elapsed_s = 0.0
+        self._hosts = hosts
+
+    def ask(self, hosts, argv, timeout_s):
+        answers = {host: self._answer(host, argv, timeout_s) for host in hosts}
+        self.elapsed_s += max(seconds for seconds, _ in answers.values())
+        return {host: answer for host, (_, answer) in answers.items()}
+
+    def _answer(self, host, argv, timeout_s):
+        seconds, answer = self._hosts.get(host, (None, None))
+        if seconds is None:
+            seconds, answer = self._well(host, argv)
+        return (seconds, answer) if seconds < timeout_s else (timeout_s, Answer(code=TIMED_OUT, error="no answer"))
+
+    def _well(self, host, argv):
+        if "standing" in argv[-2]:
+            return 1.5, told(standing(host, steps=(7, 7)).report)
+        if "pathcheck" in argv[-2]:
+            return 2.0, told(())
+        return 0.5, Answer(code=0)
+
+
+def told(value):
+    return Answer(code=0, lines=(json_line(value).decode(),))
+
+
+OUT = {
+    "it has no power": ((3.0, Answer(code=255, error="Connection timed out")), 0),
+    "its process is stopped": ((1.5, told(standing("h2", state=RankState.STOPPED).report)), 0),
+    "its process is gone": ((1.5, told(bare("h2").report)), 0),
+    "it lets ssh in and does nothing": ((600.0, None), LATE_TIMEOUT_S),
+}
+
+
+@pytest.mark.parametrize("how", OUT)
+def test_a_failed_host_costs_one_deadline_from_the_last_record_to_the_next_launch(sail, how):
+    (answer, late_s) = OUT[how]
+    clocked = Clocked(h2=answer)
+    shipped = Patience()
+
+    sailed = sail(
+        3,
+        leg(met(0, 1, 2), *SECOND_ROUND_HANGS),
+        leg(met(0, 2), begun(1), measured(round_index=1), finished(), ended(0, 2)),
+        hosts=Asking(ask=clocked.ask, python="python", environ={}),
+    )
+
+    assert [host for host, _ in sailed.sink.benched] == ["h2"]
+    ending_ns = shipped.reprieve_ns + shipped.grace_ns + shipped.draining_ns
+    cost_s = (shipped.round_floor_ns + ending_ns) / NS_PER_S + clocked.elapsed_s
+    allowed_s = DEADLINE_NS / NS_PER_S if not late_s else DEADLINE_NS / NS_PER_S + STANDING_TIMEOUT_S + late_s
+    assert cost_s <= allowed_s
+
+
+def test_a_late_host_is_not_waited_for_where_another_is_plainly_to_blame(sail):
+    clocked = Clocked(h2=(3.0, Answer(code=255, error="Connection timed out")), h3=(12.0, told(standing("h3").report)))
+
+    sailed = sail(
+        4,
+        leg(met(0, 1, 2, 3), *SECOND_ROUND_HANGS),
+        leg(met(0, 2, 3), begun(1), measured(round_index=1), finished(), ended(0, 2, 3)),
+        hosts=Asking(ask=clocked.ask, python="python", environ={}),
+    )
+
+    assert sailed.sink.benched == [("h2", Fate.UNREACHABLE)]
+    assert clocked.elapsed_s <= 2 * STANDING_TIMEOUT_S  # asked once, and swept
+
+
+def test_a_busy_host_is_asked_again_and_kept(sail):
+    clocked = Clocked(h2=(12.0, told(standing("h2", steps=(7, 8)).report)))
+
+    sailed = sail(
+        3,
+        leg(met(0, 1, 2), begun(), ("sleep", 1.0), measured(), finished(), ended(0, 1, 2)),
+        hosts=Asking(ask=clocked.ask, python="python", environ={}),
+    )
+
+    assert (sailed.end.status, sailed.sink.benched, len(sailed.launches)) == (RunStatus.COMPLETE, [], 1)
+    assert clocked.elapsed_s >= STANDING_TIMEOUT_S + 12.0
 
 
 def test_a_rank_that_the_launcher_lost_is_out_at_once(sail):

@@ -1,4 +1,4 @@
-from netprobe.locate.culprits import blame_common_ends, blame_most_of_its_pairs
+from netprobe.locate.culprits import blame_common_ends, blame_most_of_its_pairs, blame_witnessed
 
 ALL = [(a, b) for a in "abcdef" for b in "abcdef" if a < b]
 
@@ -43,3 +43,25 @@ def test_a_triangle_has_no_common_end():
 
     assert blame.hosts == {}
     assert len(blame.pairs) == 3
+
+
+def test_a_witnessed_culprit_is_named_with_those_who_do_well_with_others():
+    blame = blame_witnessed([("a", "b"), ("a", "c"), ("a", "d")], ALL)
+
+    assert (blame.hosts, blame.pairs) == ({"a": ("b", "c", "d")}, ())
+
+
+def test_without_two_witnesses_who_do_well_nobody_is_blamed():
+    triangle = [("a", "b"), ("a", "c")]
+
+    assert blame_witnessed(triangle, triangle).hosts == {}
+    assert blame_witnessed(ALL, ALL).hosts == {}
+    assert blame_witnessed(triangle, [*triangle, ("b", "c")]).hosts == {"a": ("b", "c")}
+
+
+def test_two_culprits_that_met_each_other_are_both_named():
+    bad = [pair for pair in ALL if set(pair) & {"a", "b"}]
+
+    blame = blame_witnessed(bad, ALL)
+
+    assert (blame.hosts.keys(), blame.pairs) == ({"a", "b"}, ())

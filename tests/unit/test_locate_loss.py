@@ -11,7 +11,7 @@ from netprobe.locate.loss import LossRows, blame_loss, is_lossy, loss_rows, time
 from netprobe.locate.placement import placement_of
 from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import NO_COUNTERS, CounterTable, PairTable
-from netprobe.model.plan import Pairing, Scope
+from netprobe.model.plan import Pairing, Path, Scope
 from netprobe.model.series import Metric
 from netprobe.plan.pairing import drawn_matchings
 
@@ -99,7 +99,7 @@ def table(src, dst, round_index, **changes):
         "samples": np.ones(count, dtype=np.int64),
         **changes,
     }
-    times = {name: np.full(count, 1e6) for name in ("p50_ns", "p99_ns", "p999_ns", "max_ns", "total_ns")}
+    times = {name: np.full(count, 1e6) for name in ("min_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns", "total_ns")}
     return PairTable(src=np.array(src), dst=np.array(dst), round_index=np.array(round_index), **times, **fields)
 
 
@@ -188,3 +188,41 @@ def test_what_was_sent_again_into_the_void_is_no_loss_between_hosts_that_are_wel
     rows = replace(rows, timeouts=np.array([40.0, 3.0]))
 
     assert without_timeouts(rows).lost.tolist() == [0.0, 37.0]
+
+
+def with_timeouts(counters, timeouts):
+    return replace(counters, grown={**counters.grown, "tcp/TCPTimeouts": np.array(timeouts, dtype=float)})
+
+
+@pytest.mark.parametrize(("timeouts", "lost"), [((4, 0), 0), ((3, 1), 4)])
+def test_timeouts_in_one_round_of_several_are_of_connections_that_are_gone(timeouts, lost):
+    counters = with_timeouts(windows((0, 0, timeouts[0], 9000), (1, 0, timeouts[1], 9000)), timeouts)
+
+    rows = loss_rows(counters, (table([0, 0], [1, 1], [0, 1]),), placed("a", "b"))
+
+    assert as_dict(rows, "lost")[0, 1] == lost
+
+
+def test_timeouts_in_the_only_round_are_lost_packets():
+    counters = with_timeouts(windows((0, 0, 4, 9000)), (4,))
+
+    rows = loss_rows(counters, (table([0], [1], [0]),), placed("a", "b"))
+
+    assert as_dict(rows, "lost")[0, 1] == 4
+
+
+def test_rounds_over_rdma_tell_tcp_nothing_but_of_their_control():
+    counters = windows((0, 0, 5, 1000), (0, 1, 1, 900), (1, 0, 0, 1000), (1, 2, 2, 900))
+    over_mpi = table([0], [1], [0])
+    over_rdma = replace(table([0], [2], [1]), path=Path.VERBS)
+
+    rows = loss_rows(counters, (over_mpi, over_rdma), placed("a", "b", "c"))
+
+    assert as_dict(rows, "lost") == {(0, 1): 5, (1, 0): 1}
+
+
+@pytest.mark.parametrize(("stall_ms", "timer"), [(68, "RoCE"), (201, None), (410, None), (1080, "RoCE")])
+def test_what_goes_over_rdma_is_not_stopped_by_a_timer_of_tcp(stall_ms, timer):
+    found = timer_of(stall_ms * 1e6, Path.VERBS)
+
+    assert (found or "").partition(" ")[0] == (timer or "")

@@ -1,14 +1,18 @@
 """Whom a second pass measures again, with whom, and in which rounds."""
 
+from dataclasses import replace
+
 import pytest
 from judge_samples import series
 
 from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Rank
-from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.plan import Path, Plan, Scope, Stage
+from netprobe.model.rdma import Operation, RdmaOptions
 from netprobe.model.series import Metric
 from netprobe.plan.pairing import Pairing, both_ways, rounds_between
 from netprobe.plan.second_pass import second_pass
+from netprobe.plan.suspicion import Suspicion
 from netprobe.sim.screening import Screening, SlowHost, screening_run
 from netprobe.store.series_table import series_of
 
@@ -116,11 +120,30 @@ def test_all_ranks_of_a_suspect_meet_those_of_the_same_place():
 
 def test_partners_sit_on_two_leaves_where_leaves_are_known():
     measured = screened(12, times=slow_sender(2))
-    near = {f"h{host}": "near" if host != 7 else "far" for host in range(12)}
+    ranks = tuple(replace(rank, leaf="far" if rank.rank == 7 else "near") for rank in ranks_of(12))
 
-    (stage,) = second_pass(plan_of(), ranks_of(12), measured, leaf_of=near)
+    (stage,) = second_pass(plan_of(), ranks, measured)
 
     assert 7 in partners_in(stage, 2)
+
+
+def test_a_partner_whose_leaf_is_known_is_preferred_and_one_on_the_same_leaf_is_better_than_none():
+    measured = screened(12, times=slow_sender(2))
+    known = {5: "near", 7: "far"}
+
+    def partners(leaf_of):
+        ranks = tuple(replace(rank, leaf=leaf_of(rank.rank)) for rank in ranks_of(12))
+        (stage,) = second_pass(plan_of(), ranks, measured)
+        return partners_in(stage, 2)
+
+    assert partners(known.get) == {5, 7}
+    assert len(partners(lambda _: "the only one")) == 2
+
+
+def test_a_pair_with_a_suspect_is_held_against_the_suspect_alone():
+    suspicion = Suspicion(hosts={2: -1.0}, pairs={(2, 3): -0.1, (4, 5): -0.1})
+
+    assert suspicion.touched() == {2, 4, 5}
 
 
 def test_a_pair_whose_ends_look_good_is_repeated_itself():
@@ -191,3 +214,47 @@ def test_the_same_run_gives_the_same_second_pass():
 
     assert first == second
     assert first != ()
+
+
+RDMA = replace(
+    BANDWIDTH, id="rdma-bandwidth-between-hosts", path=Path.VERBS, rdma=RdmaOptions(operation=Operation.WRITE)
+)
+
+
+def over_rdma(measured):
+    return [replace(row, stage=RDMA.id) for row in measured if row.stage == BANDWIDTH.id]
+
+
+def test_a_suspect_over_rdma_is_measured_again_over_rdma_with_the_same_options():
+    measured = [*screened(), *over_rdma(screened(times=slow_sender(2)))]
+
+    (stage,) = second_pass(plan_of(BANDWIDTH, RDMA), ranks_of(8), measured)
+
+    assert (stage.id, stage.path, stage.rdma) == ("second-pass-rdma-bandwidth", Path.VERBS, RDMA.rdma)
+    assert len(partners_in(stage, 2)) == 2
+
+
+def test_a_suspect_over_mpi_is_measured_again_over_mpi_and_is_nobodys_partner_over_rdma():
+    measured = [*screened(times=slow_sender(2)), *over_rdma(screened(times=slow_sender(5)))]
+
+    first, second = second_pass(plan_of(BANDWIDTH, RDMA), ranks_of(8), measured)
+
+    assert (first.id, second.id) == ("second-pass-bandwidth", "second-pass-rdma-bandwidth")
+    assert partners_in(first, 2)
+    assert partners_in(second, 5)
+    assert 5 not in partners_in(first, 2)
+    assert 2 not in partners_in(second, 5)
+
+
+def test_hosts_that_are_ten_times_faster_over_rdma_are_no_suspects_over_mpi():
+    fast = [replace(row, stage=RDMA.id) for row in screened(times=lambda _src, _dst, _round: 0.1)]
+
+    assert second_pass(plan_of(BANDWIDTH, RDMA), ranks_of(8), [*screened(), *fast]) == ()
+
+
+def test_hosts_without_rdma_are_no_partners_over_rdma():
+    able = [row for row in over_rdma(screened(times=slow_sender(2))) if max(row.src, row.dst) < 6]
+
+    (stage,) = second_pass(plan_of(BANDWIDTH, RDMA), ranks_of(8), [*screened(), *able])
+
+    assert partners_in(stage, 2) <= set(range(6))

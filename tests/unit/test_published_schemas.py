@@ -10,7 +10,19 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from sample_reports import SAMPLES
-from store_samples import LAUNCH, STARTED, done, fault, finished, measured, plan, ready, series, stage_records
+from store_samples import (
+    LAUNCH,
+    STARTED,
+    done,
+    fault,
+    finished,
+    inventory,
+    measured,
+    plan,
+    ready,
+    series,
+    stage_records,
+)
 
 from netprobe.model.run import RunStatus
 from netprobe.store.reader import read_report
@@ -45,13 +57,20 @@ def test_published_schemas_are_those_of_the_records(name):
 def test_schemas_are_written_where_they_are_asked_for(tmp_path):
     write_schemas(tmp_path)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"run-1.json", "report-1.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"run-1.json", "inventory-1.json", "report-1.json"}
 
 
 def test_a_run_that_was_written_fits_the_schema(tmp_path):
     writer = written_run(tmp_path)
 
     validator("run-1.json").validate(json.loads((writer.directory / "run.json").read_text()))
+
+
+def test_an_inventory_that_was_written_fits_the_schema(tmp_path):
+    writer = RunWriter.create(tmp_path, plan(), LAUNCH, started=STARTED)
+    writer.emit(replace(ready(), inventories=(inventory(),)))
+
+    validator("inventory-1.json").validate(json.loads((writer.directory / "inventory.json").read_text()))
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -3,7 +3,8 @@
 import pytest
 
 from netprobe.contracts import Source
-from netprobe.session.counting import SETTLING_S, Counting
+from netprobe.session.counting import SETTLING_NS, Counting
+from netprobe.system.here import recorded_system
 
 
 class Readings:
@@ -13,7 +14,7 @@ class Readings:
         self._readings = list(readings)
         self.source = Source(id="s", title="a source", is_per_host=is_per_host, read=self._read)
 
-    def _read(self, root):
+    def _read(self, system):
         return self._readings.pop(0)
 
 
@@ -68,8 +69,24 @@ def test_the_last_packets_are_waited_for_and_the_time_of_that_is_not_the_rounds(
 
     found = window({"s/a": 1}, {"s/a": 2}, settled=settled.append)
 
-    assert settled == [SETTLING_S]
+    assert settled == [SETTLING_NS / 1e9]
     assert found.elapsed_ns == 250
+
+
+def test_of_a_stage_the_wait_for_the_last_packets_is_part_since_its_counters_go_on_meanwhile():
+    at_ns = [0]
+    source = Source(id="s", title="", is_per_host=False, read=lambda system: {"s/a": at_ns[0]}, in_stages=True,
+                    settling_ns=lambda system: 1_200_000_000)  # fmt: skip
+
+    def passes(pause_s):
+        at_ns[0] += round(pause_s * 1e9)
+
+    counting = Counting(is_first_on_host=True, known={"s": source}, now=lambda: at_ns[0], settle=passes)
+    counting.begin_stage()
+    passes(2.0)
+    found = counting.end_stage("idle-before", 0)
+
+    assert found.elapsed_ns == found.grown["s/a"] == 3_200_000_000
 
 
 def test_each_round_counts_from_its_own_beginning():
@@ -84,10 +101,11 @@ def test_each_round_counts_from_its_own_beginning():
     assert grown == [2, 1]
 
 
-def test_the_root_of_the_file_system_is_handed_to_the_source(tmp_path):
+def test_the_system_is_handed_to_the_source(tmp_path):
     asked = []
-    source = Source(id="s", title="a source", is_per_host=False, read=lambda root: asked.append(root) or {})
+    source = Source(id="s", title="a source", is_per_host=False, read=lambda system: asked.append(system) or {})
+    system = recorded_system(tmp_path)
 
-    Counting(is_first_on_host=True, known={"s": source}, root=tmp_path).begin()
+    Counting(is_first_on_host=True, known={"s": source}, system=system).begin()
 
-    assert asked == [tmp_path]
+    assert asked == [system]

@@ -62,6 +62,15 @@ def test_rows_of_a_stage_that_run_json_does_not_know_are_dropped(directory):
     assert set(read_run(directory).series["stage"]) == {"one"}
 
 
+def test_ranks_of_a_run_that_knows_no_leaves_are_read(directory):
+    header = json.loads((directory / "run.json").read_text())
+    change(
+        directory, ranks=[{name: value for name, value in rank.items() if name != "leaf"} for rank in header["ranks"]]
+    )
+
+    assert {rank.leaf for rank in read_run(directory).header.ranks} == {None}
+
+
 def test_fields_and_columns_that_a_newer_version_added_are_no_trouble(directory):
     change(directory, gpu_count=8)
     table = directory / "series.parquet"
@@ -268,3 +277,43 @@ def test_json_made_to_break_readers_is_an_error_of_the_store(directory, body):
 
     with pytest.raises(FormatError):
         read_run(directory)
+
+
+CAUSE = {"rank": 1, "phase": "later", "call": "ibv_poll_cq", "status": "RETRY_EXC_ERR", "vendor_error": 129}
+FAILURE = {"stage": "one", "probe": "latency", "round_index": 0, "src": 0, "dst": 1, "size_bytes": 8, "cause": CAUSE}
+
+
+def with_failure(directory, **changes):
+    header = json.loads((directory / "run.json").read_text())
+    first, *others = header["outcomes"]
+    change(directory, outcomes=[{**first, "failures": [{**FAILURE, **changes}]}, *others])
+
+
+def test_failures_of_pairs_are_read(directory):
+    with_failure(directory)
+
+    (failure,) = read_run(directory).header.outcomes[0].failures
+
+    assert (failure.src, failure.dst, failure.cause.vendor_error) == (0, 1, 129)
+
+
+@pytest.mark.parametrize("changes", [{"dst": 7}, {"src": -1}, {"cause": {**CAUSE, "rank": 2}}])
+def test_failures_of_ranks_that_the_run_does_not_have_are_refused(directory, changes):
+    with_failure(directory, **changes)
+
+    assert "tells of RDMA on ranks that it does not name" in complaint(directory)
+
+
+def test_a_run_from_before_rdma_has_neither_failures_nor_endpoints_and_its_stages_went_over_mpi(directory):
+    header = json.loads((directory / "run.json").read_text())
+    del header["endpoints"]
+    for outcome in header["outcomes"]:
+        del outcome["failures"]
+    for stage in header["plan"]["stages"]:
+        del stage["path"], stage["rdma"]
+    (directory / "run.json").write_text(json.dumps(header))
+
+    read = read_run(directory).header
+
+    assert (read.endpoints, read.outcomes[0].failures) == ((), ())
+    assert {stage.path for stage in read.plan.stages} == {"mpi"}

@@ -1,14 +1,15 @@
 """Records cross a noisy pipe whole, or it is said which did not."""
 
 import io
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_samples import SERIES, TEXT, done, plan, ready, round_started, stage_records
+from store_samples import FAILURES, SERIES, TEXT, done, plan, ready, round_started, stage_records, window
 
 from netprobe.errors import StoreError
-from netprobe.model.record import PlanExtended, RanksDone, RoundFinished, RunHalted
+from netprobe.model.record import PlanExtended, RanksDone, Record, RoundFinished, RunHalted, SpanCounted
 from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.store.wire import LineDecoder, LineSink, encode
 
@@ -24,6 +25,7 @@ RECORDS = (
     ready(),
     round_started(),
     *stage_records(),
+    SpanCounted(windows=(window(),)),
     PlanExtended(plan=plan()),
     HALTED,
     done("rank 1 went away"),
@@ -33,6 +35,10 @@ RECORDS = (
 def decoded(lines):
     decoder = LineDecoder()
     return [found for line in lines for found in decoder.decode(line)]
+
+
+def test_every_record_can_be_sent():
+    assert {type(record) for record in RECORDS} == set(get_args(Record))
 
 
 def test_what_a_sink_writes_comes_back_in_order():
@@ -53,6 +59,14 @@ def test_any_series_survives_the_wire(rows, stage):
 
     assert "\n" not in line
     assert decoded([line]) == [record]
+
+
+@UNHURRIED
+@given(st.lists(FAILURES, max_size=3))
+def test_any_failure_of_a_pair_survives_the_wire(failures):
+    record = RoundFinished(stage="one", round_index=1, series=(), failures=tuple(failures))
+
+    assert decoded([encode(record, 0)]) == [record]
 
 
 def test_launcher_tags_and_line_endings_are_not_chatter():

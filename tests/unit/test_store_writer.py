@@ -7,7 +7,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from store_samples import (
+    FAILURES,
     LAUNCH,
     STARTED,
     done,
@@ -322,3 +325,17 @@ def test_started_may_be_given_in_any_zone(tmp_path):
     writer = writer_in(tmp_path, started=STARTED.astimezone(timezone(timedelta(hours=-7))))
 
     assert read_run(writer.directory).header.started == "2026-11-23T02:00:00.000Z"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(rounds=st.lists(st.lists(FAILURES, max_size=3), min_size=1, max_size=3))
+def test_failures_of_all_rounds_of_a_stage_are_read_as_they_were_told(tmp_path_factory, rounds):
+    writer = writer_in(tmp_path_factory.mktemp("runs"))
+    writer.emit(ready())
+    for index, failures in enumerate(rounds):
+        writer.emit(measured(round_index=index, failures=tuple(failures)))
+    writer.emit(finished())
+
+    (outcome,) = read_run(writer.directory).header.outcomes
+
+    assert outcome.failures == tuple(failure for failures in rounds for failure in failures)

@@ -1,0 +1,113 @@
+"""Faults on the RDMA paths of four hosts, and what netprobe has to say of each: read in the guest, and by the tests."""
+
+from dataclasses import dataclass, replace
+
+from netprobe.model.plan import Path, Plan
+from netprobe.plan.profiles import plan_for
+from netprobe.units import NS_PER_MS
+
+SERIES_NS = 100 * NS_PER_MS
+MEANWHILE = "rdma-bandwidth-between-hosts"
+SIZES = {"reach": (64, 4096), "latency": (4096,), "bandwidth": (65536,)}
+WINDOW = 4
+"""An emulated processor moves some 50 MB/s, for all hosts together: two stages are enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Harm to do before and in the middle of a run, and the one finding that it calls for."""
+
+    name: str
+    before: tuple[str, ...] = ()
+    meanwhile: tuple[tuple[float, str], ...] = ()
+    """Once the first round of MEANWHILE has begun, each with the seconds that pass before it."""
+    series_ns: int = SERIES_NS
+    window: int = WINDOW
+    ack_timeout: int = 16
+    """0.27 s: an emulated processor lets an acknowledgement wait for longer than 67 ms (14)."""
+    detector: str | None = None
+    """None: nothing is wrong."""
+    subjects: tuple[tuple[str, ...], ...] = ()
+    """Any of these is right."""
+    says: str = ""
+
+
+def either(*names: str) -> tuple[tuple[str, ...], ...]:
+    """Return subjects of one name each."""
+    return tuple((name,) for name in names)
+
+
+LOSS, SLOW, BROKEN = "packet-loss", "slow-link", "rdma-failure"
+ALL_AT_40 = tuple(f"rate h{number} {way} 40mbit" for number in range(1, 5) for way in ("tx", "rx"))
+"""So that the links set the pace, and not the one processor that all hosts share."""
+SCENARIOS = (
+    Scenario(name="clean"),
+    Scenario(name="link-down", before=("link h4 down",), detector="link-downgrade", subjects=either("h4 rxe0")),
+    Scenario(
+        name="mtu",
+        before=("mtu h2 1500",),
+        ack_timeout=14,
+        detector=BROKEN,
+        subjects=either("h2"),
+        says="the MTU on the way",
+    ),
+    Scenario(
+        name="no-address",
+        before=("no-address h2",),
+        detector="gid-mismatch",
+        subjects=either("h2 rxe0"),
+        says="link-local",
+    ),
+    Scenario(
+        name="flap",
+        meanwhile=((0.2, "link h2 down"), (2.0, "link h2 up")),
+        detector="link-flap",
+        subjects=either("h2 rxe0"),
+    ),
+    Scenario(name="reorder", before=("reorder h2 3%",), detector="out-of-order", subjects=either("h2 rxe0")),
+    Scenario(name="delay", before=("delay h3 3ms",)),
+    Scenario(name="tx-loss-1", before=("loss h2 tx 1%",), detector=LOSS, subjects=either("h2 rxe0"), says="(tx)"),
+    Scenario(
+        name="tx-loss-10",
+        before=("loss h2 tx 10%",),
+        ack_timeout=14,
+        detector=LOSS,
+        subjects=either("h2 rxe0"),
+        says="(tx)",
+    ),
+    Scenario(name="rx-loss-1", before=("loss h3 rx 1%",), detector=LOSS, subjects=either("h3 rxe0"), says="(rx)"),
+    Scenario(name="trunk-loss-3", before=("loss trunk 3%",), detector=LOSS, subjects=either("h1,h3 <-> h2,h4")),
+    Scenario(
+        name="rate-tx", before=(*ALL_AT_40, "rate h2 tx 10mbit"), detector=SLOW, subjects=either("h2"), says="sends"
+    ),
+    Scenario(
+        name="rate-rx", before=(*ALL_AT_40, "rate h4 rx 10mbit"), detector=SLOW, subjects=either("h4"), says="receives"
+    ),
+    Scenario(
+        name="tx-loss-0.1",
+        before=("loss h2 tx 0.1%",),
+        series_ns=1500 * NS_PER_MS,
+        window=16,
+        detector=LOSS,
+        subjects=either("h2 rxe0"),
+        says="(tx)",
+    ),
+    Scenario(name="clean-in-the-end"),
+)
+
+
+def plan_of(scenario: Scenario) -> Plan:
+    """Return what ``netprobe check --transport verbs`` measures, with shorter series."""
+    plan = plan_for("quick")
+    stages = (
+        replace(
+            stage,
+            sizes_bytes=SIZES[stage.probe],
+            window=scenario.window if stage.window > 1 else 1,
+            series_budget_ns=scenario.series_ns,
+            rdma=replace(stage.rdma, ack_timeout=scenario.ack_timeout),
+        )
+        for stage in plan.stages
+        if stage.path is Path.VERBS and stage.rdma is not None and stage.probe in SIZES
+    )
+    return replace(plan, stages=tuple(stages))

@@ -1,0 +1,81 @@
+"""Simulated NICs that count, written as run directories, judged from the files: the culprit and nobody else."""
+
+import json
+
+import pytest
+
+from netprobe.cli.app import main
+from netprobe.model.verdict import ExitCode
+from netprobe.sim.nics import NicFaults, with_nics
+from netprobe.sim.screening import Screening, screening_run
+from netprobe.store.whole import write_whole
+
+FEW = {"hosts": 8, "iterations": 100, "sizes_bytes": (8 << 20,)}
+
+
+@pytest.fixture
+def judged(tmp_path, capsys):
+    """Return a function that simulates, writes, judges the files, and returns the exit code and the findings."""
+
+    def judge(faults=None, **screening):
+        run = with_nics(screening_run(Screening(**{**FEW, **screening})), faults)
+        directory = write_whole(run, tmp_path)
+        code = main(["judge", "--format", "json", str(directory)])
+        report = json.loads(capsys.readouterr().out)
+        return code, [(each["detector"], each["subjects"], each["summary"]) for each in report["findings"]], report
+
+    return judge
+
+
+@pytest.mark.parametrize("hosts", [3, 8, 33])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_clean_fabric_has_no_finding(judged, seed, hosts):
+    code, findings, _ = judged(seed=seed, hosts=hosts)
+
+    assert findings == []
+    assert code == ExitCode.HEALTHY
+
+
+@pytest.mark.parametrize("host", [0, 2, 7])
+def test_a_host_behind_a_port_without_pfc_is_named_with_that_port(judged, host):
+    code, [(detector, subjects, summary)], report = judged(NicFaults(pfc_missing=frozenset({host})))
+
+    assert (code, detector, subjects) == (ExitCode.DEGRADED, "pfc-missing", [f"node000{host + 1} mlx5_0"])
+    assert "is never told to stop" in summary
+    assert "does no flow control" in summary
+    assert f"node000{host + 1}" not in report["healthy_hosts"]
+
+
+@pytest.mark.parametrize("host", [0, 4, 7])
+def test_a_nic_that_pauses_while_idle_is_named_and_its_victims_are_not(judged, host):
+    code, [(detector, subjects, summary)], _ = judged(NicFaults(pauses_idle=frozenset({host})))
+
+    assert (code, detector, subjects) == (ExitCode.FAULTY, "pause-storm", [f"node000{host + 1} mlx5_0"])
+    assert "while nothing runs" in summary
+
+
+def test_damage_on_a_cable_is_the_cables_and_not_a_loss_of_its_partners(judged):
+    code, [(detector, subjects, _)], _ = judged(NicFaults(loses_receiving=frozenset({1})))
+
+    assert (code, detector, subjects) == (ExitCode.DEGRADED, "physical-errors", ["node0002 mlx5_0"])
+
+
+def test_a_host_that_cannot_drain_is_the_source_of_pauses_and_its_pcie_link_the_reason(judged):
+    code, findings, _ = judged(NicFaults(narrow_pcie=frozenset({5})))
+
+    assert code == ExitCode.FAULTY
+    assert ["node0006 mlx5_0"] in [subjects for _, subjects, _ in findings]
+    assert {"node0006"} == {subject.split()[0] for _, subjects, _ in findings for subject in subjects}
+    assert any("8 of 16 lanes" in summary or "x8" in summary for _, _, summary in findings)
+
+
+def test_two_faults_at_once_are_two_findings(judged):
+    faults = NicFaults(pfc_missing=frozenset({2}), pauses_idle=frozenset({4}))
+
+    code, findings, _ = judged(faults)
+
+    assert code == ExitCode.FAULTY
+    assert sorted((detector, subjects[0]) for detector, subjects, _ in findings) == [
+        ("pause-storm", "node0005 mlx5_0"),
+        ("pfc-missing", "node0003 mlx5_0"),
+    ]

@@ -1,0 +1,101 @@
+"""Two snapshots of a switch: what grew at which port and priority, and whose port it is."""
+
+import json
+
+import pytest
+
+from netprobe.cli.app import main
+
+TABLE = """\
+admin@leaf1:~$ show pfc counters
+  Port Rx    PFC0     PFC3
+---------  ------  -------
+Ethernet0       0  {rx:>7,}
+Ethernet4       0        5
+
+admin@leaf1:~$ show interfaces counters
+    IFACE    STATE    RX_DRP    TX_DRP
+---------  -------  --------  --------
+Ethernet0        U         0  {drops:>8,}
+"""
+CABLES = "host,netdev,switch,port\nnode1,eth0,leaf1,Ethernet0\n"
+NEIGHBOURS = {
+    "lldp": {"interface": [{"eth0": {
+        "chassis": {"leaf1": {}}, "port": {"id": {"type": "ifname", "value": "Ethernet0"}},
+    }}]}
+}  # fmt: skip
+
+
+@pytest.fixture
+def ingest(tmp_path, capsys):
+    """Return a function that ingests texts, each with the name before it or none, and returns its JSON."""
+
+    def run(*texts):
+        names = []
+        for number, (owner, text) in enumerate(texts, start=1):
+            path = tmp_path / f"{number}.txt"
+            path.write_text(text)
+            names.append(f"{owner}={path}" if owner else str(path))
+        main(["ingest", *names, "--format", "json"])
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def notes(told):
+    return [f"{each['subject']}: {each['text']}" for each in told["notes"]]
+
+
+def before_and_after():
+    return (None, TABLE.format(rx=1_000, drops=7)), (None, TABLE.format(rx=2_234, drops=50))
+
+
+def test_growth_of_each_port_and_priority_is_a_figure_and_no_finding(ingest):
+    told = ingest(*before_and_after())
+
+    assert notes(told) == [
+        "leaf1 Ethernet0: packets dropped 43",
+        "leaf1 Ethernet0: priority 3: PFC frames received 1,234",
+    ]
+    assert told["findings"] == []
+
+
+def test_without_a_list_of_cables_nobody_knows_whose_ports_they_are(ingest):
+    reasons = [gap["reason"] for gap in ingest(*before_and_after())["gaps"]]
+
+    assert "which hosts are attached to leaf1 Ethernet0, leaf1 Ethernet4 is not told" in reasons
+
+
+@pytest.mark.parametrize("cables", [(None, CABLES), ("node1", json.dumps(NEIGHBOURS))])
+def test_a_list_of_cables_names_the_host(ingest, cables):
+    told = ingest(*before_and_after(), cables)
+
+    assert "leaf1 Ethernet0 (node1 eth0): packets dropped 43" in notes(told)
+    assert "which hosts are attached to leaf1 Ethernet4 is not told" in [gap["reason"] for gap in told["gaps"]]
+
+
+def test_a_damaged_list_of_cables_is_a_gap(ingest):
+    told = ingest(*before_and_after(), (None, CABLES + "node1,eth0,leaf1,Ethernet4\n"))
+
+    assert any("has another port for node1 eth0" in gap["reason"] for gap in told["gaps"])
+
+
+def test_one_snapshot_is_lifetime_totals(ingest):
+    told = ingest((None, TABLE.format(rx=1, drops=1)))
+
+    assert notes(told) == []
+    assert any("one file of a switch is lifetime totals" in gap["reason"] for gap in told["gaps"])
+
+
+def test_two_snapshots_that_are_alike_say_so(ingest):
+    same = (None, TABLE.format(rx=1, drops=1))
+
+    assert notes(ingest(same, same)) == ["leaf1: nothing grew between the two snapshots"]
+
+
+def test_a_switch_that_does_not_name_itself_has_the_name_before_its_file(ingest):
+    texts = [text.replace("admin@leaf1:~$ ", "$ ") for _, text in before_and_after()]
+
+    assert "leaf7 Ethernet0: packets dropped 43" in notes(ingest(*(("leaf7", text) for text in texts)))
+    told = ingest(*((None, text) for text in texts))
+    assert any("do not say which switch they are of" in gap["reason"] for gap in told["gaps"])
