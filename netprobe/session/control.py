@@ -1,12 +1,16 @@
 """Agreement between MPI ranks, on a communicator of its own so that it never meets the bytes under test."""
 
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 T = TypeVar("T")
+
+SPIN_S: Final = 1e-3  # longer than a swap takes where the peer is ready
+LONGEST_NAP_S: Final = 2e-2
 
 
 def uncounted() -> None:
@@ -57,8 +61,18 @@ class MpiControl:
     def swap(self, peer: int, value: T) -> T:
         """See contracts.Control."""
         self._step()
-        theirs: T = self._comm.sendrecv(value, dest=peer, source=peer)
+        sending = self._comm.isend(value, dest=peer)
+        self._await_message(peer)
+        theirs: T = self._comm.recv(source=peer)
+        sending.wait()
         return theirs
+
+    def _await_message(self, peer: int) -> None:
+        """Wait without holding a core: whoever only receives may wait for a whole series, in which others need it."""
+        began = time.monotonic()
+        while not self._comm.iprobe(source=peer):
+            waited_s = time.monotonic() - began
+            time.sleep(0 if waited_s < SPIN_S else min(waited_s / 10, LONGEST_NAP_S))
 
     def _reduced(self, values: NDArray[np.int64], operator: Any) -> NDArray[np.int64]:  # noqa: ANN401
         self._step()
