@@ -3,7 +3,10 @@
 #define NETPROBE_VERBS_LIBRARY_H
 
 #include "arguments.h"
+#include "series.h"
 #include "verbs_abi.h"
+
+#include <sched.h>
 
 struct verbs_calls {
     struct ib_device **(*get_device_list)(int *count);
@@ -44,9 +47,18 @@ struct breakage {
 
 #define NO_BREAKAGE ((struct breakage){NULL, -1, 0, 0, 0, 0})
 
-/* Whoever waits for longer than any fabric takes lets others have the core, as two ranks may share it; the clock is read
- * once in some polls. */
-enum { SPIN_NS = 20000, POLLS_BETWEEN_LOOKS = 32 };
+/* Whoever waits for longer than a fabric takes lets others have the core now and then, as two ranks may share it; not at
+ * every look, since a call of the kernel costs where the kernel is what moves the data. The clock is read once in some
+ * polls. */
+enum { SPIN_NS = 2000000, BETWEEN_YIELDS_NS = 200000, POLLS_BETWEEN_LOOKS = 32 };
+
+static inline void give_way(int64_t quiet_ns, int64_t now, int64_t *yielded_ns)
+{
+    if (quiet_ns <= SPIN_NS || now - *yielded_ns <= BETWEEN_YIELDS_NS)
+        return;
+    sched_yield();
+    *yielded_ns = now_ns();
+}
 
 /* Return from a function what broke in it. */
 #define PASSED_ON(expression)                  \

@@ -2,7 +2,6 @@
 #include "series.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 enum { POLLED_AT_ONCE = 16, LONGEST_LIST = 64 };
@@ -33,6 +32,7 @@ struct progress {
     int64_t completed; /* as far as completions tell */
     int64_t received;
     int64_t quiet_since_ns; /* 0: something came at the last look */
+    int64_t yielded_ns;
     int polls;
 };
 
@@ -80,8 +80,7 @@ static struct breakage waited(const struct flow *flow, struct progress *progress
     int64_t quiet_ns = now - progress->quiet_since_ns;
     if (quiet_ns > flow->patience_ns)
         return counted((struct breakage){"ibv_poll_cq", -1, 0, 0, 0, quiet_ns}, progress);
-    if (quiet_ns > SPIN_NS)
-        sched_yield();
+    give_way(quiet_ns, now, &progress->yielded_ns);
     return NO_BREAKAGE;
 }
 
@@ -259,7 +258,7 @@ static struct breakage ask(const struct flow *flow, struct progress *progress, c
 
 static struct breakage run_pingpong(const struct flow *flow, int initiates, const struct stamps *stamps)
 {
-    struct progress progress = {0, 0, 0, 0, 0};
+    struct progress progress = {0};
     if (is_asking(flow))
         return initiates ? ask(flow, &progress, stamps) : NO_BREAKAGE;
     return initiates ? initiate(flow, &progress, stamps) : respond(flow, &progress, stamps);
@@ -282,7 +281,7 @@ static int64_t messages_done(const struct directions *both, const struct progres
 /* Messages stay in flight from one iteration to the next, at most a window of them. */
 static struct breakage run_stream(const struct flow *flow, const struct directions *both, const struct stamps *stamps)
 {
-    struct progress progress = {0, 0, 0, 0, 0};
+    struct progress progress = {0};
     int64_t total = both->sends ? flow->window * (stamps->count - 1) : 0;
     int64_t most = least(flow->window, flow->link->depth);
     if (!both->sends && !both->receives)
@@ -343,7 +342,7 @@ PyObject *py_verbs_expect(PyObject *module, PyObject *args)
     (void)module;
     struct flow flow;
     long long messages;
-    struct progress progress = {0, 0, 0, 0, 0};
+    struct progress progress = {0};
     if (!PyArg_ParseTuple(args, "O&L:verbs_expect", to_flow, &flow, &messages))
         return NULL;
     flow.link->receives = messages;

@@ -2,7 +2,6 @@
 #include "series.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 enum {
@@ -20,6 +19,7 @@ static const int64_t SENDING_NS = 100000000;   /* until the NIC has sent what it
 /* How long this end has seen nothing; others get the core after a while, two ranks may share it. */
 struct quiet {
     int64_t since_ns;
+    int64_t yielded_ns;
     int polls;
 };
 
@@ -27,9 +27,9 @@ static int64_t quiet_ns(struct quiet *quiet)
 {
     if (++quiet->polls % POLLS_BETWEEN_LOOKS != 0)
         return 0;
-    int64_t passed = now_ns() - quiet->since_ns;
-    if (passed > SPIN_NS)
-        sched_yield();
+    int64_t now = now_ns();
+    int64_t passed = now - quiet->since_ns;
+    give_way(passed, now, &quiet->yielded_ns);
     return passed;
 }
 
@@ -79,7 +79,7 @@ static struct breakage note_echo(struct pings *pings, const struct event *event,
 
 static struct breakage wait_until(struct pings *pings, enum until until, int64_t patience)
 {
-    struct quiet quiet = {now_ns(), 0};
+    struct quiet quiet = {.since_ns = now_ns()};
     while (!is_over(pings, until)) {
         struct event event = {0, 0};
         int happened;
@@ -182,7 +182,7 @@ static struct breakage answer(struct echoes *echoes, const struct event *event)
 static struct breakage run_echoes(struct echoes *echoes, int64_t patience)
 {
     struct datagrams *own = echoes->own;
-    struct quiet quiet = {now_ns(), 0};
+    struct quiet quiet = {.since_ns = now_ns()};
     while (!echoes->is_last || own->completed < own->posted) {
         struct event event = {0, 0};
         int happened;

@@ -30,7 +30,7 @@ OPENING_REMEDIES: Final = {
     errno.ENOSYS: "the kernel module ib_uverbs",
     errno.ENOENT: "/dev/infiniband inside of this container",
 }
-MOST_READS: Final = 16  # of one queue pair; more fill no pipe
+MOST_READS: Final = 255  # of one queue pair at once: max_rd_atomic of struct ibv_qp_attr is a byte
 
 
 class NativeDevice:

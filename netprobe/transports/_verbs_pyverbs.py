@@ -16,7 +16,7 @@ from netprobe.transports._verbs_engine import Broken, EngineDatagrams, Flow, Lin
 PACKET_NUMBERS: Final = 1 << 24
 PORT_BITS: Final = 14
 HOPS: Final = 64
-MOST_READS: Final = 16
+MOST_READS: Final = 255  # of one queue pair at once: max_rd_atomic of struct ibv_qp_attr is a byte
 SMALLEST_MTU_BYTES: Final = 256  # IBV_MTU_256 is 1, and each further one doubles it
 
 
