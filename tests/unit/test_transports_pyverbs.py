@@ -296,7 +296,7 @@ def test_queue_pairs_are_joined_as_asked():
     assert [udp_source_port(each.ah_attr.gr.flow_label) for each in joined] == [0xD000, 0xD001]
     [first, _] = joined
     assert (first.rq_psn, first.sq_psn) == (other.packet_numbers[0], own.packet_numbers[0])
-    assert (first.path_mtu, first.max_rd_atomic, first.max_dest_rd_atomic) == (3, 16, 16)
+    assert (first.path_mtu, first.max_rd_atomic, first.max_dest_rd_atomic) == (3, 32, 32)
     assert (first.timeout, first.retry_cnt, first.rnr_retry, first.min_rnr_timer) == (18, 3, 6, 12)
     assert (first.ah_attr.sl, first.ah_attr.is_global, first.ah_attr.gr.traffic_class) == (3, 1, 104)
     assert first.ah_attr.gr.dgid == "0000:0000:0000:0000:0000:ffff:0a01:0001"
