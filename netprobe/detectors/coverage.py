@@ -37,7 +37,25 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             remedy="a plan in which every rank has a partner: the same number of ranks on every host",
             undermines=undermines,
         )
+    yield from _unread(evidence)
     yield from _unstamped(evidence)
+
+
+def _unread(evidence: Evidence) -> Iterator[Gap]:
+    """Say of which NICs nobody knows whether they lost or paused anything, and when they ceased to tell."""
+    ports_of: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+    for port in evidence.unread:
+        ports_of.setdefault((port.stages, port.was_read), []).append(f"{port.host} {port.port}")
+    for (stages, was_read), ports in ports_of.items():
+        since = f" in {listed(stages)}, though it was in others" if was_read else ""
+        yield Gap(
+            topic=ID,
+            reason=f"no counter of {listed(ports)} was read{since}: what was lost or paused there is not known",
+            remedy="netprobe counters on that host, and dmesg: the device may have gone and come back"
+            if was_read
+            else "netprobe counters on that host; --exclude DEVICE if it is not part of the fabric",
+            undermines=True,
+        )
 
 
 def _unstamped(evidence: Evidence) -> Iterator[Gap]:
@@ -79,7 +97,8 @@ DETECTOR = Detector(
     Ctrl-C), or a stage could not measure some pairs: not enough memory, ranks without a partner.""",
     evidence="""The plan in run.json is compared with the series that were recorded: stages that were not finished,
     pairs of finished stages that have no series or lack a size, ranks that appear in none. Below coverage_ratio the
-    verdict is INCONCLUSIVE, unless a fault that blocks was already found for sure.""",
+    verdict is INCONCLUSIVE, unless a fault that blocks was already found for sure. So it is where no counter
+    of an active RDMA port was read in a finished stage: that a NIC says nothing is no sign of health.""",
     remedy="""Read why the run ended (`error` in run.json, the end of events.jsonl), take out the host it names, and
     run again. A site that accepts partial runs lowers coverage_ratio; what is missing is still listed.""",
     limits=("coverage_ratio",),

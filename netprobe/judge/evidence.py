@@ -16,6 +16,7 @@ from netprobe.catalogue.keys import Origin
 from netprobe.judge.datagrams import PREFIX as DATAGRAMS
 from netprobe.judge.datagrams import datagram_table
 from netprobe.judge.ports import port_table
+from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.locate.placement import placement_of
 from netprobe.model.endpoint import Rank
@@ -64,6 +65,7 @@ def evidence_of(run: Run) -> Evidence:
     spans = with_path.filter(pl.col("metric").is_in(SPAN_METRICS))
     is_of_port = pl.col("counter").str.starts_with(RDMA) | pl.col("counter").str.starts_with(ETHTOOL)
     is_of_datagrams = pl.col("counter").str.starts_with(DATAGRAMS)
+    of_ports = run.counters.filter(is_of_port)
     counters = _counters(run.counters.filter(~is_of_port & ~is_of_datagrams), header.plan)
     datagrams = datagram_table(run.counters.filter(is_of_datagrams))
     return Evidence(
@@ -87,7 +89,8 @@ def evidence_of(run: Run) -> Evidence:
         datagrams=datagrams,
         spans=tuple(_pair_tables(_named_by_span(spans))),
         inventories={inventory.host: inventory for inventory in run.inventories},
-        ports=port_table(run.counters.filter(is_of_port), pairs, header.ranks, run.inventories),
+        ports=port_table(of_ports, pairs, header.ranks, run.inventories),
+        unread=unread_ports(of_ports, header, run.inventories),
     )
 
 

@@ -15,7 +15,7 @@ from netprobe.model.endpoint import Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import HostInventory
 from netprobe.model.plan import Path, Plan, Scope
-from netprobe.model.ports import NO_PORTS, PortTable
+from netprobe.model.ports import NO_PORTS, PortTable, UnreadPort
 from netprobe.model.rdma import Operation, PairFailure, RdmaEndpoint
 from netprobe.model.series import Fault, Metric
 from netprobe.model.standing import Benched, PathAnswer, StuckPair
@@ -211,6 +211,8 @@ class Evidence:
     """By host; hosts that did not tell are absent."""
     ports: PortTable = NO_PORTS
     """What NICs counted."""
+    unread: tuple[UnreadPort, ...] = ()
+    """Of the NICs that could be used, those of which nobody knows what they counted."""
 
     failures: tuple[PairFailure, ...] = ()
     """Pairs that could not go on over RDMA."""

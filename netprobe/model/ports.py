@@ -94,6 +94,18 @@ class PortTable:
         return np.full(len(self.host), np.nan) if counts is None else counts.elapsed_ns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadPort:
+    """An active RDMA port of a host in the run, none of whose counters was read in some stages."""
+
+    host: str
+    port: str
+    stages: tuple[str, ...]
+    """In the order of the plan."""
+    was_read: bool
+    """Whether it was read in others."""
+
+
 NO_PORTS: Final = PortTable(
     host=(),
     name=(),

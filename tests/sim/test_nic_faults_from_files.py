@@ -1,9 +1,12 @@
 """Simulated NICs that count, written as run directories, judged from the files: the culprit and nobody else."""
 
 import json
+from dataclasses import replace
 
+import polars as pl
 import pytest
 
+from netprobe.catalogue.keys import key_of
 from netprobe.cli.app import main
 from netprobe.model.verdict import ExitCode
 from netprobe.sim.nics import NicFaults, with_nics
@@ -17,8 +20,10 @@ FEW = {"hosts": 8, "iterations": 100, "sizes_bytes": (8 << 20,)}
 def judged(tmp_path, capsys):
     """Return a function that simulates, writes, judges the files, and returns the exit code and the findings."""
 
-    def judge(faults=None, **screening):
+    def judge(faults=None, unread=None, **screening):
         run = with_nics(screening_run(Screening(**{**FEW, **screening})), faults)
+        if unread is not None:
+            run = replace(run, counters=run.counters.filter(~unread))
         directory = write_whole(run, tmp_path)
         code = main(["judge", "--format", "json", str(directory)])
         report = json.loads(capsys.readouterr().out)
@@ -79,3 +84,31 @@ def test_two_faults_at_once_are_two_findings(judged):
         ("pause-storm", "node0005 mlx5_0"),
         ("pfc-missing", "node0003 mlx5_0"),
     ]
+
+
+OF_NICS = pl.col("counter").map_elements(lambda name: key_of(name) is not None, return_dtype=pl.Boolean)
+OF_THE_FOURTH = OF_NICS & (pl.col("rank") == 3)
+
+
+@pytest.mark.parametrize(
+    ("unread", "ports", "when"),
+    [
+        (OF_NICS, "node0001 mlx5_0, node0002 mlx5_0", "was read: what"),
+        (OF_THE_FOURTH, "node0004 mlx5_0", "was read: what"),
+        (OF_THE_FOURTH & (pl.col("stage") == "alltoall"), "node0004 mlx5_0", "was read in alltoall, though"),
+    ],
+    ids=["of all", "of one", "of one that went away"],
+)
+def test_a_nic_whose_counters_were_not_read_is_not_taken_for_healthy(judged, unread, ports, when):
+    code, findings, report = judged(unread=unread)
+
+    assert (code, findings) == (ExitCode.INCONCLUSIVE, [])
+    [reason] = [gap["reason"] for gap in report["gaps"] if gap["undermines"]]
+    assert ports in reason
+    assert when in reason
+
+
+def test_a_round_whose_counters_are_missing_is_covered_by_those_of_its_stage(judged):
+    code, findings, _ = judged(unread=OF_THE_FOURTH & pl.col("round_index").eq_missing(0))
+
+    assert (code, findings) == (ExitCode.HEALTHY, [])
