@@ -8,10 +8,11 @@ Which of two causes stands when both name the same port is decided by a table (p
 Does not handle: corruption; wrong bytes make nothing slow. Nor what all pairs or the fabric have in common.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from netprobe.detectors._words import listed
 from netprobe.judge.naming import Mark, Named, marks_of, named, sought_of
 from netprobe.judge.precedence import outranked
 from netprobe.model.finding import Confidence, Fact, Finding, Severity
@@ -26,6 +27,7 @@ SYMPTOMS: Final = frozenset({"slow-link", "slow-host", "jitter", "slow-pair", "a
 RATES_OF_HOSTS: Final = frozenset({"slow-link", "slow-host"})
 PATHS: Final = frozenset({"slow-pair", "asymmetry"})
 """What they name is left after the rates of hosts are taken away, which therefore cannot explain it."""
+MOST_TOLD: Final = 3  # symptoms of one detector in full
 SEVERITIES: Final = tuple(Severity)
 CONFIDENCES: Final = tuple(Confidence)
 
@@ -121,8 +123,18 @@ def _with_symptoms(cause: Finding, symptoms: Sequence[Finding]) -> Finding:
         severity=worst.severity,
         confidence=min(sure, key=CONFIDENCES.index),
         summary=f"{cause.summary}; also seen: {', '.join(names)}",
-        facts=(*cause.facts, *(_as_fact(symptom, cause) for symptom in symptoms)),
+        facts=(*cause.facts, *(fact for name in names for fact in _as_facts(name, symptoms, cause))),
     )
+
+
+def _as_facts(detector: str, symptoms: Sequence[Finding], cause: Finding) -> Iterator[Fact]:
+    """Yield a detector's symptoms as facts of the cause; many of one kind are counted."""
+    own = [each for each in symptoms if each.detector == detector]
+    yield from (_as_fact(each, cause) for each in own[:MOST_TOLD])
+    if rest := own[MOST_TOLD:]:
+        subjects = dict.fromkeys(subject for each in rest for subject in each.subjects)
+        told = f"{len(rest)} more alike: {listed(subjects)}"
+        yield Fact(metric=f"also {detector}", observed=told, expected="–", basis=f"explained by {cause.detector}")
 
 
 def _as_fact(symptom: Finding, cause: Finding) -> Fact:

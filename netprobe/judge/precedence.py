@@ -36,6 +36,8 @@ class Rule:
     is known."""
     phases: tuple[FailurePhase, ...] | None = None
     """How far some pair had come whose failure on RDMA one of the two tells, by its facts; None: however far."""
+    blameless: bool = False
+    """Whether the loser may be beaten only where it blames no host."""
 
 
 GAVE_UP: Final = (Meaning.RETRIES_EXCEEDED, Meaning.RNR_RETRIES_EXCEEDED, Meaning.COMPLETION_ERROR)
@@ -95,6 +97,11 @@ RULES: Final = (
     Rule(winner="physical-errors", loser="pfc-missing", on=On.LINK, why="a bad link loses at any load"),
     Rule(winner="pause-storm", loser="pause-source", on=On.PORT, why="it pauses at idle too, so load is no reason"),
     Rule(winner="pause-storm", loser="pause-victim", on=On.RUN, why="pauses at idle beat any that are received"),
+    Rule(
+        winner="pause-storm", loser="pfc-missing", on=On.RUN, why="what waits behind a storm is dropped", blameless=True
+    ),
+    Rule(winner="pause-storm", loser="packet-loss", on=On.LINK, why="nothing gets through to who stops all"),
+    Rule(winner="pause-storm", loser="ecn-inactive", on=On.RUN, why="nobody marks for a port that stops without load"),
     Rule(winner="pause-source", loser="pause-victim", on=On.PORT, why="who is stopped is told with who stops them"),
     Rule(winner="pause-source", loser="pcie-downgrade", on=On.PORT, why="the bus is why it stops others"),
     Rule(winner="packet-loss", loser="pfc-missing", on=On.LINK, why="it loses without load as well"),
@@ -172,7 +179,9 @@ class _Winners:
 
 
 def _is_about(rule: Rule, loser: Finding) -> bool:
-    """Return whether a rule is about all that a finding tells of counters."""
+    """Return whether a rule is about all that a finding tells of counters, and about whom it blames."""
+    if rule.blameless and loser.hosts:
+        return False
     if rule.about is None:
         return True
     told = {word for fact in loser.facts if (word := fact.metric.rpartition(" ")[2]) in set(Meaning)}

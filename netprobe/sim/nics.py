@@ -42,6 +42,8 @@ DSCP: Final = 26
 PACKET_BYTES: Final = 4096
 WORD_BYTES: Final = 4  # port_xmit_data counts words
 LOST_EVERY: Final = 20_000  # packets, where nothing stops a sender in time
+DROPPED: Final = 40  # packets of a stage, by a leaf that a storm keeps full
+MARKING: Final = ("np_ecn_marked_roce_packets", "np_cnp_sent", "rp_cnp_handled")
 COLLECTIVE: Final = "alltoall"
 ITERATIONS: Final = 100
 STAGE_NS: Final = 10 * NS_PER_S
@@ -70,7 +72,8 @@ class NicFaults:
     pfc_missing: frozenset[int] = frozenset()
     """Their leaf's port does not stop them, and drops some of what they send when all send at once."""
     pauses_idle: frozenset[int] = frozenset()
-    """Their NIC tells the leaf to stop, whether anything is sent or not."""
+    """Their NIC tells the leaf to stop, whether anything is sent or not; the leaf, full, stops everybody else, marks
+    nothing, and drops what waits for too long."""
     loses_receiving: frozenset[int] = frozenset()
     """Bits flip on the cable from the leaf to them."""
     narrow_pcie: frozenset[int] = frozenset()
@@ -105,11 +108,14 @@ def _windows(
         yield _window(stage, index, first_rank[host], NS_PER_S, _named(of_rdma))
     for (stage, host), grown in totals.items():
         grown.update(_flow_control(host, faults, STAGE_NS))
+        if faults.pauses_idle:
+            grown.update({"packet_seq_err": DROPPED, "roce_adp_retrans": DROPPED})
+            grown -= Counter({name: grown[name] for name in MARKING})
         yield _window(stage, None, first_rank[host], STAGE_NS, _named(_with_zeros(grown)))
     for span in IDLE:
         for host, rank in first_rank.items():
-            grown = Counter(_pause_sent(IDLE_NS) if host in faults.pauses_idle else {})
-            yield _window(span, None, rank, IDLE_NS, _named(_with_zeros(grown)))
+            idle = _with_zeros(_storm(host, faults, IDLE_NS))
+            yield _window(span, None, rank, IDLE_NS, _named(idle))
 
 
 def _rounds(
@@ -124,6 +130,8 @@ def _rounds(
         takes = rounds.setdefault((stage, index, receiver), Counter())
         packets = size_bytes * iterations // PACKET_BYTES
         _count_traffic(sends, takes, size_bytes * iterations, packets)
+        if receiver in faults.pauses_idle:
+            sends.update({"local_ack_timeout_err": 1})
         if receiver in faults.loses_receiving:
             lost = -(-packets // LOST_EVERY)
             sends.update({"packet_seq_err": lost, "roce_adp_retrans": lost})
@@ -174,12 +182,20 @@ def _count_traffic(sends: Counter[str], takes: Counter[str], size_bytes: int, pa
     takes.update({"np_ecn_marked_roce_packets": marked, "np_cnp_sent": marked // 10})
 
 
+def _storm(host: int, faults: NicFaults, elapsed_ns: int) -> dict[str, int]:
+    """Return what a NIC counts that tells the leaf to stop all the time, and what all others count then."""
+    if host in faults.pauses_idle:
+        return _pause_sent(elapsed_ns)
+    is_stopped = faults.pauses_idle and host not in faults.pfc_missing
+    return _pause("rx", elapsed_ns * 4 // 5) if is_stopped else {}
+
+
 def _flow_control(host: int, faults: NicFaults, elapsed_ns: int) -> dict[str, int]:
     """Return the pause frames of a stage: everybody is told to stop now and then, but for whom nobody tells."""
     told = {} if host in faults.pfc_missing else _pause("rx", elapsed_ns // 2000)
     if host in faults.narrow_pcie:
         return {**told, **_pause("tx", elapsed_ns // 5), "outbound_pci_stalled_wr_events": elapsed_ns // NS_PER_S}
-    return {**told, **_pause_sent(elapsed_ns)} if host in faults.pauses_idle else told
+    return {**told, **_storm(host, faults, elapsed_ns)}
 
 
 def _pause_sent(elapsed_ns: int) -> dict[str, int]:

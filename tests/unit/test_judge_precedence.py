@@ -34,13 +34,17 @@ def finding(detector, *subjects, severity=Severity.DEGRADES, hosts=None, about=N
     )
 
 
+def loser_of(rule, *subjects):
+    return finding(rule.loser, *subjects, about=rule.about, hosts=() if rule.blameless else None)
+
+
 def left(*findings):
     return [(each.detector, each.subjects) for each in explained(findings, HOSTS)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.winner} beats {rule.loser}")
 def test_each_rule_of_the_table_folds_the_loser_on_the_same_port_into_the_winner(rule):
-    (stands,) = explained([finding(rule.loser, PORT, about=rule.about), finding(rule.winner, PORT)], HOSTS)
+    (stands,) = explained([loser_of(rule, PORT), finding(rule.winner, PORT)], HOSTS)
 
     assert stands.detector == rule.winner
     assert stands.summary.endswith(f"also seen: {rule.loser}")
@@ -48,14 +52,21 @@ def test_each_rule_of_the_table_folds_the_loser_on_the_same_port_into_the_winner
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.on is not On.RUN], ids=lambda rule: rule.loser)
 def test_no_rule_reaches_another_port_of_the_same_host(rule):
-    assert len(left(finding(rule.loser, "h2 mlx5_1", about=rule.about), finding(rule.winner, PORT))) == 2
+    assert len(left(loser_of(rule, "h2 mlx5_1"), finding(rule.winner, PORT))) == 2
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.winner} over {rule.loser}")
 def test_a_warning_beats_nothing_that_is_worse(rule):
     warning = finding(rule.winner, PORT, severity=Severity.WARNS)
 
-    assert len(left(finding(rule.loser, PORT, about=rule.about), warning)) == 2
+    assert len(left(loser_of(rule, PORT), warning)) == 2
+
+
+def test_a_hop_without_flow_control_stands_beside_a_storm_and_what_waits_behind_the_storm_does_not():
+    storm = finding("pause-storm", PORT)
+
+    assert left(storm, finding("pfc-missing", "h3 mlx5_0", hosts=())) == [("pause-storm", (PORT,))]
+    assert len(left(storm, finding("pfc-missing", "h3 mlx5_0"))) == 2
 
 
 def test_the_table_names_detectors_that_exist_and_has_no_circle():
