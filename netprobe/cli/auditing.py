@@ -17,7 +17,7 @@ FORMATS = ("console", "json")
 
 
 def audit_hosts(whom: Whom, limits_file: Path | None, output_format: str, *, verbose: bool) -> int:
-    """Print what is wrong with the settings of hosts; return 0, 1 or 2 by the worst, 3 when nobody told anything."""
+    """Print what is wrong with the settings of hosts; return 0, 1 or 2 by the worst, 3 when too little was told."""
     if output_format not in FORMATS:
         raise PlanError(f"there is no format called {output_format!r} here", remedy=" or ".join(FORMATS))
     limits = Limits() if limits_file is None else load_limits(limits_file)
@@ -38,11 +38,13 @@ def _audited(told: Gathered, limits: Limits) -> Audit:
 
 
 def _result(found: Audit) -> str:
-    from netprobe.reporters._wording import counted
+    from netprobe.reporters._wording import NOTHING_WRONG, TOO_LITTLE, counted
 
     if found.findings:
         return counted(len(found.findings), "finding")
-    return "nothing wrong was found" if found.ports else "nothing to audit"
+    if not found.ports:
+        return "nothing to audit"
+    return NOTHING_WRONG if found.exit_code is ExitCode.HEALTHY else TOO_LITTLE
 
 
 def _json(found: Audit) -> str:

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Final
 from netprobe.contracts import RenderOptions
 from netprobe.judge.ingested import Ingested, Total
 from netprobe.model.benchmark import Benchmark, BenchmarkRow
-from netprobe.reporters._wording import ABSENT, counted, duration, fold, message_size, visible
+from netprobe.model.verdict import ExitCode
+from netprobe.reporters._wording import (
+    ABSENT,
+    NOTHING_WRONG,
+    TOO_LITTLE,
+    counted,
+    duration,
+    fold,
+    message_size,
+    visible,
+)
 from netprobe.units import format_count, format_gbps
 
 if TYPE_CHECKING:
@@ -51,8 +61,10 @@ def _headline(found: Ingested) -> str:
         told.append(f"counters or settings of {fold(found.hosts)}")
     if found.findings:
         result = counted(len(found.findings), "finding")
+    elif not found.is_judged:
+        result = "nothing could be judged"
     else:
-        result = "nothing wrong was found" if found.is_judged else "nothing could be judged"
+        result = NOTHING_WRONG if found.exit_code is ExitCode.HEALTHY else TOO_LITTLE
     return f"{', '.join(told) or 'nothing'}: {result}"
 
 

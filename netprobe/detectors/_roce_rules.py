@@ -45,6 +45,19 @@ def wrongs_of(port: HostPort, *, has_ecn: bool) -> Iterator[Wrong]:
         yield from _lossy(port, qos)
 
 
+def unjudged_of(port: HostPort) -> Iterator[str]:
+    """Yield what would be wrong, or not, by something that is not told."""
+    net = port.net
+    qos = None if net is None else net.qos
+    if net is None or qos is None or qos.pfc_enabled is None:
+        return
+    if not any(qos.pfc_enabled):
+        if None in (net.pause_receives, net.pause_sends) and False not in (net.pause_receives, net.pause_sends):
+            yield "PFC is off in every priority, and whether global pause is on is not told (ethtool -a)"
+    elif qos.trust == "pcp" and not qos.pfc_enabled[0] and not port.port.gids:
+        yield "VLAN tags are trusted, and whether any address is on a VLAN is not told (show_gids)"
+
+
 def is_judgeable(port: HostPort) -> bool:
     """Return whether any of these rules has on this port what it looks at."""
     net = port.net

@@ -36,7 +36,8 @@ class Audit:
             return ExitCode.FAULTY
         if self.findings:
             return ExitCode.DEGRADED
-        return ExitCode.HEALTHY if self.ports else ExitCode.INCONCLUSIVE
+        undermined = any(gap.undermines for gap in self.gaps)
+        return ExitCode.INCONCLUSIVE if undermined or not self.ports else ExitCode.HEALTHY
 
 
 def audit(run: Run, limits: Limits, beside: Sequence[Gap] = ()) -> Audit:

@@ -188,8 +188,8 @@ def _settings_gap(hosts: Sequence[str]) -> Iterator[Gap]:
     if hosts:
         yield Gap(
             topic="settings",
-            reason=f"{', '.join(hosts)}: settings were read, and none that a rule could be applied to: the RDMA device "
-            "with its traffic class, or congestion control (ECN), is missing",
+            reason=f"{', '.join(hosts)}: settings were read, and none that a rule could be applied to: what they "
+            "are to be held against (global pause, addresses, the traffic class, or ECN) is missing",
             remedy="netprobe snapshot there tells all of them",
         )
 

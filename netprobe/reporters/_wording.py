@@ -13,6 +13,8 @@ from netprobe.model.run import RunStatus
 from netprobe.units import format_duration
 
 ABSENT: Final = "–"
+NOTHING_WRONG: Final = "nothing wrong was found"
+TOO_LITTLE: Final = "nothing wrong was found, and too little is known to say that nothing is"
 LONGEST_NAME: Final = 63  # what DNS allows one label; a longer name is no name that anybody typed
 
 _FOLDABLE: Final = re.compile(r"[A-Za-z0-9_.-]+")

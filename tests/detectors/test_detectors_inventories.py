@@ -609,3 +609,37 @@ def test_ports_that_share_a_subnet_are_told_with_the_setting_that_parts_them():
 )
 def test_ports_apart_or_answering_for_themselves_are_fine(old, new):
     assert answers("same-subnet", RAILS.replace(old, new)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        (NO_PFC, "whether global pause is on"),
+        ('qos = { trust = "pcp" }\ngids = []', "whether any address is on a VLAN"),
+    ],
+)
+def test_a_rule_that_lacks_what_it_looks_at_leaves_no_verdict(line, missing):
+    [gap] = [each for each in gaps("config-drift", ONE + line) if missing in each.reason]
+
+    assert gap.undermines
+
+
+def test_a_traffic_class_that_one_host_has_lost_leaves_no_verdict_and_comes_with_its_command():
+    usual = FOUR + "port = { traffic_class = 104 }"
+
+    [gap] = [
+        each for each in gaps("config-drift", usual + ODD + 'port = { traffic_class = "none" }') if each.undermines
+    ]
+
+    assert "traffic class of mlx5_0 on node2 is not set, or not told, where 3 others have 104" in gap.reason
+    assert gap.remedy.startswith("echo 104 > /sys/class/infiniband/mlx5_0/tc/1/traffic_class")
+
+
+def test_a_traffic_class_is_not_held_against_lossless_priorities_that_are_wrong_themselves():
+    lossless = "qos = { pfc_enabled = [PFC], dscp_to_priority = [[26, 5]] }"
+    five, three = (", ".join(str(each == on).lower() for each in range(8)) for on in (5, 3))
+    usual = FOUR + lossless.replace("PFC", five) + "\nport = { traffic_class = 104 }"
+
+    found = only(findings("config-drift", usual + ODD + lossless.replace("PFC", three)))
+
+    assert found.summary == "lossless priorities: 3, where 3 others have 5"
