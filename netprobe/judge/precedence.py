@@ -38,6 +38,8 @@ class Rule:
     """How far some pair had come whose failure on RDMA one of the two tells, by its facts; None: however far."""
     blameless: bool = False
     """Whether the loser may be beaten only where it blames no host."""
+    limit: str | None = None
+    """The limit against which some fact of the loser has to be held; None: any, or none."""
 
 
 GAVE_UP: Final = (Meaning.RETRIES_EXCEEDED, Meaning.RNR_RETRIES_EXCEEDED, Meaning.COMPLETION_ERROR)
@@ -87,6 +89,41 @@ FAILURES: Final = (
 )
 """Conflicts about pairs that cannot go on over RDMA."""
 
+STORMS: Final = (
+    Rule(winner="pause-storm", loser="pause-source", on=On.PORT, why="it pauses at idle too, so load is no reason"),
+    Rule(winner="pause-storm", loser="pause-victim", on=On.RUN, why="pauses at idle beat any that are received"),
+    Rule(
+        # A host is blamed that was never told to stop: nothing made it wait.
+        winner="pause-storm",
+        loser="pfc-missing",
+        on=On.RUN,
+        why="what waits behind a storm is dropped",
+        blameless=True,
+    ),
+    Rule(winner="pause-storm", loser="packet-loss", on=On.LINK, why="nothing gets through to who stops all"),
+    Rule(
+        # Not where the port itself counts damage or drops, and not on TCP, which no lossless priority holds back.
+        winner="pause-storm",
+        loser="packet-loss",
+        on=On.RUN,
+        why="what waits behind a storm is dropped, or comes too late",
+        about=(),
+        limit="rdma_loss_ratio",
+    ),
+    Rule(
+        # A host is blamed where all that was sent arrived: no storm took any of it.
+        winner="pause-storm",
+        loser="out-of-order",
+        on=On.RUN,
+        why="holes that a storm leaves look like packets that overtook",
+        blameless=True,
+    ),
+    Rule(winner="pause-storm", loser="rnr-stall", on=On.RUN, why="who waits behind a storm posts no buffers"),
+    Rule(winner="pause-storm", loser="ecn-inactive", on=On.RUN, why="nobody marks for a port that stops without load"),
+)
+"""What a port that stops everybody leaves behind at others, who are its victims. A slow receiver (pause-source) is no
+such port: queues in front of it are marked before they pause, so that missing marks are a fault of their own."""
+
 RULES: Final = (
     *FAILURES,
     Rule(winner="link-flap", loser="physical-errors", on=On.LINK, why="a link that trains again counts errors"),
@@ -95,13 +132,7 @@ RULES: Final = (
         winner="physical-errors", loser="packet-loss", on=On.LINK, why="damage at the port is why packets are missing"
     ),
     Rule(winner="physical-errors", loser="pfc-missing", on=On.LINK, why="a bad link loses at any load"),
-    Rule(winner="pause-storm", loser="pause-source", on=On.PORT, why="it pauses at idle too, so load is no reason"),
-    Rule(winner="pause-storm", loser="pause-victim", on=On.RUN, why="pauses at idle beat any that are received"),
-    Rule(
-        winner="pause-storm", loser="pfc-missing", on=On.RUN, why="what waits behind a storm is dropped", blameless=True
-    ),
-    Rule(winner="pause-storm", loser="packet-loss", on=On.LINK, why="nothing gets through to who stops all"),
-    Rule(winner="pause-storm", loser="ecn-inactive", on=On.RUN, why="nobody marks for a port that stops without load"),
+    *STORMS,
     Rule(winner="pause-source", loser="pause-victim", on=On.PORT, why="who is stopped is told with who stops them"),
     Rule(winner="pause-source", loser="pcie-downgrade", on=On.PORT, why="the bus is why it stops others"),
     Rule(winner="packet-loss", loser="pfc-missing", on=On.LINK, why="it loses without load as well"),
@@ -179,8 +210,10 @@ class _Winners:
 
 
 def _is_about(rule: Rule, loser: Finding) -> bool:
-    """Return whether a rule is about all that a finding tells of counters, and about whom it blames."""
+    """Return whether a rule is about all that a finding tells of counters, by which limit, and about whom it blames."""
     if rule.blameless and loser.hosts:
+        return False
+    if rule.limit is not None and all(rule.limit not in fact.basis for fact in loser.facts):
         return False
     if rule.about is None:
         return True

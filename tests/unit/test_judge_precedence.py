@@ -18,7 +18,7 @@ HOSTS = ("h1", "h2", "h3", "h5")
 PORT = "h2 mlx5_0"
 
 
-def finding(detector, *subjects, severity=Severity.DEGRADES, hosts=None, about=None):
+def finding(detector, *subjects, severity=Severity.DEGRADES, hosts=None, about=None, basis="b"):
     own = tuple(subject.partition(" ")[0] for subject in subjects if "->" not in subject and subject != "fabric")
     return Finding(
         detector=detector,
@@ -28,14 +28,15 @@ def finding(detector, *subjects, severity=Severity.DEGRADES, hosts=None, about=N
         hosts=own if hosts is None else hosts,
         summary=f"{detector} of {' and '.join(subjects)}",
         facts=tuple(
-            Fact(metric=f"{subjects[0]} {each}", observed=subjects[0], expected="0", basis="b")
+            Fact(metric=f"{subjects[0]} {each}", observed=subjects[0], expected="0", basis=basis)
             for each in about or ("m",)
         ),
     )
 
 
 def loser_of(rule, *subjects):
-    return finding(rule.loser, *subjects, about=rule.about, hosts=() if rule.blameless else None)
+    hosts = () if rule.blameless else None
+    return finding(rule.loser, *subjects, about=rule.about, hosts=hosts, basis=f"limit {rule.limit}; counted")
 
 
 def left(*findings):
@@ -67,6 +68,35 @@ def test_a_hop_without_flow_control_stands_beside_a_storm_and_what_waits_behind_
 
     assert left(storm, finding("pfc-missing", "h3 mlx5_0", hosts=())) == [("pause-storm", (PORT,))]
     assert len(left(storm, finding("pfc-missing", "h3 mlx5_0"))) == 2
+
+
+def test_losses_of_rdma_anywhere_are_the_storms_unless_their_port_counts_damage():
+    storm, of_rdma = finding("pause-storm", PORT), "limit rdma_loss_ratio; counted by the NICs"
+
+    for loss in (
+        finding("packet-loss", "many pairs", hosts=(), basis=of_rdma),
+        finding("packet-loss", "h1 -> h3", hosts=(), basis=of_rdma),
+        finding("packet-loss", "h3 mlx5_0", basis=of_rdma),
+    ):
+        assert left(storm, loss) == [("pause-storm", (PORT,))]
+    assert len(left(storm, finding("packet-loss", "h3 mlx5_0", basis=of_rdma, about=(Meaning.CRC_ERROR,)))) == 2
+
+
+def test_losses_of_tcp_elsewhere_are_not_the_storms():
+    assert len(left(finding("pause-storm", PORT), finding("packet-loss", "h3", basis="limit loss_ratio"))) == 2
+
+
+def test_what_overtakes_is_the_storms_and_a_host_that_does_not_put_in_order_what_arrived_is_not():
+    storm = finding("pause-storm", PORT)
+
+    assert left(storm, finding("out-of-order", "fabric", hosts=())) == [("pause-storm", (PORT,))]
+    assert len(left(storm, finding("out-of-order", "h3 mlx5_0"))) == 2
+
+
+def test_who_waits_behind_a_storm_is_told_with_it_and_what_a_slow_receiver_does_not_explain_stays():
+    for waiting in (finding("rnr-stall", "h3"), finding("ecn-inactive", "fabric", hosts=(), severity=Severity.WARNS)):
+        assert left(finding("pause-storm", PORT), waiting) == [("pause-storm", (PORT,))]
+        assert len(left(finding("pause-source", PORT), waiting)) == 2
 
 
 def test_the_table_names_detectors_that_exist_and_has_no_circle():
