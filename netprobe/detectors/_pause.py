@@ -60,6 +60,12 @@ def asks_at_idle(ports: Ports, span: Span) -> BoolArray:
     return asks
 
 
+def storms(ports: Ports, span: Span) -> BoolArray:
+    """Return the RDMA ports that ask others to stop in an idle time, without a reason for it."""
+    without_reason: BoolArray = asks_at_idle(ports, span) & ~ports.is_in_use(span)
+    return without_reason
+
+
 def rises_over(ports: Ports, meanings: tuple[Meaning, ...], span: Span = Span.LOAD) -> Fact | None:
     """Tell on how many RDMA ports any of these grew; None where nobody counts them."""
     grown = ports.grown(*meanings, span=span)[ports.carries_rdma]

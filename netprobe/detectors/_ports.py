@@ -17,7 +17,7 @@ from netprobe.model.finding import Fact, Gap
 from netprobe.model.inventory import PRIORITIES, HostInventory, NetDevice, PciDevice, RdmaPort
 from netprobe.model.limits import Limits
 from netprobe.model.meaning import Meaning
-from netprobe.model.ports import PortTable, Span
+from netprobe.model.ports import QUIET_GBPS, PortTable, Span
 from netprobe.units import NS_PER_S
 
 IntArray = NDArray[np.int64]
@@ -142,6 +142,11 @@ class Ports:
         """Return the RDMA ports that move somebody else's traffic in an idle time."""
         in_use: BoolArray = self.carries_rdma & (self.used(span) >= self.limits.foreign_traffic_ratio)
         return in_use
+
+    def moves_nothing(self) -> BoolArray:
+        """Return the ports of which it is known that they moved next to nothing, load or not."""
+        is_quiet: BoolArray = self.moved_gbps(Span.LOAD) < QUIET_GBPS
+        return is_quiet
 
     def share_outside(self, meaning: Meaning) -> FloatArray:
         """Return the share of bytes outside the lossless priorities, shape (ports,); NaN where nothing is told."""

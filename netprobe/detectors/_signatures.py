@@ -169,6 +169,13 @@ MATRIX: Final = (
         separated_by="pauses sent while nothing runs any more",
     ),
     Signature(
+        fault="F31 quiet",
+        title="pause storm between readings",
+        signs=(_rises(*PAUSE_SENT, span=Span.QUIET),),
+        scope="all hosts of the leaf, then of the fabric",
+        separated_by="pauses sent while it moves nothing",
+    ),
+    Signature(
         fault="F32",
         title="victim of somebody else's congestion",
         signs=(_rises(*PAUSE_RECEIVED),),

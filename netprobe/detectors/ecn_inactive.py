@@ -42,7 +42,9 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         return
     told = ports.carries_rdma & ~uncounted(ports, MEANINGS)
     paused = told & shows("F26", ports.table) & (received_share(ports) >= limits.pause_share_ratio)
-    if paused.any():
+    if paused.any() and ports.moves_nothing()[told].all():
+        yield _not_exercised(ports, paused)
+    elif paused.any():
         yield _unmarked(ports, paused)
     is_marked = ports.grown(Meaning.ECN_MARKED) >= limits.ecn_mark_floor
     silent = told & shows("F25 NP off", ports.table) & is_marked & ~uncounted(ports, (Meaning.CNP_SENT,))
@@ -98,6 +100,16 @@ def _unmarked(ports: Ports, paused: BoolArray) -> Finding:
         excluded=("one receiver that does not answer (none is marked)",),
         next_action="look at ECN (WRED) of their lossless queue: on, with a threshold below that of PFC",
         retest="netprobe check",
+    )
+
+
+def _not_exercised(ports: Ports, paused: BoolArray) -> Gap:
+    where = listed(ports.subject(port) for port in np.flatnonzero(paused).tolist())
+    return Gap(
+        topic=ID,
+        reason=f"whether switches mark was not exercised: ports were told to stop ({where}), and no packets moved that "
+        "could have been marked",
+        remedy="the same while a job runs, or netprobe check",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from netprobe.contracts import Detector
-from netprobe.detectors._pause import rises_over, sent_share, sent_untold
+from netprobe.detectors._pause import rises_over, sent_share, sent_untold, storms
 from netprobe.detectors._ports import Ports, any_of, check_again, fine_percent, grown_facts, share_fact
 from netprobe.detectors._signatures import PAUSE_RECEIVED, shows
 from netprobe.detectors._words import is_common, listed
@@ -18,6 +18,7 @@ from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.inventory import PciDevice
 from netprobe.model.limits import Limits
 from netprobe.model.meaning import Meaning
+from netprobe.model.ports import Span
 
 ID = "pause-source"
 SHARED: Final = "many ports"
@@ -33,6 +34,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     share = sent_share(ports)
     sources = shows("F09", ports.table) & ports.carries_rdma & (share >= limits.pause_share_ratio)
+    sources &= ~storms(ports, Span.QUIET)  # what moves nothing has no load to drain
     at = np.flatnonzero(sources).tolist()
     if is_common(len(at), int(ports.carries_rdma.sum())):
         is_timed = bool(ports.is_timed(Meaning.PAUSE_SENT_TIME)[sources].all())

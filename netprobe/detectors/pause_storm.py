@@ -13,6 +13,7 @@ from netprobe.detectors._pause import (
     sent_share,
     sent_uncounted,
     sent_untold,
+    storms,
 )
 from netprobe.detectors._ports import (
     RECEIVED_BYTES,
@@ -34,7 +35,12 @@ from netprobe.units import format_gbps
 
 ID = "pause-storm"
 FABRIC: Final = "fabric"
-IDLE: Final = ((Span.IDLE_BEFORE, "F31"), (Span.IDLE_AFTER, "F31 after"))
+IDLE: Final = ((Span.IDLE_BEFORE, "F31"), (Span.IDLE_AFTER, "F31 after"), (Span.QUIET, "F31 quiet"))
+WHEN: Final = {
+    Span.IDLE_BEFORE: "nothing runs (before the run)",
+    Span.IDLE_AFTER: "nothing runs (after the run)",
+    Span.QUIET: "it moves nothing (between readings)",
+}
 EVENTS: Final = (Meaning.PAUSE_STORM, Meaning.PAUSE_STORM_WARNING)
 FEWEST_LOCKED: Final = 2  # a deadlock is a circle
 
@@ -44,7 +50,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     at_idle = np.zeros(len(ports.table.host), dtype=np.bool_)
     for span, fault in IDLE:
-        asks = shows(fault, ports.table) & asks_at_idle(ports, span) & ~ports.is_in_use(span)
+        asks = shows(fault, ports.table) & storms(ports, span)
         for port in np.flatnonzero(asks & ~at_idle).tolist():
             yield _idle(ports, port, span)
         at_idle |= asks
@@ -60,7 +66,7 @@ def _idle(ports: Ports, port: int, span: Span) -> Finding:
     share, used = float(sent_share(ports, span)[port]), float(ports.used(span)[port])
     is_timed = bool(ports.is_timed(Meaning.PAUSE_SENT_TIME, span)[port])
     is_idle = bool(np.isfinite(used) & np.isfinite(ports.grown(*RECEIVED_BYTES, span=span)[port]))
-    when = "before the run" if span is Span.IDLE_BEFORE else "after the run"
+    when = WHEN[span] if is_idle else WHEN[span].replace("nothing runs", "netprobe runs nothing")
     others = rises_over(ports, PAUSE_RECEIVED, span)
     return Finding(
         detector=ID,
@@ -68,8 +74,7 @@ def _idle(ports: Ports, port: int, span: Span) -> Finding:
         confidence=Confidence.HIGH if is_timed and is_idle else Confidence.MEDIUM,
         subjects=(ports.subject(port),),
         hosts=(ports.host(port),) if is_timed else (),
-        summary=f"asks others to stop {'' if is_timed else 'at most '}{fine_percent(share)} of the time while "
-        f"{'nothing runs' if is_idle else 'netprobe runs nothing'} ({when})",
+        summary=f"asks others to stop {'' if is_timed else 'at most '}{fine_percent(share)} of the time while {when}",
         facts=(
             share_fact(
                 f"{ports.subject(port)} asks others to stop ({span})",
@@ -188,6 +193,8 @@ def _stuck(ports: Ports, port: int) -> Finding:
 
 def _not_seen(ports: Ports) -> Iterator[Gap]:
     spans = tuple(span for span, _ in IDLE if span in ports.table.spans)
+    if not np.isfinite(ports.table.elapsed_ns(Span.QUIET))[ports.carries_rdma].all():
+        spans = tuple(span for span in spans if span is not Span.QUIET)
     if ports.carries_rdma.any() and not spans:
         yield Gap(
             topic=ID,
@@ -225,7 +232,8 @@ DETECTOR = Detector(
     moves foreign_traffic_ratio of its rate meanwhile is not idle, and its pauses prove nothing. Where frames alone are
     counted, the most they can mean is a warning. A port whose watchdog stepped in under load is a source as well. Ports
     that are held after the run while no host asks for it point to a deadlock or a host outside; one that is held for
-    pause_block_ratio of the load and is never let go, to its switch port.""",
+    pause_block_ratio of the load and is never let go, to its switch port. Between readings that somebody else took, a
+    port is idle that counts what it moves, and moved next to nothing.""",
     remedy="""Shut the switch port of the source, and only then find out why. Set watchdogs on switches, and do not rely
     on them. Start no job on the leaf before two idle seconds are free of pauses: `netprobe counters` shows them.""",
     limits=("pause_idle_ratio", "pause_block_ratio", "foreign_traffic_ratio"),

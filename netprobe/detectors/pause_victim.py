@@ -7,11 +7,11 @@ import numpy as np
 
 from netprobe.contracts import Detector
 from netprobe.detectors._pause import (
-    asks_at_idle,
     received_share,
     received_untold,
     sent_share,
     sent_uncounted,
+    storms,
 )
 from netprobe.detectors._ports import BoolArray, FloatArray, Ports, any_of, fine_percent, share_fact
 from netprobe.detectors._signatures import shows
@@ -24,6 +24,7 @@ from netprobe.model.ports import Span
 
 ID = "pause-victim"
 FABRIC: Final = "fabric"
+IDLE: Final = (Span.IDLE_BEFORE, Span.IDLE_AFTER, Span.QUIET)
 
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
@@ -39,8 +40,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
 
 def _sources(ports: Ports, stops_others: BoolArray) -> list[int]:
     """Return who stops them: those who ask for it while they are idle, or else under load."""
-    idle = [asks_at_idle(ports, span) & ~ports.is_in_use(span) for span in (Span.IDLE_BEFORE, Span.IDLE_AFTER)]
-    storm = np.flatnonzero(idle[0] | idle[1]).tolist()
+    storm = np.flatnonzero(np.any([storms(ports, span) for span in IDLE], axis=0)).tolist()
     return storm or np.flatnonzero(stops_others & ports.carries_rdma).tolist()
 
 
@@ -77,8 +77,7 @@ def _finding(ports: Ports, stopped: BoolArray, share: FloatArray, sources: Seque
 
 
 def _is_timed(ports: Ports, source: int) -> bool:
-    spans = (Span.LOAD, Span.IDLE_BEFORE, Span.IDLE_AFTER)
-    return any(bool(ports.is_timed(Meaning.PAUSE_SENT_TIME, span)[source]) for span in spans)
+    return any(bool(ports.is_timed(Meaning.PAUSE_SENT_TIME, span)[source]) for span in (Span.LOAD, *IDLE))
 
 
 def _silence(ports: Ports, silent: BoolArray) -> str | None:

@@ -16,14 +16,13 @@ from netprobe.ingest.run_of import HostEvidence
 from netprobe.ingest.switch_growth import switch_growth
 from netprobe.ingest.told import Sample
 from netprobe.inventory.lldp import with_neighbours
+from netprobe.model.counters import BETWEEN_READINGS
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import HostInventory
 from netprobe.model.snapshot import Reading, Snapshot
 from netprobe.model.switches import SwitchPortCounts
 
 UNNAMED_HOST: Final = "unnamed"
-BETWEEN: Final = "between-readings"
-"""In the place of a stage: whatever ran between two readings."""
 MOST_DECREASES_RATIO: Final = 0.05
 """Counters of one port that went back: more are of another port, or were reset."""
 FEWEST_DECREASES: Final = 3
@@ -55,7 +54,7 @@ def together(
         HostEvidence(
             inventory=inventories.get(host) or HostInventory(host=host),
             readings=tuple(_readings(by_host.get(host, {}), elapsed_ns)),
-            span=BETWEEN,
+            span=BETWEEN_READINGS,
         )
         for host in dict.fromkeys([*by_host, *inventories])
         if host in by_host or host not in {each.inventory.host for each in taken}
@@ -125,7 +124,7 @@ def _of_snapshots(snapshots: Iterable[Snapshot], told: Mapping[str, HostInventor
         if len(own) == 1:
             yield HostEvidence(inventory=inventory, readings=own[0].readings)
         else:
-            yield HostEvidence(inventory=inventory, readings=tuple(_forward(last)), span=BETWEEN)
+            yield HostEvidence(inventory=inventory, readings=tuple(_forward(last)), span=BETWEEN_READINGS)
 
 
 def _forward(readings: Iterable[Reading]) -> Iterator[Reading]:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from netprobe.catalogue.keys import CounterKey, Origin, key_of
 from netprobe.catalogue.lookup import counter_of
-from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE
+from netprobe.model.counters import BETWEEN_READINGS, IDLE_AFTER, IDLE_BEFORE
 from netprobe.model.endpoint import Rank
 from netprobe.model.inventory import PRIORITIES, HostInventory
 from netprobe.model.meaning import Meaning
 from netprobe.model.plan import Scope
-from netprobe.model.ports import NO_PORTS, FloatArray, PairCounts, PortTable, Span, SpanCounts
+from netprobe.model.ports import NO_PORTS, QUIET_GBPS, FloatArray, PairCounts, PortTable, Span, SpanCounts
 from netprobe.registry import probes
 
 SPAN_OF: Final = {IDLE_BEFORE: Span.IDLE_BEFORE, IDLE_AFTER: Span.IDLE_AFTER}
@@ -27,6 +27,8 @@ SPAN_OF: Final = {IDLE_BEFORE: Span.IDLE_BEFORE, IDLE_AFTER: Span.IDLE_AFTER}
 WITHOUT_PRIORITY: Final = -1
 LASTING: Final = (Meaning.PAUSE_RECEIVED_TIME, Meaning.PAUSE_SENT_TIME)
 """Priorities stand still at the same time: a port did so for as long as the one that did longest, or longer."""
+WIRE: Final = (Meaning.WIRE_SENT_BYTES, Meaning.WIRE_RECEIVED_BYTES)
+TRAFFIC: Final = (*WIRE, Meaning.RDMA_SENT_BYTES, Meaning.RDMA_RECEIVED_BYTES)
 WINDOW: Final = ("stage", "rank", "elapsed_ns", "window")
 """What tells two windows of a port apart."""
 FACTS: Final = {
@@ -53,7 +55,10 @@ def port_table(
         host=tuple(host for host, _ in found.names),
         name=tuple(name for _, name in found.names),
         netdev=found.netdevs,
-        spans={Span(str(span)): _span(own, len(found.names)) for (span,), own in spans.group_by("span")},
+        spans={
+            Span(str(span)): _span(own, len(found.names))
+            for (span,), own in (*spans.group_by("span"), *_quiet(spans).group_by("span"))
+        },
         pairs=_pair_counts(rows.filter(pl.col("round_index").is_not_null()), pairs, found),
     )
 
@@ -153,6 +158,17 @@ def _known(name: str) -> tuple[str, _Known | None]:
         preference=counter.preference,
         is_recognised=counter.is_recognised,
     )
+
+
+def _quiet(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of windows between readings in which the port moved next to nothing, all of it being counted."""
+    between = rows.filter(pl.col("stage") == BETWEEN_READINGS).with_columns(span=pl.lit(Span.QUIET.value))
+    # What is counted by priority and for the whole port as well is taken twice, which takes less for quiet.
+    moved = between.filter(pl.col("meaning").is_in(TRAFFIC)).group_by("port", *WINDOW, "meaning").agg(
+        pl.col("value").sum(), is_known=~pl.col("at_least").any() & pl.col("meaning").first().is_in(WIRE)
+    ).group_by("port", *WINDOW).agg(most_bytes=pl.col("value").max(), known=pl.col("is_known").sum())  # fmt: skip
+    is_quiet = (pl.col("known") == len(WIRE)) & (8.0 * pl.col("most_bytes") < QUIET_GBPS * pl.col("elapsed_ns"))
+    return between.join(moved.filter(is_quiet), on=["port", *WINDOW], how="semi", maintain_order="left")
 
 
 def _span(rows: pl.DataFrame, ports: int) -> SpanCounts:

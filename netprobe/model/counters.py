@@ -8,6 +8,8 @@ IDLE_BEFORE: Final = "idle-before"
 IDLE_AFTER: Final = "idle-after"
 IDLE: Final = (IDLE_BEFORE, IDLE_AFTER)
 """In the place of a stage: two seconds without load, before the first probe and after the last one."""
+BETWEEN_READINGS: Final = "between-readings"
+"""In the place of a stage: whatever ran between two readings that somebody else took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

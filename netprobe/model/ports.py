@@ -22,6 +22,12 @@ class Span(StrEnum):
     """While probes ran, all stages together."""
     IDLE_BEFORE = "idle-before"
     IDLE_AFTER = "idle-after"
+    QUIET = "quiet"
+    """Between readings that somebody took, while the port moved next to nothing: a part of LOAD."""
+
+
+QUIET_GBPS: Final = 0.01
+"""Next to nothing: LLDP, ARP and a login are less, and it is a thousandth of the slowest port that carries RDMA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
