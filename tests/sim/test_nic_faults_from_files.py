@@ -20,10 +20,13 @@ FEW = {"hosts": 8, "iterations": 100, "sizes_bytes": (8 << 20,)}
 def judged(tmp_path, capsys):
     """Return a function that simulates, writes, judges the files, and returns the exit code and the findings."""
 
-    def judge(faults=None, unread=None, **screening):
+    def judge(faults=None, unread=None, lost=None, **screening):
         run = with_nics(screening_run(Screening(**{**FEW, **screening})), faults)
         if unread is not None:
             run = replace(run, counters=run.counters.filter(~unread))
+        if lost is not None:
+            more = pl.col("growth") + pl.when(lost).then(300).otherwise(0)
+            run = replace(run, counters=run.counters.with_columns(growth=more))
         directory = write_whole(run, tmp_path)
         code = main(["judge", "--format", "json", str(directory)])
         report = json.loads(capsys.readouterr().out)
@@ -58,6 +61,17 @@ def test_a_nic_that_pauses_while_idle_is_named_and_its_victims_are_not(judged, h
     assert (code, detector, subjects) == (ExitCode.FAULTY, "pause-storm", [f"node000{host + 1} mlx5_0"])
     assert "while nothing runs" in summary
     assert {"ecn-inactive", "pause-victim", "pfc-missing"} <= set(summary.partition("also seen: ")[2].split(", "))
+
+
+@pytest.mark.parametrize("victims", [(1,), (1, 5), (0, 1, 2, 3, 5, 6, 7)])
+def test_victims_of_a_storm_that_lose_in_rounds_of_two_hosts_are_not_blamed(judged, victims):
+    is_round = pl.col("round_index").is_not_null() & pl.col("rank").is_in(victims)
+    lost = is_round & pl.col("counter").str.contains("packet_seq_err|roce_adp_retrans|local_ack_timeout_err")
+
+    code, [(detector, subjects, summary)], _ = judged(NicFaults(pauses_idle=frozenset({4})), lost=lost)
+
+    assert (code, detector, subjects) == (ExitCode.FAULTY, "pause-storm", ["node0005 mlx5_0"])
+    assert "packet-loss" in summary.partition("also seen: ")[2]
 
 
 def test_damage_on_a_cable_is_the_cables_and_not_a_loss_of_its_partners(judged):
