@@ -22,7 +22,7 @@ from netprobe.detectors._fleet import (
 from netprobe.detectors._roce_rules import USERS, Wrong, unjudged_of, wrongs_of
 from netprobe.detectors._settings import CONFIG_DRIFT, LIBRARIES, QOS, command_for, command_on_host, owner_of
 from netprobe.detectors._words import MOST_FACTS, listed
-from netprobe.locate.fleet import Difference, FactName, differences
+from netprobe.locate.fleet import NOT_SET, Difference, FactName, differences
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.inventory import HostInventory
@@ -153,7 +153,7 @@ def _severity(topic: str) -> Severity:
 
 
 def _shown(value: str | None) -> str:
-    return "not set" if value is None else value
+    return NOT_SET if value is None else value
 
 
 def _drift(difference: Difference, value: str | None, places: Sequence[_Place]) -> Finding:

@@ -373,6 +373,23 @@ def test_a_variable_that_one_host_has_not_set_is_a_difference():
     assert found.next_action.startswith("export NCCL_IB_TC=106")
 
 
+def test_a_class_that_one_host_has_not_set_is_a_difference():
+    text = FOUR + "port = { traffic_class = 104 }" + ODD + 'port = { traffic_class = "none", forces_no_class = true }'
+
+    (unset,) = answers("config-drift", text)
+
+    assert unset.summary == "traffic class: not set, where 3 others have 104"
+    assert unset.next_action.startswith("echo 104 > /sys/class/infiniband/mlx5_0/tc/1/traffic_class; ")
+
+
+def test_a_class_that_most_leave_unset_is_unset_as_mlx5_wants_it():
+    text = FOUR + "port = { forces_no_class = true }" + ODD + "port = { traffic_class = 96, forces_no_class = false }"
+
+    found = next(each for each in findings("config-drift", text) if each.summary.startswith("traffic class: 96"))
+
+    assert found.next_action.startswith("echo -1 > /sys/class/infiniband/mlx5_0/tc/1/traffic_class; ")
+
+
 def test_of_two_hosts_that_differ_both_are_told():
     found = only(findings("config-drift", FOUR.replace(', "node3", "node4"', "") + ODD + 'qos = { trust = "pcp" }'))
 
