@@ -43,6 +43,9 @@ LIBRARIES: Final = ("NCCL_", "UCX_")
 QOS: Final = frozenset({"lossless priorities", "trust", "DSCP map"})
 """What decides whether RDMA is lossless: one host that differs drops, or stalls others."""
 
+DECIDING: Final = QOS | {"traffic class", "default type of service"}
+"""What decides whether RDMA is lossless: nothing is fine on a host where it cannot be read, and the others tell it."""
+
 LOST: Final = "lost at reboot, so put it into a service or udev rule as well"
 
 _MLNX_QOS: Final = {
