@@ -13,6 +13,8 @@ from netprobe.model.inventory import QosSettings
 
 LOSSLESS: Final = 3
 """The priority that most guides make lossless, for commands on hosts that have none."""
+CNP_DSCPS: Final = (48, *range(63, -1, -1))
+"""Where CNPs may go, the best first: 48 is what mlx5 starts with and most guides keep (priority 6)."""
 USERS: Final = {"NCCL_IB_TC": nccl_ports, "UCX_IB_TRAFFIC_CLASS": ucx_ports}
 
 
@@ -96,6 +98,7 @@ def wrongs_of(port: HostPort, *, has_ecn: bool) -> Iterator[Wrong]:
         yield from _untagged(port, qos)
         yield from _misplaced(port, qos, lossless)
         yield from _unmarked(port, lossless) if has_ecn else ()
+        yield from _stopped_cnps(port, qos, lossless)
     else:
         yield from _lossy(port, qos)
 
@@ -197,6 +200,26 @@ def _unmarked(port: HostPort, lossless: frozenset[int]) -> Iterator[Wrong]:
     # On mlx5 any of them turns all on.
     if not any(ecn.notification_point) and all(ecn.notification_point[each] is False for each in lossless):
         yield _ecn_off(port, "notification", "roce_np", min(lossless), "it does not answer marked packets with CNPs")
+
+
+def _stopped_cnps(port: HostPort, qos: QosSettings, lossless: frozenset[int]) -> Iterator[Wrong]:
+    ecn = None if port.net is None else port.net.ecn
+    if ecn is None or ecn.cnp_dscp is None or not any(each is not False for each in ecn.notification_point):
+        return  # whoever answers no marked packet sends no CNPs
+    priority = qos.priority_of(ecn.cnp_dscp)
+    free = (each for each in CNP_DSCPS if qos.priority_of(each) not in lossless)
+    if priority in lossless and (wanted := next(free, None)) is not None:
+        yield Wrong(
+            topic="ECN CNP DSCP",
+            severity=Severity.WARNS,
+            summary=f"CNPs (DSCP {ecn.cnp_dscp}) ride in priority {priority}, which is lossless: a pause stops them "
+            "just when they are needed",
+            observed=f"{ecn.cnp_dscp}: priority {priority}",
+            expected=f"{wanted}: priority {qos.priority_of(wanted)}",
+            basis=f"{ecn.origin}; {qos.origin}" if ecn.origin != qos.origin else ecn.origin,
+            command=f"echo {wanted} > /sys/class/net/{port.interface}/ecn/roce_np/cnp_dscp, if the switches give that "
+            f"DSCP a queue of its own; {LOST}",
+        )
 
 
 def _ecn_off(port: HostPort, point: str, folder: str, priority: int, means: str) -> Wrong:

@@ -230,7 +230,8 @@ DETECTOR = Detector(
     another detector tells of it. PFC mask, trust and DSCP map degrade, all else is a warning. A value that nobody
     shares with most hosts is told of all that differ. And on each RoCE port by itself: PFC and global pause off; trust
     of VLAN tags without a VLAN, or a traffic class, so that RDMA rides outside the lossless priorities; congestion
-    control off in them, as long as it is on somewhere; less locked memory than memlock_floor_bytes.""",
+    control off in them, as long as it is on somewhere; CNPs inside them, where a pause stops them; less locked memory
+    than memlock_floor_bytes. What a rule would have to know, and what one host alone does not tell, is a gap.""",
     remedy="""Each finding has the command, with the name of the interface. Settings of mlnx_qos, cma_roce_tos, sysfs
     and ethtool are lost at reboot: put them into a service or udev rule. `netprobe config` reads them again.""",
     limits=("memlock_floor_bytes",),

@@ -431,6 +431,10 @@ def test_of_two_hosts_that_differ_both_are_told():
          "cma_roce_tos -d mlx5_0 -p 1 -t 104"),
         ("ecn = { reaction_point = [true, true, true, false, true, true, true, true] }", "warns",
          "ECN reaction is off in the lossless priority 3", "echo 1 > /sys/class/net/eth0/ecn/roce_rp/enable/3"),
+        ("ecn = { cnp_dscp = 26 }", "warns", "CNPs (DSCP 26) ride in priority 3, which is lossless",
+         "echo 48 > /sys/class/net/eth0/ecn/roce_np/cnp_dscp"),
+        ("ecn = { cnp_dscp = 48 }\nqos = { pfc_enabled = [false, false, false, true, false, false, true, false] }",
+         "warns", "CNPs (DSCP 48) ride in priority 6", "echo 63 > /sys/class/net/eth0/ecn/roce_np/cnp_dscp"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_on_one_host_alone_is_told_with_its_command(line, severity, says, command):
@@ -447,6 +451,10 @@ def test_what_is_no_mistake_is_not_told():
         NO_PFC + "\nnet = { pause_receives = true, pause_sends = true }",
         NO_PFC,  # whether global pause is on is not known
         "ecn = { reaction_point = [OFF], notification_point = [OFF] }".replace("OFF", ", ".join(["false"] * 8)),
+        "ecn = { reaction_point = [OFF], notification_point = [OFF], cnp_dscp = 26 }".replace(
+            "OFF", ", ".join(["false"] * 8)
+        ),
+        "ecn = { cnp_dscp = 32 }",  # the priority beside the lossless one
     ):
         assert findings("config-drift", ONE + line) == []
 
