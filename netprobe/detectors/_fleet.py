@@ -81,6 +81,12 @@ def roce_ports(evidence: Evidence) -> tuple[HostPort, ...]:
     return tuple(each for each in active_ports(evidence) if each.port.is_roce)
 
 
+def port_of(inventory: HostInventory, part: str) -> HostPort | None:
+    """Return the port of a host that goes by this name, or whose interface does."""
+    port = next((each for each in inventory.rdma_ports if part in (each.name, each.netdev)), None)
+    return None if port is None else HostPort(inventory=inventory, port=port)
+
+
 def alike(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     """Return items that may be compared with each other, in their order."""
     groups: dict[K, list[T]] = {}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from netprobe.detectors._fleet import HostPort
+from netprobe.locate.fleet import NOT_SET
 
 CONFIG_DRIFT: Final = "config-drift"
 OWNERS: Final[Mapping[str, str | None]] = {
@@ -42,6 +43,9 @@ LIBRARIES: Final = ("NCCL_", "UCX_")
 QOS: Final = frozenset({"lossless priorities", "trust", "DSCP map"})
 """What decides whether RDMA is lossless: one host that differs drops, or stalls others."""
 
+DECIDING: Final = QOS | {"traffic class", "default type of service"}
+"""What decides whether RDMA is lossless: nothing is fine on a host where it cannot be read, and the others tell it."""
+
 LOST: Final = "lost at reboot, so put it into a service or udev rule as well"
 
 _MLNX_QOS: Final = {
@@ -58,7 +62,7 @@ _MLNX_QOS: Final = {
     "ECN reaction": "/sys/class/net/{interface}/ecn/roce_rp/enable/PRIORITY: 1 for {value}, 0 for the rest",
     "ECN CNP DSCP": "echo {value} > /sys/class/net/{interface}/ecn/roce_np/cnp_dscp",
     "ECN CNP priority": "echo {value} > /sys/class/net/{interface}/ecn/roce_np/cnp_802p_prio",
-    "traffic class": "echo {value} > /sys/class/infiniband/{device}/tc/{port}/traffic_class",
+    "traffic class": "echo {forced_class} > /sys/class/infiniband/{device}/tc/{port}/traffic_class",
     "default type of service": "cma_roce_tos -d {device} -p {port} -t {value}",
     "FEC": "ethtool --set-fec {interface} encoding {lower}",
     "autonegotiation": "ethtool -s {interface} autoneg {value}",
@@ -121,6 +125,7 @@ def _words(value: str, port: HostPort) -> dict[str, str | None]:
         "port": f"{port.port.port}",
         "address": None if pci is None else shlex.quote(pci),
         "value": shlex.quote(value),
+        "forced_class": "-1" if value == NOT_SET else shlex.quote(value),  # mlx5 unsets it when it is below 0
         "lower": shlex.quote(value.lower()),
         "mask": mask_of(value),
         "pfc_map": pfc_map_of(value),

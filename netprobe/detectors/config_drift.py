@@ -6,7 +6,6 @@ Interfaces are compared by name: one that no other host has is a gap.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from netprobe.contracts import Detector
 from netprobe.detectors._fleet import (
@@ -15,14 +14,15 @@ from netprobe.detectors._fleet import (
     alone_gap,
     config_again,
     fleet_gaps,
+    port_of,
     roce_ports,
     undecided,
-    unread_gap,
 )
-from netprobe.detectors._roce_rules import USERS, Wrong, unjudged_of, wrongs_of
+from netprobe.detectors._roce_rules import Wrong, wrongs_of
 from netprobe.detectors._settings import CONFIG_DRIFT, LIBRARIES, QOS, command_for, command_on_host, owner_of
+from netprobe.detectors._untold import untold_gaps
 from netprobe.detectors._words import MOST_FACTS, listed
-from netprobe.locate.fleet import Difference, FactName, differences
+from netprobe.locate.fleet import NOT_SET, Difference, FactName, differences
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.inventory import HostInventory
@@ -31,11 +31,6 @@ from netprobe.units import format_size
 
 ID = CONFIG_DRIFT
 HOST_PARTS = ("system", "environment")
-DECISIVE: Final = QOS | {"traffic class", "default type of service"}
-"""What decides in which class RDMA rides."""
-DEPENDING: Final = frozenset({"traffic class", "default type of service", "trust", *USERS, "ECN reaction",
-                              "ECN notification"})  # fmt: skip
-"""Topics of rules that start from the lossless priorities and the map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,55 +46,18 @@ class _Place:
         return self.host if self.port is None else self.port.subject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What differences have told of ports, so that it is not told twice.
-
-    Where a port's lossless priorities, trust or map are not those of most, its own are no measure of what fits them.
-    """
-
-    topics: frozenset[tuple[str, str, str]]
-    """(host, port or interface, topic)."""
-
-    @classmethod
-    def of(cls, found: Sequence[Difference]) -> "_Told":
-        return cls(
-            topics=frozenset(
-                (host, each.name.part, topic)
-                for each in found
-                for _, names in each.others
-                for host in names
-                for topic in (each.name.topic, *(DEPENDING if each.name.topic in QOS else ()))
-            )
-        )
-
-    def of_port(self, port: HostPort, topic: str) -> bool:
-        """Return whether a topic of a port is told."""
-        return any((port.host, part, topic) in self.topics for part in (port.port.name, port.port.netdev))
-
-
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Tell of settings that differ, of those that are wrong, and of those that could not be read."""
     hosts = [each for each in evidence.inventories.values() if each.rdma_ports]
     found = [each for each in differences(hosts) if _is_ours(each.name, hosts)]
     yield from _drifts(found, hosts)
-    as_told = _Told.of(found)
-    yield from _wrong(roce_ports(evidence), as_told)
+    yield from _wrong(roce_ports(evidence), found)
     told = {host for each in found if each.name.topic == "locked memory" for _, names in each.others for host in names}
     yield from _little_memory([each for each in hosts if each.host not in told], limits)
-    # Without a device on the bus (soft RoCE) there is nothing to be set.
-    unread = [each for each in roce_ports(evidence) if each.port.pci is not None and not _tells_qos(each)]
-    remedy = "mlnx_qos -i DEVICE, or dcb pfc show dev DEVICE"
-    yield from unread_gap(ID, "PFC, trust and the DSCP map (DCB)", unread, remedy)
-    yield from _unjudged(port for port in roce_ports(evidence) if not as_told.of_port(port, "lossless priorities"))
-    yield from _untold(found, hosts)
+    yield from untold_gaps(found, hosts, roce_ports(evidence))
     yield from alone_gap(ID, evidence, lambda each: each.port.name)
     yield from alone_gap(ID, evidence, lambda each: each.port.netdev)
     yield from fleet_gaps(ID, evidence)
-
-
-def _tells_qos(port: HostPort) -> bool:
-    return port.net is not None and port.net.qos is not None and port.net.qos.pfc_enabled is not None
 
 
 def _is_ours(name: FactName, hosts: Sequence[HostInventory]) -> bool:
@@ -107,14 +65,7 @@ def _is_ours(name: FactName, hosts: Sequence[HostInventory]) -> bool:
         return False
     if name.part in HOST_PARTS:
         return name.part == "system" or name.topic.startswith(LIBRARIES)
-    return any(_port_of(host, name.part) is not None for host in hosts)
-
-
-def _port_of(inventory: HostInventory, part: str) -> HostPort | None:
-    """Return the port that goes by this name, or whose interface does."""
-    own = (each for each in inventory.rdma_ports if part in (each.name, each.netdev))
-    port = next(own, None)
-    return None if port is None else HostPort(inventory=inventory, port=port)
+    return any(port_of(host, name.part) is not None for host in hosts)
 
 
 def _drifts(found: Sequence[Difference], hosts: Sequence[HostInventory]) -> Iterator[Finding]:
@@ -130,9 +81,7 @@ def _drifts(found: Sequence[Difference], hosts: Sequence[HostInventory]) -> Iter
     for group in alike(odd, lambda each: (each[0].name.topic, each[0].usual, each[1])).values():
         difference, value, _ = group[0]
         places = [
-            _Place(host=host, port=_port_of(by_name[host], each.name.part))
-            for each, _, names in group
-            for host in names
+            _Place(host=host, port=port_of(by_name[host], each.name.part)) for each, _, names in group for host in names
         ]
         yield _drift(difference, value, places)
     for each in found:
@@ -153,7 +102,7 @@ def _severity(topic: str) -> Severity:
 
 
 def _shown(value: str | None) -> str:
-    return "not set" if value is None else value
+    return NOT_SET if value is None else value
 
 
 def _drift(difference: Difference, value: str | None, places: Sequence[_Place]) -> Finding:
@@ -190,49 +139,33 @@ def _undecided(name: FactName, values: Sequence[tuple[str | None, tuple[str, ...
     yield from undecided(ID, f"{part}{name.topic}", told, _severity(name.topic), decide)
 
 
-def _unjudged(ports: Iterable[HostPort]) -> Iterator[Gap]:
-    """Yield what no rule could judge, by what would be wrong."""
-    told = [(port, reason) for port in ports for reason in unjudged_of(port)]
-    for pairs in alike(told, lambda each: each[1]).values():
-        subjects = listed(port.subject for port, _ in pairs)
-        yield Gap(
-            topic=ID,
-            reason=f"{subjects}: {pairs[0][1]}",
-            remedy="netprobe snapshot there tells all of it",
-            undermines=True,
-        )
-
-
-def _untold(found: Sequence[Difference], hosts: Sequence[HostInventory]) -> Iterator[Gap]:
-    """Yield what most ports are set to and some do not tell: a setting that was lost reads like one that is unknown."""
-    by_name = {each.host: each for each in hosts}
-    for each in found:
-        silent = [name for value, names in each.others if value is None for name in names]
-        if each.usual is None or each.name.topic not in DECISIVE or not silent:
-            continue
-        port = _port_of(by_name[silent[0]], each.name.part)
-        yield Gap(
-            topic=ID,
-            reason=f"{each.name.topic} of {each.name.part} on {listed(silent)} is not set, or not told, where "
-            f"{each.agreeing} others have {each.usual}",
-            remedy=f"compare {each.name.topic} with the others"
-            if port is None
-            else command_for(each.name.topic, each.usual, port),
-            undermines=True,
-        )
-
-
-def _wrong(ports: Sequence[HostPort], told: "_Told") -> Iterator[Finding]:
+def _wrong(ports: Sequence[HostPort], found: Sequence[Difference]) -> Iterator[Finding]:
     """Yield what is wrong whatever others have, but for what a difference has told of the port."""
+    differing = _differing(found)
+    odd = _differing(each for each in found if each.has_usual)
     has_ecn = any(_has_ecn(port) for port in ports)
     wrongs = [
         (port, wrong)
         for port in ports
         for wrong in wrongs_of(port, has_ecn=has_ecn)
-        if not told.of_port(port, wrong.topic)
+        if not _of_port(port, differing) & {wrong.topic} and not _of_port(port, odd) & wrong.rests_on
     ]
     for pairs in alike(wrongs, lambda each: (each[1].severity, each[1].summary)).values():
         yield _as_finding(pairs[0][1], [port for port, _ in pairs], len({port.host for port in ports}))
+
+
+def _differing(found: Iterable[Difference]) -> dict[tuple[str, str], set[str]]:
+    """Return the topics that are told of each host's parts, because others have another value."""
+    topics: dict[tuple[str, str], set[str]] = {}
+    for each in found:
+        for host in (host for value, names in each.others if _is_told(each, value) for host in names):
+            topics.setdefault((host, each.name.part), set()).add(each.name.topic)
+    return topics
+
+
+def _of_port(port: HostPort, topics: Mapping[tuple[str, str], set[str]]) -> set[str]:
+    parts = (port.port.name, port.port.netdev)
+    return {topic for part in parts if part is not None for topic in topics.get((port.host, part), ())}
 
 
 def _has_ecn(port: HostPort) -> bool:
@@ -297,7 +230,8 @@ DETECTOR = Detector(
     another detector tells of it. PFC mask, trust and DSCP map degrade, all else is a warning. A value that nobody
     shares with most hosts is told of all that differ. And on each RoCE port by itself: PFC and global pause off; trust
     of VLAN tags without a VLAN, or a traffic class, so that RDMA rides outside the lossless priorities; congestion
-    control off in them, as long as it is on somewhere; less locked memory than memlock_floor_bytes.""",
+    control off in them, as long as it is on somewhere; CNPs inside them, where a pause stops them; less locked memory
+    than memlock_floor_bytes. What a rule would have to know, and what one host alone does not tell, is a gap.""",
     remedy="""Each finding has the command, with the name of the interface. Settings of mlnx_qos, cma_roce_tos, sysfs
     and ethtool are lost at reboot: put them into a service or udev rule. `netprobe config` reads them again.""",
     limits=("memlock_floor_bytes",),

@@ -11,7 +11,7 @@ from typing import Final
 from netprobe.contracts import System
 from netprobe.inventory._pci_address import driver_of, pci_folder
 from netprobe.model.inventory import Gid, RdmaPort
-from netprobe.system.files import count_in, count_of, listed, names_in, word_of
+from netprobe.system.files import count_in, count_of, is_blank, listed, names_in, word_of
 
 DEVICES: Final = "sys/class/infiniband"
 CONNECTION_MANAGER: Final = "sys/kernel/config/rdma_cm"
@@ -23,7 +23,8 @@ LARGEST_LID: Final = 0xFFFF
 _GID: Final = re.compile(r"[0-9a-f]{4}(:[0-9a-f]{4}){7}")
 _NUMBERED: Final = re.compile(r"\d+: *(.+)")
 _RATE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) Gb/sec\b.*")
-_TRAFFIC_CLASS: Final = re.compile(r".*\btclass=(\d{1,3})\b.*")
+# Lines of rules for some addresses alone may follow, or stand alone: "dst_ip=10.1.0.0/16,tclass=106".
+_TRAFFIC_CLASS: Final = re.compile(r"Global tclass=(\d{1,3})")
 
 
 def rdma_ports(system: System) -> tuple[RdmaPort, ...]:
@@ -79,6 +80,7 @@ def _port(root: Path, device: Path, port: int) -> RdmaPort:
     state = parse_state(word_of(folder / "state"))
     gids = tuple(_gids(folder))
     pci = pci_folder(device / "device", root)
+    traffic_class = device / "tc" / f"{port}" / "traffic_class"
     has_lid = link_layer == "InfiniBand"
     return RdmaPort(
         device=device.name,
@@ -96,7 +98,8 @@ def _port(root: Path, device: Path, port: int) -> RdmaPort:
         model=word_of(device / "hca_type"),
         node_guid=word_of(device / "node_guid"),
         gids=gids,
-        traffic_class=parse_traffic_class(word_of(device / "tc" / f"{port}" / "traffic_class")),
+        traffic_class=parse_traffic_class(word_of(traffic_class)),
+        forces_no_class=is_blank(traffic_class),  # what mlx5 shows until a class is written
         default_tos=_octet(
             count_in(root / CONNECTION_MANAGER / device.name / "ports" / f"{port}" / "default_roce_tos")
         ),

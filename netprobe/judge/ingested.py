@@ -6,8 +6,8 @@ from typing import Final
 
 from netprobe.catalogue.counter import Weight
 from netprobe.catalogue.growth import is_saturated
-from netprobe.detectors._fleet import HostPort
-from netprobe.detectors._roce_rules import is_judgeable
+from netprobe.detectors._fleet import HostPort, alike
+from netprobe.detectors._roce_rules import is_judgeable, lacks_of, tells_pfc
 from netprobe.judge.benchmarks import Note, judged
 from netprobe.judge.candidates import unjudged_pauses, with_candidates
 from netprobe.judge.growths import ID as COUNTERS
@@ -115,7 +115,7 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         answers += remarks(inventory, readings)
     answers = [_capped(each, material.assumed, evidence) if isinstance(each, Finding) else each for each in answers]
     answers += switch_notes(material.switches, run.inventories)
-    answers += _settings_gap(unjudged)
+    answers += _settings_gaps(unjudged)
     answers += (answer for benchmark in material.benchmarks for answer in judged(benchmark, limits))
     gaps = [*evidence.gaps, *(each for each in answers if isinstance(each, Gap))]
     findings = [each for each in answers if isinstance(each, Finding)]
@@ -172,26 +172,43 @@ def _has_settings(inventory: HostInventory) -> bool:
     return bool(told or inventory.pci_devices or inventory.system)
 
 
-def _unjudged(inventories: Sequence[HostInventory]) -> list[str]:
+def _unjudged(inventories: Sequence[HostInventory]) -> list[HostInventory]:
     """Return the hosts to whose settings no rule can be applied, neither by themselves nor against others."""
     told = [each for each in inventories if _has_settings(each)]
     compared = [each for each in told if each.rdma_ports]
-    return [each.host for each in told if each not in compared or (len(compared) == 1 and not _has_rules(each))]
+    return [each for each in told if each not in compared or (len(compared) == 1 and not _has_rules(each))]
 
 
 def _has_rules(inventory: HostInventory) -> bool:
-    ports = (HostPort(inventory=inventory, port=port) for port in inventory.rdma_ports if port.may_be_active)
-    return bool(inventory.pci_devices or inventory.system) or any(map(is_judgeable, ports))
+    return bool(inventory.pci_devices or inventory.system) or any(map(is_judgeable, _ports(inventory)))
 
 
-def _settings_gap(hosts: Sequence[str]) -> Iterator[Gap]:
-    if hosts:
+def _ports(inventory: HostInventory) -> list[HostPort]:
+    return [HostPort(inventory=inventory, port=port) for port in inventory.rdma_ports if port.may_be_active]
+
+
+def _settings_gaps(hosts: Sequence[HostInventory]) -> Iterator[Gap]:
+    """Yield what keeps rules from being applied to the settings of hosts, unless detectors have said so themselves."""
+    missing = [(each.host, what) for each in hosts if (what := _missing(each)) is not None]
+    for what, pairs in alike(missing, lambda each: each[1]).items():
         yield Gap(
             topic="settings",
-            reason=f"{', '.join(hosts)}: settings were read, and none that a rule could be applied to: what they "
-            "are to be held against (global pause, addresses, the traffic class, or ECN) is missing",
+            reason=f"{', '.join(host for host, _ in pairs)}: settings were read, and none that a rule could be applied "
+            f"to: {what} missing",
             remedy="netprobe snapshot there tells all of them",
         )
+
+
+def _missing(inventory: HostInventory) -> str | None:
+    """Return what rules would have to know first; None where a detector names what they lack."""
+    ports = _ports(inventory)
+    if any(lacks_of(port) for port in ports):
+        return None
+    if not ports:
+        return "the RDMA device is"
+    if not any(tells_pfc(port) for port in ports):
+        return "flow control (PFC) of the RDMA device's interface is"
+    return "the traffic class of RDMA, or congestion control (ECN), is"
 
 
 def _is_judged(benchmark: Benchmark, limits: Limits) -> bool:

@@ -4,6 +4,7 @@ Pure: the same run and limits give the same report.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Final
@@ -32,10 +33,17 @@ def judge(run: Run, limits: Limits) -> Report:
     from netprobe.judge.evidence import evidence_of  # loads polars, which ranks that merely could judge never need
 
     evidence = evidence_of(run)
-    answers = [answer for detector in detectors().values() for answer in detector.detect(evidence, limits)]
+    answers = list(_answers(evidence, limits))
     findings = settled((each for each in answers if isinstance(each, Finding)), evidence)
     gaps = tuple(merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
     return _report(run.header, evidence, findings, gaps, limits)
+
+
+def _answers(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
+    """Yield what detectors say; settings that nobody could read take nothing from what was measured."""
+    for detector in detectors().values():
+        for answer in detector.detect(evidence, limits):
+            yield replace(answer, undermines=False) if detector.audits and isinstance(answer, Gap) else answer
 
 
 def settled(findings: Iterable[Finding], evidence: Evidence) -> tuple[Finding, ...]:

@@ -16,6 +16,8 @@ MAJORITY: Final = 0.5
 """More than this share of the hosts that are compared makes a value the usual one."""
 FEWEST: Final = 3
 """Hosts: of two that differ nobody knows which is right."""
+NOT_SET: Final = "not set"
+"""A traffic class that the kernel could force and does not: a value as any other, unlike one that could not be read."""
 UNLIMITED: Final = (1 << 63) - 1
 
 
@@ -112,7 +114,7 @@ def _of_port(port: RdmaPort) -> Iterator[tuple[str, object]]:
     yield "model", port.model
     yield "driver", port.driver
     yield "interface", port.netdev
-    yield "traffic class", port.traffic_class
+    yield "traffic class", NOT_SET if port.forces_no_class else port.traffic_class
     yield "default type of service", port.default_tos
 
 

@@ -49,6 +49,8 @@ class RdmaPort:
     gids: tuple[Gid, ...] = ()
     traffic_class: int | None = None
     """What the kernel forces on all queue pairs (OFED alone)."""
+    forces_no_class: bool = False
+    """The kernel could force a traffic class, and none is set; False as well where it cannot, or nobody knows."""
     default_tos: int | None = None
     """Type of service of queue pairs made by rdma_cm."""
     lid: int | None = None

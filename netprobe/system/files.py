@@ -43,6 +43,18 @@ def word_of(path: Path) -> str | None:
     return line if line and line.isprintable() and "\ufffd" not in line else None
 
 
+def is_blank(path: Path) -> bool:
+    """Return whether a file can be read and holds nothing, which ``word_of`` does not tell from one that is not there.
+
+    As every file here it is the kernel's, and short.
+    """
+    try:
+        with path.open("rb") as file:
+            return not file.read(COUNT_BYTES).strip()
+    except (OSError, ValueError):
+        return False
+
+
 def count_of(text: str) -> int | None:
     """Return a decimal count; None for anything else."""
     if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):

@@ -373,6 +373,45 @@ def test_a_variable_that_one_host_has_not_set_is_a_difference():
     assert found.next_action.startswith("export NCCL_IB_TC=106")
 
 
+def test_a_class_that_one_host_has_not_set_is_a_difference():
+    text = FOUR + "port = { traffic_class = 104 }" + ODD + 'port = { traffic_class = "none", forces_no_class = true }'
+
+    (unset,) = answers("config-drift", text)
+
+    assert unset.summary == "traffic class: not set, where 3 others have 104"
+    assert unset.next_action.startswith("echo 104 > /sys/class/infiniband/mlx5_0/tc/1/traffic_class; ")
+
+
+def test_a_class_that_most_leave_unset_is_unset_as_mlx5_wants_it():
+    text = FOUR + "port = { forces_no_class = true }" + ODD + "port = { traffic_class = 96, forces_no_class = false }"
+
+    found = next(each for each in findings("config-drift", text) if each.summary.startswith("traffic class: 96"))
+
+    assert found.next_action.startswith("echo -1 > /sys/class/infiniband/mlx5_0/tc/1/traffic_class; ")
+
+
+@pytest.mark.parametrize(
+    ("line", "topics"),
+    [
+        ('net = { fec = "none" }', "FEC of eth0"),
+        ('pci = { max_read_request_bytes = "none" }', "PCIe read request of mlx5_0"),
+    ],
+)
+def test_what_most_tell_and_one_host_does_not_is_a_gap_that_names_it(line, topics):
+    usual = FOUR + "pci = { max_read_request_bytes = 4096 }"
+
+    found = [each for each in gaps("config-drift", usual + ODD + line) if "where most others tell it" in each.reason]
+
+    gap = only(found)
+    assert gap.reason.startswith(f"{topics} could not be read on node2, ")
+    assert not gap.undermines
+    assert gaps("config-drift", usual) == []
+
+
+def test_what_a_missing_port_does_not_tell_is_no_gap():
+    assert gaps("config-drift", FOUR + ODD + "missing = true") == []
+
+
 def test_of_two_hosts_that_differ_both_are_told():
     found = only(findings("config-drift", FOUR.replace(', "node3", "node4"', "") + ODD + 'qos = { trust = "pcp" }'))
 
@@ -392,6 +431,10 @@ def test_of_two_hosts_that_differ_both_are_told():
          "cma_roce_tos -d mlx5_0 -p 1 -t 104"),
         ("ecn = { reaction_point = [true, true, true, false, true, true, true, true] }", "warns",
          "ECN reaction is off in the lossless priority 3", "echo 1 > /sys/class/net/eth0/ecn/roce_rp/enable/3"),
+        ("ecn = { cnp_dscp = 26 }", "warns", "CNPs (DSCP 26) ride in priority 3, which is lossless",
+         "echo 48 > /sys/class/net/eth0/ecn/roce_np/cnp_dscp"),
+        ("ecn = { cnp_dscp = 48 }\nqos = { pfc_enabled = [false, false, false, true, false, false, true, false] }",
+         "warns", "CNPs (DSCP 48) ride in priority 6", "echo 63 > /sys/class/net/eth0/ecn/roce_np/cnp_dscp"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_on_one_host_alone_is_told_with_its_command(line, severity, says, command):
@@ -408,8 +451,40 @@ def test_what_is_no_mistake_is_not_told():
         NO_PFC + "\nnet = { pause_receives = true, pause_sends = true }",
         NO_PFC,  # whether global pause is on is not known
         "ecn = { reaction_point = [OFF], notification_point = [OFF] }".replace("OFF", ", ".join(["false"] * 8)),
+        "ecn = { reaction_point = [OFF], notification_point = [OFF], cnp_dscp = 26 }".replace(
+            "OFF", ", ".join(["false"] * 8)
+        ),
+        "ecn = { cnp_dscp = 32 }",  # the priority beside the lossless one
     ):
         assert findings("config-drift", ONE + line) == []
+
+
+PCP = 'qos = { trust = "pcp" }\n'
+
+
+@pytest.mark.parametrize(
+    ("untold", "told", "says"),
+    [
+        (NO_PFC + "\nnet = { pause_receives = false }", NO_PFC + "\nnet = { pause_receives = true }",
+         "whether global pause is on instead is not known"),
+        (PCP + "gids = []", PCP + f'gids = [[3, "{V4}", "RoCE v2"]]', "whether any address of RDMA is on a VLAN"),
+        ('qos = { trust = "none" }', PCP, "what the priority is taken from (trust) is not known"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("hosts", [ONE, FOUR])
+def test_what_may_be_wrong_does_not_pass_for_fine(untold, told, says, hosts):
+    gap = only([each for each in answers("config-drift", hosts + untold) if says in getattr(each, "reason", "")])
+
+    assert gap.undermines
+    assert gap.reason.startswith("node1 mlx5_0")
+    assert findings("config-drift", hosts + untold) == []
+    assert not any(says in each.reason for each in gaps("config-drift", hosts + told))
+
+
+def test_what_a_difference_tells_is_no_gap_as_well():
+    told = answers("config-drift", FOUR + ODD + NO_PFC)  # whether global pause is on is not known
+
+    assert only(told).summary == "lossless priorities: none, where 3 others have 3"
 
 
 def test_what_differs_and_is_wrong_is_told_once():
@@ -417,6 +492,40 @@ def test_what_differs_and_is_wrong_is_told_once():
     usual = FOUR + "net = { pause_receives = false, pause_sends = false }"
 
     assert len(findings("config-drift", usual + odd)) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("qos = { pfc_enabled = [ONLY5] }", "lossless priorities: 5, where 3 others have 3"),
+        ("qos = { dscp_to_priority = [[26, 2]] }", "DSCP map: 26→2, where 3 others have 26→3"),
+        ('qos = { trust = "pcp" }', "trust: pcp, where 3 others have dscp"),
+    ],
+)
+def test_what_follows_from_a_difference_is_not_told_beside_it(line, told):
+    off = "ecn = { reaction_point = [true, true, true, true, true, false, true, true] }\n"
+    line = line.replace("ONLY5", "false, false, false, false, false, true, false, false")
+
+    alone = findings("config-drift", ONE + "port = { traffic_class = 104 }\n" + off + line)
+    found = findings("config-drift", FOUR + "port = { traffic_class = 104 }\n" + off + ODD + line)
+
+    assert [each.summary for each in found] == [told]
+    assert alone != []  # nobody else tells what is right
+
+
+def test_of_two_hosts_that_differ_the_one_whose_class_does_not_fit_is_told():
+    text = FOUR.replace(', "node3", "node4"', "") + "port = { traffic_class = 104 }" + ODD
+    text += "qos = { pfc_enabled = [false, false, false, false, false, true, false, false] }"
+
+    found = findings("config-drift", text)
+
+    assert sorted(each.subjects for each in found) == [("node1", "node2"), ("node2 mlx5_0",)]
+
+
+def test_what_most_hosts_do_not_tell_hides_no_mistake():
+    text = FOUR + 'qos = { trust = "none" }' + ODD + 'qos = { trust = "pcp" }'
+
+    assert "RDMA arrives in priority 0" in only(findings("config-drift", text)).summary
 
 
 def test_little_locked_memory_is_told_of_all_who_have_it():
@@ -609,19 +718,6 @@ def test_ports_that_share_a_subnet_are_told_with_the_setting_that_parts_them():
 )
 def test_ports_apart_or_answering_for_themselves_are_fine(old, new):
     assert answers("same-subnet", RAILS.replace(old, new)) == []
-
-
-@pytest.mark.parametrize(
-    ("line", "missing"),
-    [
-        (NO_PFC, "whether global pause is on"),
-        ('qos = { trust = "pcp" }\ngids = []', "whether any address is on a VLAN"),
-    ],
-)
-def test_a_rule_that_lacks_what_it_looks_at_leaves_no_verdict(line, missing):
-    [gap] = [each for each in gaps("config-drift", ONE + line) if missing in each.reason]
-
-    assert gap.undermines
 
 
 def test_a_traffic_class_that_one_host_has_lost_leaves_no_verdict_and_comes_with_its_command():

@@ -16,6 +16,7 @@ from netprobe.model.finding import Gap
 from netprobe.model.inventory import HostInventory
 from netprobe.model.snapshot import SNAPSHOT_FORMAT, Snapshot
 from netprobe.model.verdict import ExitCode
+from netprobe.reporters._wording import TOO_LITTLE
 from netprobe.store.encoding import json_line
 from netprobe.store.snapshots import read_snapshot, write_snapshot
 from netprobe.system.here import recorded_system
@@ -109,6 +110,23 @@ def test_settings_of_a_host_without_rdma_are_not_called_fine(snapshots, capsys):
     shown = capsys.readouterr().out
     assert code == ExitCode.INCONCLUSIVE
     assert "0 RDMA ports: nothing to audit" in shown
+
+
+def with_class(host, traffic_class):
+    sample = with_mtu(host, 9000)
+    return replace(sample, rdma_ports=(replace(sample.rdma_ports[0], traffic_class=traffic_class, gids=()),))
+
+
+@pytest.mark.parametrize(("of_the_odd", "expected"), [(104, ExitCode.HEALTHY), (None, ExitCode.INCONCLUSIVE)])
+def test_settings_are_not_called_fine_where_a_host_does_not_tell_what_decides(snapshots, capsys, of_the_odd, expected):
+    hosts = [with_class(f"node{number}", 104) for number in range(3)]
+
+    code = main(["config", *snapshots(*hosts, with_class("node3", of_the_odd))])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert code == expected
+    assert (TOO_LITTLE in shown) is (expected == ExitCode.INCONCLUSIVE)
+    assert ("traffic class of mlx5_0 on node3 is not set, or not told" in shown) is (expected == ExitCode.INCONCLUSIVE)
 
 
 def test_a_format_that_is_none_is_refused_before_anybody_is_asked(capsys):

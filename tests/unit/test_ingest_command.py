@@ -183,6 +183,37 @@ def test_settings_without_what_any_rule_looks_at_are_not_judged(ingest):
     assert "none that a rule could be applied to" in " ".join(out.split())
 
 
+LOSSLESS = "        enabled     0   0   0   0   0   1   0   0"
+
+
+@pytest.mark.parametrize("hosts", [1, 3])
+@pytest.mark.parametrize(
+    ("line", "instead", "says"),
+    [
+        (LOSSLESS, LOSSLESS.replace("1", "0"), "whether global pause is on instead is not known"),
+        ("Priority trust state: dscp", "Priority trust state: pcp", "whether any address of RDMA is on a VLAN"),
+    ],
+)
+def test_what_a_text_leaves_open_does_not_pass_for_fine(tmp_path, capsys, line, instead, says, hosts):
+    text = text_of("qos.txt")
+    assert line in text
+    (tmp_path / "qos").write_text(text.replace(line, instead))
+
+    assert main(["ingest", *(f"h{number}={tmp_path / 'qos'}" for number in range(hosts))]) == ExitCode.INCONCLUSIVE
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert says in told
+    assert "none that a rule could be applied to" not in told
+
+
+def test_settings_without_flow_control_say_that_it_is_missing(ingest):
+    lines = text_of("qos.txt").splitlines()
+    code, out, _ = ingest("\n".join(line for line in lines if "enabled" not in line and "buffer" not in line))
+
+    assert code == ExitCode.INCONCLUSIVE
+    assert "flow control (PFC) of the RDMA device's interface is missing" in " ".join(out.split())
+
+
 def test_a_port_that_was_handed_over_for_one_host_alone_is_missing_nowhere(tmp_path, capsys):
     one = text_of("qos.txt")
     both = one + one.replace("eth0", "eth1").replace("mlx5_0", "mlx5_1")

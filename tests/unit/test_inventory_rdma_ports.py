@@ -91,6 +91,26 @@ def test_a_roce_port_tells_its_addresses_and_classes(tmp_path):
     assert (told.lid, told.subnet_manager_lid) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("Global tclass=106\n", (106, False)),
+        ("Global tclass=106\ndst_ip=10.1.0.0/16,tclass=96\n", (106, False)),
+        ("", (None, True)),  # what mlx5 shows until a class is written
+        ("dst_ip=10.1.0.0/16,tclass=96\n", (None, False)),  # for some destinations alone
+    ],
+)
+def test_a_class_that_is_not_set_is_told_from_one_that_cannot_be_read(content, told, tmp_path):
+    path = f"{RDMA}/mlx5_0/tc/1/traffic_class"
+    without = {name: text for name, text in ROCE.items() if name != path}
+
+    found = port(write(tmp_path / "with", {**ROCE, path: content}))
+    unread = port(write(tmp_path / "without", without))
+
+    assert (found.traffic_class, found.forces_no_class) == told
+    assert (unread.traffic_class, unread.forces_no_class) == (None, False)
+
+
 def test_an_infiniband_port_tells_its_place_in_the_subnet(tmp_path):
     told = port(
         write(tmp_path, {**ROCE, f"{PORT}/link_layer": "InfiniBand", f"{PORT}/lid": "0x1a", f"{PORT}/sm_lid": "0x1"})

@@ -3,6 +3,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 from judge_samples import all_pairs, collective, run_of, series
+from store_samples import inventory
 
 from netprobe.judge.evidence import evidence_of
 from netprobe.judge.judge import judge
@@ -78,6 +79,18 @@ def test_a_complete_clean_run_is_healthy_and_exits_with_zero():
     assert report.healthy_hosts == report.hosts == ("n0", "n1", "n2", "n3")
     assert report.elapsed_ns == 10_500_000_000
     assert report.clock_error_bound_ns == 900.0
+
+
+def test_settings_that_could_not_be_read_are_told_and_take_nothing_from_what_was_measured():
+    hosts = [inventory(f"n{number}") for number in range(4)]
+    port = replace(hosts[0].rdma_ports[0], gids=(), traffic_class=104)
+    told = [replace(each, rdma_ports=(port,)) for each in hosts[1:]]
+    untold = replace(hosts[0], rdma_ports=(replace(port, traffic_class=None),))
+
+    report = judge(replace(COMPLETE, inventories=(untold, *told)), Limits(coverage_ratio=0.0))
+
+    assert report.findings == ()
+    assert [each.undermines for each in report.gaps if "traffic class of mlx5_0" in each.reason] == [False]
 
 
 def test_a_killed_run_is_inconclusive_and_says_why():
