@@ -34,6 +34,8 @@ from netprobe.model.meaning import Meaning
 ID = "pfc-missing"
 CONGESTION: Final = (*PAUSE_RECEIVED, *PAUSE_SENT, Meaning.ECN_MARKED, Meaning.CNP_SENT, Meaning.CNP_HANDLED)
 
+BOTH_ENDS: Final = "rule out a bad link first, by netprobe check or by the errors that the switch port counts; then "
+
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hops without flow control; say when nothing was congested enough to tell."""
@@ -53,9 +55,30 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         yield _unpaused(ports, port, float(lost[port]))
     for port in np.flatnonzero(unheeded).tolist():
         yield _unheeded(ports, port, float(dropped[port]))
-    for port in np.flatnonzero(loses & shows("F28", ports.table) & ~unheeded).tolist():
+    paused = loses & shows("F28", ports.table) & ~unheeded
+    hardly = paused & (ports.paused(Meaning.PAUSE_RECEIVED_TIME, Meaning.PAUSE_RECEIVED) < limits.pause_share_ratio)
+    if not _has_rounds(ports) and hardly.any():
+        yield _anything(ports, np.flatnonzero(hardly).tolist(), float(lost[hardly].sum()))
+        paused &= ~hardly
+    for port in np.flatnonzero(paused).tolist():
         yield _no_headroom(ports, port, float(lost[port]))
     yield from _not_exercised(ports)
+
+
+def _has_rounds(ports: Ports) -> bool:
+    """Return whether it is known what two hosts alone lose; who only reads counters of others does not know."""
+    return bool(ports.table.pairs.stage)
+
+
+def _anything(ports: Ports, at: list[int], lost: float) -> Gap:
+    subjects = listed(ports.subject(port) for port in at)
+    return Gap(
+        topic=ID,
+        reason=f"{lost:,.0f} packets of RDMA were lost on the way from {subjects}, hardly ever told to stop: a bad "
+        "link or a hop without flow control, which rounds of two hosts alone would tell apart",
+        remedy="netprobe check, or counters of the switch ports they are plugged into",
+        undermines=True,
+    )
 
 
 def _bad_receivers(ports: Ports, case: RdmaCase) -> BoolArray:
@@ -100,7 +123,7 @@ def _unpaused(ports: Ports, port: int, lost: float) -> Finding:
     return Finding(
         detector=ID,
         severity=Severity.DEGRADES,
-        confidence=Confidence.HIGH if len(paused) > 1 else Confidence.MEDIUM,
+        confidence=Confidence.HIGH if len(paused) > 1 and _has_rounds(ports) else Confidence.MEDIUM,
         subjects=(ports.subject(port),),
         hosts=(ports.host(port),),
         summary=f"loses {lost:,.0f} packets of RDMA under load and is never told to stop, while others are "
@@ -113,11 +136,11 @@ def _unpaused(ports: Ports, port: int, lost: float) -> Finding:
         ),
         excluded=(
             "the optic and cable at its end (nothing damaged)",
-            "loss at any load (rounds of two hosts do not lose as much)",
+            *(("loss at any load (rounds of two hosts do not lose as much)",) if _has_rounds(ports) else ()),
             "too little headroom (it is never told to stop)",
         ),
-        next_action=f"compare PFC, trust and the map of DSCP to queues of {ports.leaf_port(port)} with those of "
-        f"{ports.leaf_port(paused[0])}",
+        next_action=f"{'' if _has_rounds(ports) else BOTH_ENDS}compare PFC, trust and the map of DSCP to queues of "
+        f"{ports.leaf_port(port)} with those of {ports.leaf_port(paused[0])}",
         retest=check_again([ports.host(port)], ports, extra=4),
     )
 
@@ -161,7 +184,7 @@ def _no_headroom(ports: Ports, port: int, lost: float) -> Finding:
     return Finding(
         detector=ID,
         severity=Severity.DEGRADES,
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.MEDIUM if _has_rounds(ports) else Confidence.LOW,
         subjects=(ports.subject(port),),
         hosts=(),
         summary=f"loses {lost:,.0f} packets of RDMA under load although it is told to stop: too little headroom on the "

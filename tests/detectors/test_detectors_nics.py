@@ -612,6 +612,32 @@ def test_a_sender_that_is_paused_and_loses_has_too_little_headroom():
     assert finding.hosts == ()
 
 
+def unrounded(*lines):
+    """Return a fabric whose counters were read before and after somebody else's load."""
+    nics, _, rest = EVERYBODY_WELL.partition("[[pairs]]")
+    load = rest.partition("[[counted]]")[2].partition("[[counted]]")[0]
+    return fabric(4, *lines).replace(EVERYBODY_WELL, f"{nics}[[counted]]{load}")
+
+
+@pytest.mark.parametrize(("stopped_ns", "answers"), [(1e6, 0), (1e9, 1)])
+def test_without_rounds_a_loss_is_one_of_headroom_only_where_it_was_told_to_stop_for_long(stopped_ns, answers):
+    line = counted(on=["h2"], sequence_nak=500, pause_received=900, pause_received_time=stopped_ns)
+    text = unrounded(line)
+
+    assert len(findings("pfc-missing", text)) == answers
+    assert [each.confidence for each in findings("pfc-missing", text)] == [Confidence.LOW] * answers
+    assert any("a bad link" in gap.reason and gap.undermines for gap in gaps("pfc-missing", text)) is not bool(answers)
+
+
+def test_without_rounds_nobody_excludes_a_loss_at_any_load():
+    line = counted(on=["h2"], sequence_nak=3000, pause_received=0)
+    (alone,), (read) = findings("pfc-missing", fabric(4, line)), findings("pfc-missing", unrounded(line))
+
+    assert any("loss at any load" in each for each in alone.excluded)
+    assert not any("loss at any load" in each for finding in read for each in finding.excluded)
+    assert [finding.confidence for finding in read] == [Confidence.MEDIUM]
+
+
 def test_what_two_hosts_alone_lose_as_well_is_no_matter_of_flow_control():
     load = counted(on=["h2"], sequence_nak=3000, pause_received=0)
 
