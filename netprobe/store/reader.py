@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from netprobe.errors import FormatError, StoreError
-from netprobe.model.counters import IDLE
+from netprobe.model.counters import BETWEEN_READINGS, IDLE
 from netprobe.model.inventory import INVENTORY_FORMAT, HostInventory, Inventories
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RUN_FORMAT, RunHeader
@@ -164,7 +164,7 @@ def _finished_counters(file: Path, header: RunHeader) -> "pl.DataFrame":
 
     if not file.exists():
         return pl.DataFrame(schema=counters_schema())
-    kept = [*(outcome.stage for outcome in header.outcomes), *IDLE]
+    kept = [*(outcome.stage for outcome in header.outcomes), *IDLE, BETWEEN_READINGS]
     table = _table(file, counters_schema(), "counters", defaults={"at_least": False})
     frame = table.filter(pl.col("stage").is_in(kept))
     is_odd = pl.any_horizontal(pl.all().exclude("round_index").is_null()) | ~pl.col("rank").is_between(

@@ -325,7 +325,9 @@ def test_a_run_directory_is_written_on_demand(ingest, tmp_path):
 
     [directory] = (tmp_path / "runs").iterdir()
     assert f"written to {directory}" in err
-    assert [rank.host for rank in read_run(directory).header.ranks] == ["unnamed"]
+    run = read_run(directory)
+    assert [rank.host for rank in run.header.ranks] == ["unnamed"]
+    assert "rdma/" in run.counters["counter"].str.slice(0, 5).to_list()
     assert json.loads((directory / "ingest.json").read_text())["windows"] > 0
 
 
