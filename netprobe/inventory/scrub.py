@@ -1,17 +1,26 @@
 """Replace what identifies a site in a snapshot: the same address becomes the same placeholder everywhere in it."""
 
 import re
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final, TypeVar
 
 from netprobe.model.inventory import Gid, HostInventory, NetDevice, RdmaPort, SystemSettings
 from netprobe.model.snapshot import Snapshot
 
 ADDRESS: Final = re.compile(
     r"\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9a-fA-F]{0,4}:){2,}[0-9a-fA-F.:]*"
-    r"|\b[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5,7}\b|\b0x[0-9a-fA-F]{12,16}\b"
+    r"|\b[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5,7}\b|\b[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2,3}\b"
+    r"|\b(?:0x)?[0-9a-fA-F]{16}\b|\b0x[0-9a-fA-F]{12,15}\b"
 )
 """IPv4, IPv6, hardware addresses and GUIDs, wherever they stand in a text."""
+
+NAMED_AFTER_ADDRESS: Final = re.compile(r"\b([a-z]+x)([0-9a-f]{12})(?![0-9a-zA-Z])")
+"""Devices that systemd and rdma-core name after their hardware address: enx0c42a1123456, rocex0c42a1123456."""
+SWITCHES: Final = "SLURM_TOPOLOGY_ADDR"
+"""Names of switches from the top down, then of the host, with dots between them."""
+
+T = TypeVar("T")
 
 MAPPED: Final = ["0000"] * 5 + ["ffff"]
 LINK_LOCAL: Final = ["fe80"]
@@ -36,11 +45,36 @@ class _Placeholders:
         """Return a text with a placeholder for each address in it."""
         return ADDRESS.sub(lambda match: self.of("address", match[0]), text)
 
+    def device(self, text: str) -> str:
+        """Return a text in which devices that are named after an address have a number in its place."""
+        return NAMED_AFTER_ADDRESS.sub(lambda match: f"{match[1]}{self.number(match[2]):012x}", text)
+
 
 def scrubbed(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot without addresses, GUIDs and names of neighbours; host and device names stay."""
+    """Return the snapshot without addresses, GUIDs and names of switches.
+
+    Host and device names stay, but for an address in a device's name, which is replaced wherever the name stands.
+    """
     names = _Placeholders()
-    return replace(snapshot, inventory=_inventory(snapshot.inventory, names), is_scrubbed=True)
+    scrub = replace(snapshot, inventory=_inventory(snapshot.inventory, names), is_scrubbed=True)
+    return _with_devices(scrub, names)
+
+
+def _with_devices(value: T, names: _Placeholders) -> T:
+    """Return the same with other names of devices, in all texts of it."""
+    return _renamed(value, names)  # type: ignore[no-any-return]  # of whatever type it had
+
+
+def _renamed(value: Any, names: _Placeholders) -> Any:  # noqa: ANN401 - whatever a snapshot holds
+    if isinstance(value, str):
+        return names.device(value) if type(value) is str else value
+    if isinstance(value, tuple):
+        return tuple(_renamed(each, names) for each in value)
+    if isinstance(value, Mapping):
+        return {_renamed(key, names): _renamed(each, names) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: _renamed(getattr(value, each.name), names) for each in fields(value)})
+    return value
 
 
 def _inventory(inventory: HostInventory, names: _Placeholders) -> HostInventory:
@@ -81,4 +115,15 @@ def _prefixed(address: str, names: _Placeholders) -> str:
 
 
 def _system(system: SystemSettings, names: _Placeholders) -> SystemSettings:
-    return replace(system, environment=tuple((name, names.within(value)) for name, value in system.environment))
+    return replace(
+        system,
+        environment=tuple(
+            (name, _switches(value, names) if name == SWITCHES else names.within(value))
+            for name, value in system.environment
+        ),
+    )
+
+
+def _switches(path: str, names: _Placeholders) -> str:
+    *switches, host = path.split(".")
+    return ".".join([*(names.of("switch", each) for each in switches), host])

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from store_samples import inventory
 
 from netprobe.inventory.scrub import scrubbed
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import Gid, Neighbour, SystemSettings
-from netprobe.model.snapshot import SNAPSHOT_FORMAT, Snapshot
+from netprobe.model.snapshot import SNAPSHOT_FORMAT, Reading, Snapshot
 
 MAPPED = "0000:0000:0000:0000:0000:ffff:0a01:0007"
 LOCAL = "fe80:0000:0000:0000:0e42:a1ff:fe12:3456"
@@ -76,3 +77,45 @@ def test_names_of_hosts_devices_and_settings_stay():
     assert dict(host.system.environment)["NCCL_SOCKET_IFNAME"] == "eth0"
     assert host.net_devices[0].qos == inventory().net_devices[0].qos
     assert host.net_devices[0].neighbour.port == "Ethernet1/7"
+
+
+def snapshot_with(**changes):
+    sample = inventory("node7")
+    device = replace(sample.net_devices[0], name="enx0c42a1b2c3d4", neighbour=None)
+    port = replace(sample.rdma_ports[0], netdev="enx0c42a1b2c3d4", device="rocex0c42a1b2c3d4")
+    host = replace(sample, rdma_ports=(port,), net_devices=(device,), **changes)
+    values = {"ethtool/enx0c42a1b2c3d4/rx_bytes": 7, "rdma/rocex0c42a1b2c3d4/1/port_rcv_data": 9}
+    taken = "2026-11-24T02:00:00Z"
+    readings = (Reading(at_ns=1, values=values),)
+    return Snapshot(format=SNAPSHOT_FORMAT, netprobe="0.1.0", taken=taken, inventory=host, readings=readings)
+
+
+def test_an_address_in_the_name_of_a_device_goes_and_the_name_still_joins_what_belongs_together():
+    found = scrubbed(snapshot_with())
+    [port], [device], [reading] = found.inventory.rdma_ports, found.inventory.net_devices, found.readings
+
+    assert "0c42a1b2c3d4" not in repr(found)
+    assert device.name == port.netdev != port.device
+    assert set(reading.values) == {f"ethtool/{device.name}/rx_bytes", f"rdma/{port.device}/1/port_rcv_data"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("SLURM_TOPOLOGY_ADDR", "spine1.leaf17.node7", "switch-1.switch-2.node7"),
+        ("UCX_X", "0c42a10300123456", "address-1"),
+        ("UCX_X", "0c42.a1b2.c3d4", "address-1"),
+        ("NCCL_IB_HCA", "mlx5_0:1,mlx5_1:1", "mlx5_0:1,mlx5_1:1"),
+        ("NCCL_BUFFSIZE", "8388608", "8388608"),
+    ],
+)
+def test_a_variable_keeps_what_identifies_nobody(name, value, kept):
+    system = SystemSettings(
+        kernel="6.8", memlock_bytes=None, governor=None, deepest_idle_state=None, iommu=None, gpu_direct=None,
+        environment=((name, value),),
+    )  # fmt: skip
+    sample = replace(inventory("node7"), system=system, rdma_ports=(), net_devices=())
+
+    found = scrubbed(replace(snapshot_with(), inventory=sample))
+
+    assert found.inventory.system.environment == ((name, kept),)
