@@ -31,7 +31,7 @@ DAMAGE: Final = frozenset({
 })  # fmt: skip
 TOLD_BY: Final[Mapping[str, frozenset[Meaning]]] = {
     "ecn-inactive": frozenset({Meaning.ECN_MARKED, Meaning.CNP_SENT, Meaning.CNP_HANDLED, Meaning.CNP_IGNORED}),
-    "link-flap": frozenset({Meaning.LINK_DOWN, Meaning.LINK_RECOVERED}),
+    "link-flap": LOSS | {Meaning.LINK_DOWN, Meaning.LINK_RECOVERED},
     "out-of-order": LOSS,
     "packet-loss": LOSS,
     "pause-source": PAUSES_SENT,
@@ -39,7 +39,7 @@ TOLD_BY: Final[Mapping[str, frozenset[Meaning]]] = {
     "pause-victim": PAUSES_RECEIVED,
     "pfc-missing": LOSS | {Meaning.PORT_DISCARD},
     "pfc-wrong-priority": PAUSES_SENT | PAUSES_RECEIVED,
-    "physical-errors": DAMAGE,
+    "physical-errors": DAMAGE | LOSS,
     "rnr-stall": frozenset({Meaning.RNR_NAK, Meaning.NO_RECEIVE_BUFFER, Meaning.RNR_RETRIES_EXCEEDED}),
 }
 """What a finding of each detector is about: growth that it need not be told of again."""

@@ -120,6 +120,17 @@ def test_what_a_finding_of_the_host_tells_is_not_told_of_its_port_again(between)
     assert growths(findings) == []
 
 
+def test_what_a_damaged_link_loses_is_not_told_of_its_port_again(between):
+    findings = between(
+        ethtool__eth0__rx_crc_errors_phy=9_000,
+        rdma__mlx5_0__1__out_of_sequence=300,
+        rdma__mlx5_0__1__port_rcv_packets=1_000_000,
+    )
+
+    assert "physical-errors" in {each["detector"] for each in findings}
+    assert growths(findings) == []
+
+
 def test_growth_is_told_in_its_unit(between):
     findings = between(ethtool__eth0__tx_prio3_pause_duration=120)
 
