@@ -30,6 +30,8 @@ class Scenario:
     subjects: tuple[tuple[str, ...], ...] = ()
     """Any of these is right."""
     says: str = ""
+    besides: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Findings that are true as well: (detector, subjects)."""
 
 
 def either(*names: str) -> tuple[tuple[str, ...], ...]:
@@ -64,7 +66,13 @@ SCENARIOS = (
         detector="link-flap",
         subjects=either("h2 rxe0"),
     ),
-    Scenario(name="reorder", before=("reorder h2 3%",), detector="out-of-order", subjects=either("h2 rxe0")),
+    Scenario(
+        name="reorder",
+        before=("reorder h2 3%",),
+        detector="out-of-order",
+        subjects=either("h2 rxe0"),
+        besides=(("slow-host", ("h2",)),),  # what does not overtake is delayed, which may be seen as well
+    ),
     Scenario(name="delay", before=("delay h3 3ms",)),
     Scenario(name="tx-loss-1", before=("loss h2 tx 1%",), detector=LOSS, subjects=either("h2 rxe0"), says="(tx)"),
     Scenario(

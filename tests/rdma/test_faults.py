@@ -27,7 +27,7 @@ def told(report):
 def test_a_fault_is_named_where_it_is_and_nowhere_else(run_of, scenario):
     report = judged(run_of(scenario), None)
 
-    [(detector, subjects, summary)] = told(report)
+    [(detector, subjects, summary)] = [each for each in told(report) if each[:2] not in scenario.besides]
     assert (detector, subjects in scenario.subjects) == (scenario.detector, True), (subjects, summary)
     assert scenario.says in summary
     assert report.exit_code in (ExitCode.DEGRADED, ExitCode.FAULTY)
@@ -41,13 +41,14 @@ def test_where_no_packet_is_lost_nobody_is_named(run_of, scenario):
     assert report.exit_code is ExitCode.HEALTHY
 
 
-def test_a_delay_is_named_by_the_quickest_round_trips_where_all_ranks_wait_for_a_cpu(run_of):
+def test_a_delay_is_named_at_its_host_where_all_ranks_wait_for_a_cpu(run_of):
     report = judged(run_of(BY_NAME["delay"]), None)
 
     # Two processors that delay packets of one host let some overtake others.
     found = [each for each in report.findings if each.detector != "out-of-order"]
     assert [(each.detector, each.subjects) for each in found] == [("slow-host", ("h3",))], told(report)
-    assert "answers" in found[0].summary
+    # By its quickest round trips, or by what a small window then carries: whichever is the clearer.
+    assert any(word in found[0].summary for word in ("answers", "receives and sends"))
     assert all(each.subjects == ("h3 rxe0",) for each in report.findings if each.detector == "out-of-order")
 
 
