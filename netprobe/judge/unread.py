@@ -44,11 +44,11 @@ def _unread(
 
 def _stages_of(counters: pl.DataFrame, host_of: dict[int, str]) -> dict[Place, set[str]]:
     """Return in which stages something of each port was read."""
-    name_of = {name: _port_name(name) for name in counters["counter"].unique().to_list()}
+    names = {name: _port_name(name) for name in counters["counter"].unique().to_list()}
+    read = counters.select("stage", "rank", port=pl.col("counter").replace_strict(names, return_dtype=pl.String))
     found: dict[Place, set[str]] = {}
-    for stage, rank, counter in counters.select("stage", "rank", "counter").unique().iter_rows():
-        if (name := name_of[counter]) is not None:
-            found.setdefault((host_of[rank], name), set()).add(stage)
+    for stage, rank, port in read.unique().drop_nulls("port").iter_rows():
+        found.setdefault((host_of[rank], port), set()).add(stage)
     return found
 
 
