@@ -15,7 +15,8 @@ setup(
     package_dir={"netprobe.kernels": "kernels", "netprobe.reports": "reports"},
     package_data={
         "netprobe": ["py.typed"],
-        "netprobe.kernels": ["README.md", "host/*.c", "host/*.h", "cuda/*.cu"],
+        "netprobe.judge": ["*.toml"],
+        "netprobe.kernels": ["README.md", "host/*.c", "host/*.h", "cuda/*.cu", "cuda/*.cuh"],
         "netprobe.reports": ["README.md", "schema/*.json", "samples/*"],
     },
     ext_modules=[

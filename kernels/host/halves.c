@@ -121,7 +121,7 @@ USER_REDUCTION(bfloat16_max, from_bfloat16, to_bfloat16, LARGER)
 static const struct {
     const char *dtype;
     const char *op;
-    void (*function)(void *in, void *inout, int *length, void *datatype);
+    user_reduction *function;
 } reductions[] = {
     {"float16", "sum", float16_sum},    {"float16", "prod", float16_prod},    {"float16", "min", float16_min},
     {"float16", "max", float16_max},    {"bfloat16", "sum", bfloat16_sum},    {"bfloat16", "prod", bfloat16_prod},
@@ -130,15 +130,23 @@ static const struct {
 
 enum { REDUCTIONS = sizeof reductions / sizeof reductions[0] };
 
+user_reduction *find_user_reduction(const char *dtype, const char *op)
+{
+    for (int index = 0; index < REDUCTIONS; index++)
+        if (strcmp(reductions[index].dtype, dtype) == 0 && strcmp(reductions[index].op, op) == 0)
+            return reductions[index].function;
+    return NULL;
+}
+
 PyObject *py_user_reduction(PyObject *module, PyObject *args)
 {
     (void)module;
     const char *dtype, *op;
     if (!PyArg_ParseTuple(args, "ss:user_reduction", &dtype, &op))
         return NULL;
-    for (int index = 0; index < REDUCTIONS; index++)
-        if (strcmp(reductions[index].dtype, dtype) == 0 && strcmp(reductions[index].op, op) == 0)
-            return PyLong_FromUnsignedLongLong((uintptr_t)reductions[index].function);
-    return PyErr_Format(PyExc_ValueError, "no user function for %s over %s; use the MPI library's own operator", op,
-                        dtype);
+    user_reduction *function = find_user_reduction(dtype, op);
+    if (function == NULL)
+        return PyErr_Format(PyExc_ValueError, "no user function for %s over %s; use the MPI library's own operator",
+                            op, dtype);
+    return PyLong_FromUnsignedLongLong((uintptr_t)function);
 }

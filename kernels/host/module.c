@@ -1,10 +1,13 @@
 /* netprobe._native: what has to be fast, in one limited-API extension that knows no MPI at link time. */
+#include "accumulate.h"
 #include "collectives.h"
 #include "halves.h"
 #include "mpi_calls.h"
 #include "pairs.h"
 #include "pattern.h"
 #include "reduce.h"
+#include "ring.h"
+#include "staging.h"
 #include "verbs_datagrams.h"
 #include "verbs_link.h"
 #include "verbs_loops.h"
@@ -13,6 +16,8 @@
 static PyMethodDef methods[] = {
     {"mpi_bind", (PyCFunction)(void (*)(void))py_mpi_bind, METH_VARARGS | METH_KEYWORDS,
      "Take the addresses of the loaded MPI library's functions."},
+    {"mpi_stage", py_mpi_stage, METH_VARARGS, "Copy messages of a GPU by way of the host's memory."},
+    {"mpi_unstage", py_mpi_unstage, METH_NOARGS, "Hand addresses to MPI as they are."},
     {"empty_series", py_empty_series, METH_O, "Run the timed loop with no operation in it."},
     {"clock_series", py_clock_series, METH_O, "Return the ns that one clock read takes, over so many."},
     {"pingpong", py_pingpong, METH_VARARGS, "Run round trips with a peer."},
@@ -21,11 +26,15 @@ static PyMethodDef methods[] = {
     {"clock_pings", py_clock_pings, METH_VARARGS, "Exchange clock readings with a peer."},
     {"collective", py_collective, METH_VARARGS, "Run a collective back to back."},
     {"aligned_collective", py_aligned_collective, METH_VARARGS, "Run a collective with a barrier before each."},
+    {"ring", py_ring, METH_VARARGS, "Run a ring all-reduce back to back."},
+    {"traced_ring", py_traced_ring, METH_VARARGS, "Run one with a barrier before each, and time every message."},
     {"pattern_fill", py_pattern_fill, METH_VARARGS, "Write words of a pattern."},
     {"pattern_verify", py_pattern_verify, METH_VARARGS, "Compare memory with words of a pattern."},
     {"contribution_fill", py_contribution_fill, METH_VARARGS, "Write what a rank adds to a reduction."},
     {"reduction_verify", py_reduction_verify, METH_VARARGS, "Compare memory with the result of a reduction."},
     {"user_reduction", py_user_reduction, METH_VARARGS, "Return the address of an MPI user function."},
+    {"accumulate", py_accumulate, METH_VARARGS, "Reduce elements into others."},
+    {"spin", py_spin, METH_VARARGS, "Return a value that takes so many steps."},
     {"verbs_load", py_verbs_load, METH_VARARGS, "Open libibverbs."},
     {"verbs_open", py_verbs_open, METH_VARARGS, "Open an RDMA device."},
     {"verbs_close", py_verbs_close, METH_O, "Close a device."},

@@ -73,5 +73,5 @@ PyObject *py_pattern_verify(PyObject *module, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     mismatch = tiles_compare(&source, slice.offset_bytes, slice.memory, (size_t)slice.size_bytes);
     Py_END_ALLOW_THREADS
-    return tiles_outcome(mismatch);
+    return tiles_outcome(&mismatch, WORD_BYTES);
 }

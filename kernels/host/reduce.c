@@ -327,14 +327,6 @@ PyObject *py_contribution_fill(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* The mask comes by word of the stream; what matters of it is which bits of an element are wrong. */
-static uint64_t in_one_lane(uint64_t mask, int bytes)
-{
-    for (int width = WORD_BYTES; width > bytes; width /= 2)
-        mask = (mask | mask >> (4 * width)) & (UINT64_MAX >> (64 - 4 * width));
-    return mask;
-}
-
 PyObject *py_reduction_verify(PyObject *module, PyObject *args)
 {
     (void)module;
@@ -352,6 +344,5 @@ PyObject *py_reduction_verify(PyObject *module, PyObject *args)
     mismatch = tiles_compare(&source, (uint64_t)request.first_element * bytes, request.memory,
                              (size_t)request.count * bytes);
     Py_END_ALLOW_THREADS
-    mismatch.xor_mask = in_one_lane(mismatch.xor_mask, r.dtype->bytes);
-    return tiles_outcome(mismatch);
+    return tiles_outcome(&mismatch, r.dtype->bytes);
 }

@@ -17,6 +17,7 @@
 
 enum {
     WORD_BYTES = 8,
+    WORD_BITS = 8 * WORD_BYTES,
     BLOCK_WORDS = 8,
     BLOCK_BYTES = BLOCK_WORDS * WORD_BYTES,
     TILE_BYTES = 4096, /* small against any first-level cache, large against the cost of a call */
@@ -42,7 +43,7 @@ struct source {
 struct mismatch {
     size_t first_offset_bytes;
     size_t wrong_bytes;
-    uint64_t xor_mask; /* or-ed over the words of the stream */
+    uint64_t bit_counts[WORD_BITS]; /* how often each bit of a word of the stream was wrong */
 };
 
 /* Both take bytes `offset_bytes`... of the stream; the caller may hold no lock on Python. */
@@ -50,7 +51,7 @@ void tiles_fill(const struct source *source, uint64_t offset_bytes, unsigned cha
 struct mismatch tiles_compare(const struct source *source, uint64_t offset_bytes, const unsigned char *memory,
                               size_t size_bytes);
 
-/* Return None, or the mismatch as a tuple. */
-PyObject *tiles_outcome(struct mismatch mismatch);
+/* Return None, or the mismatch as a tuple. Its bits are counted by lane of `lane_bytes`. */
+PyObject *tiles_outcome(const struct mismatch *mismatch, int lane_bytes);
 
 #endif
