@@ -39,7 +39,7 @@ class Patience:
     @classmethod
     def blind(cls) -> "Patience":
         """Return the patience with hosts that cannot be asked: then silence is all there is to judge by."""
-        return cls(meeting_ns=60 * NS_PER_S, round_floor_ns=30 * NS_PER_S, round_factor=10, ending_ns=30 * NS_PER_S)
+        return cls(meeting_ns=180 * NS_PER_S, round_floor_ns=30 * NS_PER_S, round_factor=10, ending_ns=30 * NS_PER_S)
 
     @classmethod
     def within(cls, deadline_ns: int) -> "Patience":

@@ -19,7 +19,7 @@ from netprobe.model.record import (
     StageFinished,
 )
 from netprobe.model.standing import Benched
-from netprobe.plan.task import Roster, Task
+from netprobe.plan.task import RankLeaves, Roster, Task
 
 
 class Logbook:
@@ -40,6 +40,7 @@ class Logbook:
         self._untold: list[RunHalted] = [RunHalted(benched=tuple(benched))] if benched else []
         self._measured: Plan | None = None
         self._roster: Roster = ()
+        self._rank_leaves: RankLeaves = ()
         self._stage_index = 0
         self._round_index = 0
 
@@ -73,6 +74,7 @@ class Logbook:
             task,
             plan=self._measured,
             roster=self._roster,
+            rank_leaves=self._rank_leaves,
             first_stage=self._stage_index,
             first_round=self._round_index + skips_round,
             avoided=(*task.avoided, *avoided),
@@ -81,9 +83,7 @@ class Logbook:
     def _follow(self, record: Record) -> None:
         match record:
             case RanksReady():
-                self.ranks = record.ranks
-                self._measured = record.plan
-                self._roster = self._roster or _roster_of(record.ranks)
+                self._follow_meeting(record)
             case PlanExtended():
                 self._measured = record.plan
             case RoundStarted():
@@ -98,6 +98,12 @@ class Logbook:
             case RanksDone():
                 self.is_done = True
 
+    def _follow_meeting(self, record: RanksReady) -> None:
+        self.ranks = record.ranks
+        self._measured = record.plan
+        if not self._roster:
+            self._roster, self._rank_leaves = _roster_of(record.ranks), _leaves_of(record.ranks)
+
     def _index_of(self, stage: str) -> int:
         stages = () if self._measured is None else self._measured.stages
         return next((index for index, each in enumerate(stages) if each.id == stage), self._stage_index)
@@ -105,3 +111,9 @@ class Logbook:
 
 def _roster_of(ranks: tuple[Rank, ...]) -> Roster:
     return tuple((host, tuple(numbers)) for host, numbers in ranks_by_host(ranks).items())
+
+
+def _leaves_of(ranks: tuple[Rank, ...]) -> RankLeaves:
+    """Return the leaf of each rank; nothing where none is known, for a task travels in one argument."""
+    by_number = tuple(rank.leaf for rank in sorted(ranks, key=lambda each: each.rank))
+    return by_number if any(by_number) else ()

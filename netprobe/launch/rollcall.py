@@ -14,6 +14,7 @@ from netprobe.launch.reach import python_words
 from netprobe.launch.remote import THREAD_DESCRIPTORS, TIMED_OUT, Answer, Ask, at_once
 from netprobe.model.standing import HostReport, HostStanding, PathAnswer, RankState
 from netprobe.store.encoding import from_json, json_line
+from netprobe.store.whereabouts import OPENING
 
 STANDING_TIMEOUT_S: Final = 5  # an interpreter's start and a second between two looks
 LATE_TIMEOUT_S: Final = 20  # an interpreter's start on a host whose processors are all taken
@@ -48,6 +49,13 @@ class RollCall:
             if each.report is not None
             for rank in each.report.ranks
         )
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether a rank opens its GPU, which takes longer than hosts may be silent, and none is stopped or gone."""
+        ranks = [rank for each in self.hosts if each.report is not None for rank in each.report.ranks]
+        goes_on = all(rank.state in (RankState.RUNS, RankState.BLOCKED) for rank in ranks)
+        return goes_on and any(rank.position is not None and rank.position.stage == OPENING for rank in ranks)
 
     @property
     def started(self) -> frozenset[str]:

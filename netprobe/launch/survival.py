@@ -215,7 +215,7 @@ class _Leg:
 
     def _goes_on(self, call: RollCall) -> bool:
         if not self._logbook.ranks:
-            return call.has_yet_to_start and self._gets_started(call)
+            return call.is_opening or (call.has_yet_to_start and self._gets_started(call))
         if call.has_idle_rank or call.has_steps or not call.has_traffic:
             return call.has_steps and not call.has_idle_rank
         # Traffic may be somebody else's: it buys time for a slow link, but not for ever.

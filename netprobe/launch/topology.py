@@ -1,76 +1,68 @@
-"""Which leaf switch each host is on, as Slurm's topology.conf says it: a leaf is a switch with nodes.
+"""Which leaf switch each host is on, from a file: its own format, Slurm's topology.conf, cables, or an inventory.
 
-Does not handle: topology.yaml, blocks, and how switches are joined; all that is asked is which hosts share a leaf.
+A file is told by its name's end (.toml, .json, .csv), and where that says nothing, by how it begins. Does not handle:
+Slurm's topology.yaml and blocks.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from netprobe.errors import PlanError
-from netprobe.launch.hosts import expanded, folded, text_of
-from netprobe.plan.task import Leaf
+from netprobe.launch.hosts import expanded, text_of
+from netprobe.launch.topology_cables import parse_cables, parse_inventory
+from netprobe.launch.topology_slurm import LOOKS_LIKE, parse_slurm
+from netprobe.launch.topology_tables import parse_json, parse_toml
+from netprobe.model.topology import Leaf
 
-_LOOKS_LIKE: Final = "lines such as 'SwitchName=leaf1 Nodes=node[01-16]', as in Slurm's topology.conf"
-_SETTING: Final = re.compile(r"""([A-Za-z0-9_.]+)\s*=\s*(?:"([^"]*)"|([^\s"]+))(?:\s+|$)""")
+PARSERS: Final = {"toml": parse_toml, "json": parse_json, "csv": parse_cables, "inventory": parse_inventory}
+_TOML: Final = re.compile(r"^\s*\[\[\s*leaf\s*\]\]", re.MULTILINE)
+_CABLE: Final = re.compile(r"^[^=,\s#][^=,]*(,[^=,]+){3}\s*$", re.MULTILINE)
+_INVENTORY: Final = re.compile(r'"net_devices"\s*:')
 
 
 def read_topology(path: Path) -> tuple[Leaf, ...]:
     """Return the leaves of a file; raise PlanError when it cannot be read or holds a typo."""
-    return parse_topology(text_of("--topology", path, _LOOKS_LIKE), str(path))
+    return parse_topology(text_of("--topology", path, LOOKS_LIKE), str(path))
 
 
 def parse_topology(text: str, name: str) -> tuple[Leaf, ...]:
-    """Return the leaves of a file's text, in order; ``name`` is the file's, for PlanError."""
-    leaf_of: dict[str, str] = {}
-    for number, line in _lines(text):
-        where = f"--topology {name}, line {number}"
-        settings = _settings(line, where)
-        switch, nodes = settings.get("switchname"), settings.get("nodes")
-        if switch is None and (nodes is not None or "switches" in settings):
-            raise PlanError(f"{where}: it names no switch", remedy=_LOOKS_LIKE)
-        if switch is None or nodes is None:
-            continue
-        for host in expanded(nodes, f"{where}: {nodes!r}"):
-            if leaf_of.setdefault(host, switch) != switch:
+    """Return the leaves of a file's text, in order; ``name`` is the file's, for its kind and for PlanError."""
+    where = f"--topology {name}"
+    leaves = PARSERS.get(_kind(text, name), parse_slurm)(text, where)
+    refuse_twice(leaves, where)
+    return leaves
+
+
+def refuse_twice(leaves: Iterable[Leaf], where: str) -> None:
+    """Raise PlanError for a host with two leaves: of one rail, or of one rail and of all."""
+    switches: dict[str, dict[int | None, str]] = {}
+    for leaf in leaves:
+        for host in expanded(leaf.hosts, f"{where}: {leaf.hosts!r}"):
+            known = switches.setdefault(host, {})
+            if leaf.rail in known:
+                rail = "" if leaf.rail is None else f" with rail {leaf.rail}"
                 raise PlanError(
-                    f"{where}: {host} is on {switch}, and before that it was on {leaf_of[host]}",
-                    remedy="one leaf for each host",
+                    f"{where}: {host} is on {leaf.switch}{rail}, and before that it was on {known[leaf.rail]}",
+                    remedy="one leaf for each host, or for each rail of it",
                 )
-    if not leaf_of:
-        raise PlanError(f"--topology {name} names no switch with nodes", remedy=_LOOKS_LIKE)
-    hosts_on: dict[str, list[str]] = {}
-    for host, switch in leaf_of.items():
-        hosts_on.setdefault(switch, []).append(host)
-    return tuple(Leaf(switch=switch, hosts=folded(hosts)) for switch, hosts in hosts_on.items())
+            if known and None in {leaf.rail, *known}:
+                raise PlanError(
+                    f"{where}: {host} is on {leaf.switch} and on {next(iter(known.values()))}, with a rail on one of "
+                    "them and with all of its NICs on the other",
+                    remedy="a rail for each of its leaves",
+                )
+            known[leaf.rail] = leaf.switch
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield lines without comments, those that end in a backslash joined with the next, by number of the first."""
-    begun: list[str] = []
-    first = 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        first = first if begun else number
-        bare = line.partition("#")[0].rstrip()
-        begun.append(bare.removesuffix("\\"))
-        if not bare.endswith("\\"):
-            yield first, " ".join(begun).strip()
-            begun = []
-    if begun:
-        yield first, " ".join(begun).strip()
-
-
-def _settings(line: str, where: str) -> dict[str, str]:
-    """Return the values of a line by their keys, which are the same in any case."""
-    settings: dict[str, str] = {}
-    end = 0
-    while end < len(line):
-        match = _SETTING.match(line, end)
-        key = match[1].lower() if match else ""
-        if match is None or key in settings:
-            word = line[end:].split()[0]
-            raise PlanError(f"{where}: {word!r} is not understood", remedy=_LOOKS_LIKE)
-        settings[key] = match[2] if match[2] is not None else match[3]
-        end = match.end()
-    return settings
+def _kind(text: str, name: str) -> str:
+    """Return which parser a file is for; ``slurm`` where nothing tells otherwise."""
+    end = Path(name).suffix.removeprefix(".").lower()
+    if end == "json" or (end not in PARSERS and text.lstrip().startswith("{")):
+        return "inventory" if _INVENTORY.search(text) else "json"
+    if end in PARSERS:
+        return end
+    if _TOML.search(text):
+        return "toml"
+    return "csv" if _CABLE.search(text) else "slurm"

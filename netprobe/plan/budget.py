@@ -1,17 +1,18 @@
 """How long a plan takes on the ranks that came, and how to make it fit a budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import Pairing, Plan, Stage
+from netprobe.model.plan import Pairing, Path, Plan, Scope, Stage
 from netprobe.units import NS_PER_MS, NS_PER_S
 
 RoundCount = Callable[[Stage], int]
 
 WARMUP_AND_CHECK_RATIO: Final = 0.25  # a tenth for warm-up; the rest is data check and agreement, measured on 2 ranks
 GROUP_PHASES_RATIO: Final = 1.6  # a collective has the arrival phase as well, with a barrier before each call
+PIPELINED_RATIO: Final = 0.5  # over NCCL half of the iterations run again, with nothing between them
 OVERHEAD_NS: Final = 2 * NS_PER_MS  # gathering, a barrier and the first touch of buffers, for each round and size
 START_NS: Final = 2 * NS_PER_S  # interpreters, MPI_Init and writing the run directory
 SHORTEST_SERIES_NS: Final = 2 * NS_PER_MS  # below this the tail of a series is nothing but warm-up and noise
@@ -27,6 +28,8 @@ def series_count(stage: Stage) -> int:
 def expected_round_ns(stage: Stage) -> int:
     """Return how long one round of a stage should take."""
     phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else 1.0
+    if stage.path is Path.NCCL and stage.probe != "latency":
+        phases += PIPELINED_RATIO
     each = stage.series_budget_ns * (phases + WARMUP_AND_CHECK_RATIO) + OVERHEAD_NS
     return round(series_count(stage) * each)
 
@@ -39,15 +42,32 @@ def expected_ns(plan: Plan, round_count: RoundCount) -> int:
 def fitted(plan: Plan, round_count: RoundCount) -> Plan:
     """Return the plan shortened to its budget: first shorter series, then fewer partners; unchanged without a budget.
 
-    What cannot be shortened further is kept: a plan that tests less than was asked for must be asked for.
+    What cannot be shortened further is kept: a plan that tests less than was asked for must be asked for. What was
+    dropped is told in the plan.
     """
     if plan.budget_ns is None:
         return plan
     budget_ns = plan.budget_ns
+    whole = plan
     plan = _with_shorter_series(plan, budget_ns, round_count)
     while expected_ns(plan, round_count) > budget_ns and any(_can_drop(stage) for stage in plan.stages):
         plan = replace(plan, stages=tuple(_with_fewer_partners(stage) for stage in plan.stages))
-    return plan
+    return replace(plan, dropped=tuple(_dropped(whole, plan, round_count)))
+
+
+def _dropped(whole: Plan, plan: Plan, round_count: RoundCount) -> Iterator[str]:
+    """Yield what a plan lacks of the whole one, in words; of stages that measure nothing here nothing is dropped."""
+    stages = [(a, b) for a, b in zip(whole.stages, plan.stages, strict=True) if round_count(a)]
+    series = {(a.series_budget_ns, b.series_budget_ns) for a, b in stages if a.series_budget_ns != b.series_budget_ns}
+    yield from (f"series of {_ms(before)} ms cut to {_ms(after)} ms" for before, after in sorted(series))
+    for scope, where in ((Scope.BETWEEN_HOSTS, ""), (Scope.WITHIN_HOST, " within hosts")):
+        own = [(a, b) for a, b in stages if a.scope is scope and round_count(a) != round_count(b)]
+        partners = {(a.matchings, b.matchings) for a, b in own}
+        yield from (f"{before} partners each{where} cut to {after}" for before, after in sorted(partners))
+
+
+def _ms(elapsed_ns: int) -> str:
+    return f"{elapsed_ns / NS_PER_MS:.3g}"
 
 
 def _with_shorter_series(plan: Plan, budget_ns: int, round_count: RoundCount) -> Plan:

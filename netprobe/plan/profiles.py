@@ -3,7 +3,10 @@
 quick      is it alive and sane: one size of each kind, three partners for each host
 pretrain   the gate before a job: three partners, the sizes that training uses, the collectives that it waits for
 nightly    five partners, every collective, longer series for the tails
+Small fleets get more partners, where a bad one would be too large a part of them (FALSE_BLAME).
 deep       all pairs, wide sweeps, reduced precision and in-place variants; for acceptance, not for every day
+
+Memory of GPUs comes last in each: a GPU that is lost in the middle ends a run.
 """
 
 from collections.abc import Callable
@@ -11,8 +14,9 @@ from dataclasses import replace
 from typing import Final
 
 from netprobe.errors import PlanError
-from netprobe.model.collective import SHAPES
-from netprobe.model.plan import REACH, Carriers, Pairing, Plan, Scope, Stage
+from netprobe.model.collective import CALLS, SHAPES, TRACED_RING
+from netprobe.model.plan import REACH, Carriers, Memories, Memory, Pairing, Plan, Scope, Stage
+from netprobe.plan.gpu import in_gpu, in_memory, over_nccl, refuse_unfit
 from netprobe.plan.rdma import NOTHING, RdmaWish, carried_by, datagram_sizes, over_rdma
 from netprobe.plan.sizes import sweep
 from netprobe.units import NS_PER_MS
@@ -22,6 +26,7 @@ MIB: Final = 1 << 20
 LESS_COMMON: Final = ("float16", "bfloat16", "float64")
 DEFAULT_SEED: Final = 20_260_101  # any number; fixed, so that two nights draw the same partners and compare
 DATAGRAMS_BYTES: Final = datagram_sizes(1, 4 * KIB)  # the smallest, and a whole MTU
+RING_BYTES: Final = (32 * MIB,)  # messages of half a megabyte on up to 64 ranks: a hop is told by bandwidth, not clocks
 REACH_NS: Final = 50 * NS_PER_MS  # thousands of round trips of a fabric, first of all: what it finds explains the rest
 
 
@@ -61,6 +66,29 @@ def _rdma(
     )
 
 
+def _gpu(size_bytes: int, budget_ns: int, *, window: int, matchings: int = 3) -> tuple[Stage, ...]:
+    """Return bandwidth of GPUs' memory at one size: by MPI, by RDMA from and to either memory, and by NCCL.
+
+    Ranks without a GPU sit it out. Together with the host's memory over RDMA that is GPUDirect's two by two test.
+    """
+    within, between = _pairs("bandwidth", (size_bytes,), budget_ns, window=window, matchings=matchings)
+    (rdma,) = _rdma("bandwidth", (size_bytes,), budget_ns, window=window, matchings=matchings)
+    return (
+        in_gpu(within),
+        in_gpu(between),
+        in_gpu(rdma),
+        in_gpu(rdma, Memory.DEVICE, Memory.HOST),
+        in_gpu(rdma, Memory.HOST, Memory.DEVICE),
+        over_nccl(within),
+        over_nccl(between),
+    )
+
+
+def _nccl(probes: tuple[str, ...], sizes: tuple[int, ...], budget_ns: int) -> tuple[Stage, ...]:
+    """Return collectives over NCCL, on all ranks."""
+    return tuple(over_nccl(_group(probe, sizes, budget_ns)) for probe in probes)
+
+
 def _group(
     probe: str, sizes: tuple[int, ...], budget_ns: int, *, in_place: bool = False, dtype: str | None = None
 ) -> Stage:
@@ -84,10 +112,12 @@ def _quick() -> tuple[Stage, ...]:
         *_pairs("bidirectional", (MIB,), budget_ns, window=8),
         *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS),
         *_rdma("latency", (8, 4 * KIB), budget_ns),
-        *_rdma("bandwidth", (64 * KIB, MIB), budget_ns, window=32),
+        *_rdma("bandwidth", (64 * KIB, MIB, 8 * MIB), budget_ns, window=32),
         *_rdma("bidirectional", (MIB,), budget_ns, window=32),
         _group("allreduce", (8, 64 * KIB, MIB), budget_ns),
         _group("barrier", (8,), budget_ns),
+        *_gpu(8 * MIB, budget_ns, window=16),  # the smallest at which NCCL is held against the layers below
+        *_nccl(("allreduce",), (8, 64 * KIB, 16 * MIB), budget_ns),
     )
 
 
@@ -104,7 +134,11 @@ def _pretrain() -> tuple[Stage, ...]:
         _group("barrier", (8,), budget_ns),
         _group("allreduce", sweep(8, 64 * MIB, factor=8), budget_ns, in_place=True),
         *(_group(probe, sweep(64 * KIB, 64 * MIB, factor=8), budget_ns) for probe in SHARDED),
+        _group(TRACED_RING, RING_BYTES, budget_ns),
         _group("sendrecv", (8 * MIB,), budget_ns),
+        *_gpu(8 * MIB, budget_ns, window=64),
+        *_nccl(("allreduce",), sweep(8, 512 * MIB, factor=8), budget_ns),
+        *_nccl((*SHARDED, "sendrecv"), sweep(64 * KIB, 64 * MIB, factor=8), budget_ns),
     )
 
 
@@ -118,7 +152,10 @@ def _nightly() -> tuple[Stage, ...]:
         *_rdma("latency", (8, 4 * KIB), budget_ns, matchings=5),
         *_rdma("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, matchings=5, window=64),
         *_rdma("bidirectional", (8 * MIB,), budget_ns, matchings=5, window=64),
-        *(_group(probe, sweep(8, 128 * MIB, factor=8), budget_ns) for probe in SHAPES),
+        *(_group(probe, sweep(8, 128 * MIB, factor=8), budget_ns) for probe in CALLS),
+        _group(TRACED_RING, RING_BYTES, budget_ns),
+        *_gpu(8 * MIB, budget_ns, window=64, matchings=5),
+        *_nccl(MOVING, sweep(8, 1024 * MIB, factor=8), budget_ns),
     )
 
 
@@ -133,8 +170,11 @@ def _deep() -> tuple[Stage, ...]:
         *_all_pairs(_rdma("latency", sweep(1, 4 * MIB, factor=4), budget_ns)),
         *_all_pairs(_rdma("bandwidth", sweep(1, 64 * MIB, factor=4), budget_ns, window=128)),
         *_all_pairs(_rdma("bidirectional", sweep(64 * KIB, 64 * MIB, factor=8), budget_ns, window=128)),
-        *(_group(probe, sweep(8, 256 * MIB, factor=4), budget_ns, in_place=True) for probe in SHAPES),
+        *(_group(probe, sweep(8, 256 * MIB, factor=4), budget_ns, in_place=True) for probe in CALLS),
+        _group(TRACED_RING, RING_BYTES, budget_ns),
         *(_group("allreduce", sweep(MIB, 64 * MIB, factor=8), budget_ns, dtype=dtype) for dtype in LESS_COMMON),
+        *_all_pairs(_gpu(64 * MIB, budget_ns, window=64)),
+        *_nccl(MOVING, sweep(8, 2048 * MIB, factor=4), budget_ns),
     )
 
 
@@ -142,6 +182,7 @@ def _all_pairs(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(replace(stage, pairing=Pairing.ALL_PAIRS) for stage in stages)
 
 
+MOVING: Final = tuple(probe for probe in CALLS if probe != "barrier")
 SHARDED: Final = ("allgather", "reducescatter", "alltoall")
 PROFILES: Final[dict[str, Callable[[], tuple[Stage, ...]]]] = {
     "quick": _quick,
@@ -149,6 +190,10 @@ PROFILES: Final[dict[str, Callable[[], tuple[Stage, ...]]]] = {
     "nightly": _nightly,
     "deep": _deep,
 }
+FALSE_BLAME: Final = {"quick": 1e-2, "pretrain": 1e-3, "nightly": 1e-4}
+"""Of one good host: that all of its partners are bad, with two of a hundred hosts bad. What is blamed falsely is met
+again in the second pass, so that a first look may be wrong more often than the gate before a job; deep has all pairs.
+"""
 
 
 def plan_for(
@@ -158,11 +203,19 @@ def plan_for(
     all_pairs: bool = False,
     carriers: Carriers = Carriers.AUTO,
     wish: RdmaWish = NOTHING,
+    memories: Memories = Memories.AUTO,
 ) -> Plan:
     """Return the plan of a profile; raise PlanError for an unknown one, and for a wish that cannot be."""
     if profile not in PROFILES:
         raise PlanError(f"there is no profile {profile!r}", remedy=", ".join(PROFILES))
-    stages = carried_by(PROFILES[profile](), carriers, wish)
+    stages = in_memory(carried_by(PROFILES[profile](), carriers, wish), memories)
+    refuse_unfit(stages, memories, carriers)
     if all_pairs:
         stages = _all_pairs(stages)
-    return Plan(profile=profile, seed=DEFAULT_SEED, stages=stages, budget_ns=budget_ns)
+    return Plan(
+        profile=profile,
+        seed=DEFAULT_SEED,
+        stages=stages,
+        budget_ns=budget_ns,
+        false_blame=FALSE_BLAME.get(profile),
+    )

@@ -66,9 +66,9 @@ RANGES: Final = {
 
 def carried_by(stages: Iterable[Stage], carriers: Carriers, wish: RdmaWish) -> tuple[Stage, ...]:
     """Return the stages that go over what is wanted, those over RDMA as wished; PlanError where the wish cannot be."""
-    if carriers is Carriers.MPI:
-        refuse_idle(wish)
-        return tuple(stage for stage in stages if stage.path is Path.MPI)
+    if carriers in (Carriers.MPI, Carriers.NCCL):
+        refuse_idle(wish, carriers)
+        return tuple(stage for stage in stages if stage.path.value == carriers.value)
     refuse_out_of_range(wish)
     return tuple(
         _as_wished(stage, wish) if stage.path is Path.VERBS else stage
@@ -105,11 +105,14 @@ def refuse_for_datagrams(carriers: Carriers, wish: RdmaWish) -> None:
         )
 
 
-def refuse_idle(wish: RdmaWish) -> None:
+def refuse_idle(wish: RdmaWish, carriers: Carriers = Carriers.MPI) -> None:
     """Raise PlanError for wishes of RDMA where nothing goes over RDMA."""
     if wish != NOTHING:
         name = next(each.name for each in fields(RdmaWish) if getattr(wish, each.name) is not None)
-        raise PlanError(f"{_option(name)} has nothing to say to MPI", remedy="--transport verbs, or leave it away")
+        raise PlanError(
+            f"{_option(name)} has nothing to say to {carriers.value.upper()}",
+            remedy="--transport verbs, or leave it away",
+        )
 
 
 def refuse_out_of_range(wish: RdmaWish) -> None:

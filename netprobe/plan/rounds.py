@@ -1,35 +1,77 @@
 """From a stage and the ranks that came to its rounds; pure, so that every rank computes the same."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from netprobe.contracts import Assignment, Probe
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank, ranks_by_host
-from netprobe.model.plan import Plan, Scope, Stage
-from netprobe.plan.pairing import Round, both_ways, rounds_between, rounds_within
+from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.plan.pairing import Round, both_ways, matching_count, rounds_between, rounds_within
 
 GROUP_ROUND = Round(pairs=())
 """The one round of a collective, in which all ranks work together."""
 
 
-def rounds_of(stage: Stage, probe: Probe, ranks: tuple[Rank, ...], seed: int) -> list[Round]:
-    """Return the rounds of a stage; none where its scope has no pair (one host, or one rank on every host)."""
-    if probe.is_group:
-        return [GROUP_ROUND]
-    if stage.rounds:
-        return [Round(pairs=pairs) for pairs in stage.rounds]
-    hosts = list(ranks_by_host(ranks).values())
-    draw = rounds_within if stage.scope is Scope.WITHIN_HOST else rounds_between
-    rounds = draw(hosts, stage.pairing, stage.matchings, seed)
-    return both_ways(rounds) if probe.both_directions else rounds
+class Drawing:
+    """The rounds of all stages of a plan on the same ranks: what stages have in common is drawn once."""
+
+    def __init__(self, ranks: tuple[Rank, ...], seed: int) -> None:
+        by_host = ranks_by_host(ranks)
+        leaf_of: dict[str, str] = {}
+        for rank in ranks:
+            if rank.leaf is not None:
+                leaf_of.setdefault(rank.host, rank.leaf)
+        self.hosts = list(by_host.values())
+        """The ranks of each host."""
+        self.leaves = tuple(map(leaf_of.get, by_host)) if leaf_of else ()
+        """Of each host, that of its first rank that has one; empty where none is known."""
+        self._seed = seed
+        self._drawn: dict[tuple[Scope, Pairing, int], Sequence[Round]] = {}
+
+    def count(self, stage: Stage, probe: Probe) -> int:
+        """Return how many rounds a stage has, without drawing them."""
+        if probe.is_group:
+            return 1
+        if stage.rounds:
+            return len(stage.rounds)
+        sizes = {len(ranks) for ranks in self.hosts} if stage.scope is Scope.WITHIN_HOST else {len(self.hosts)}
+        most = max((matching_count(size, stage.pairing, stage.matchings) for size in sizes), default=0)
+        return most * (2 if probe.both_directions else 1)
+
+    def rounds(self, stage: Stage, probe: Probe) -> Sequence[Round]:
+        """Return the rounds of a stage; none where its scope has no pair (one host, or one rank on every host)."""
+        if probe.is_group:
+            return [GROUP_ROUND]
+        if stage.rounds:
+            return [Round(pairs=pairs) for pairs in stage.rounds]
+        key = (stage.scope, stage.pairing, stage.matchings)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(*key)
+        return both_ways(self._drawn[key]) if probe.both_directions else self._drawn[key]
+
+    def _draw(self, scope: Scope, pairing: Pairing, matchings: int) -> Sequence[Round]:
+        rounds = (
+            rounds_within(self.hosts, pairing, matchings, self._seed)
+            if scope is Scope.WITHIN_HOST
+            else rounds_between(self.hosts, pairing, matchings, self._seed, self.leaves)
+        )
+        return list(rounds) if pairing is Pairing.SCREENING else rounds  # all pairs of a fleet are too many to keep
+
+
+def rounds_of(stage: Stage, probe: Probe, ranks: tuple[Rank, ...], seed: int) -> Sequence[Round]:
+    """Return the rounds of a single stage; see Drawing."""
+    return Drawing(ranks, seed).rounds(stage, probe)
 
 
 def assignment_of(each: Round, round_index: int, rank: int) -> Assignment:
     """Return what one rank does in a round."""
-    for leader, follower in each.pairs:
-        if rank == leader:
-            return Assignment(round_index=round_index, peer=follower, leads=True)
-        if rank == follower:
-            return Assignment(round_index=round_index, peer=leader, leads=False)
-    return Assignment(round_index=round_index, peer=None, leads=False)
+    at = np.flatnonzero(each.ends == rank)
+    if not len(at):
+        return Assignment(round_index=round_index, peer=None, leads=False)
+    pair, side = divmod(int(at[0]), 2)
+    return Assignment(round_index=round_index, peer=int(each.ends[pair, 1 - side]), leads=side == 0)
 
 
 def refuse_missing_root(plan: Plan, ranks: int) -> None:
@@ -41,6 +83,8 @@ def refuse_missing_root(plan: Plan, ranks: int) -> None:
             )
 
 
-def planned_pairs(rounds: list[Round]) -> tuple[tuple[int, int], ...]:
+def planned_pairs(rounds: Sequence[Round]) -> tuple[tuple[int, int], ...]:
     """Return the distinct directed pairs of all rounds, sorted."""
-    return tuple(sorted({pair for each in rounds for pair in each.pairs}))
+    ends = [each.ends for each in rounds]
+    distinct = np.unique(np.concatenate(ends), axis=0) if ends else GROUP_ROUND.ends
+    return Round(pairs=distinct).pairs

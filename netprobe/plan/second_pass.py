@@ -20,6 +20,7 @@ from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import PairTable
 from netprobe.model.plan import Path, Plan, Scope, Stage
 from netprobe.model.series import Series
+from netprobe.plan.flows import Rounds, flow_stages
 from netprobe.plan.suspicion import HostPair, Suspicion, suspicions, tables_of
 from netprobe.registry import probes
 
@@ -39,15 +40,17 @@ def second_pass(
     windows: Sequence[CounterWindow] = (),
     *,
     absent: frozenset[str] = frozenset(),
+    varies_ports: bool = False,
 ) -> tuple[Stage, ...]:
     """Return the stages that suspects of a finished plan call for; none without suspects, or below four hosts.
 
     ``ranks`` are all of the run, by number. Hosts of ``absent`` are neither tested again nor partners. A suspect gets
     partners on two leaves, where leaves are known. MPI and RDMA have suspects and stages of their own; whoever is
-    suspected over either is nobody's partner.
+    suspected over either is nobody's partner. What was measured in memory of GPUs is not measured again. With
+    ``varies_ports``, for ranks on RoCE, pairs that are slow though their ends are not have stages of several ports.
     """
     placement = placement_of(ranks)
-    tables = tables_of(series, plan.stages, placement)
+    tables = tuple(table for table in tables_of(series, plan.stages, placement) if table.is_of_host)
     present = _present(tables, placement, absent)
     if len(present) < FEWEST_HOSTS:
         return ()
@@ -69,6 +72,9 @@ def second_pass(
             pairs = _pairs_to_measure(suspicion, able, draw)
             if planned is not None and pairs:
                 stages.append(_stage(planned, pairs, placement))
+            if planned is not None and varies_ports and "latency" not in names:
+                alone = _unexplained(suspicion, able)
+                stages += flow_stages(planned, _rounds(planned, alone, placement))
     return tuple(stages)
 
 
@@ -105,6 +111,12 @@ class _Draw:
 
 def _stage(planned: Stage, pairs: list[HostPair], placement: Placement) -> Stage:
     """Return the stage that measures pairs of hosts again as planned: over the same path, with the same options."""
+    over = "rdma-" if planned.path is Path.VERBS else ""
+    return replace(planned, id=f"{SECOND_PASS}{over}{planned.probe}", rounds=_rounds(planned, pairs, placement))
+
+
+def _rounds(planned: Stage, pairs: list[HostPair], placement: Placement) -> Rounds:
+    """Return the rounds of ranks in which these pairs of hosts meet, in the directions that the probe tells apart."""
     probe = probes()[planned.probe]
     rounds: list[tuple[tuple[int, int], ...]] = []
     for disjoint in _disjoint(pairs):
@@ -118,12 +130,11 @@ def _stage(planned: Stage, pairs: list[HostPair], placement: Placement) -> Stage
         rounds.append(forward)
         if probe.both_directions:
             rounds.append(tuple((b, a) for a, b in forward))
-    over = "rdma-" if planned.path is Path.VERBS else ""
-    return replace(planned, id=f"{SECOND_PASS}{over}{planned.probe}", rounds=tuple(rounds))
+    return tuple(rounds)
 
 
 def _is_between(stage: Stage, probe: str, path: Path) -> bool:
-    is_meant = stage.probe == probe and stage.path is path
+    is_meant = stage.probe == probe and stage.path is path and not stage.needs_gpu
     return is_meant and stage.scope is Scope.BETWEEN_HOSTS and bool(stage.sizes_bytes)
 
 
@@ -135,10 +146,15 @@ def _pairs_to_measure(suspicion: Suspicion, present: frozenset[int], draw: _Draw
         for partner in draw.partners(suspect, times_used):
             times_used[partner] = times_used.get(partner, 0) + 1
             pairs.append((suspect, partner))
+    return pairs + _unexplained(suspicion, present)
+
+
+def _unexplained(suspicion: Suspicion, present: frozenset[int]) -> list[HostPair]:
+    """Return the worst pairs whose ends look good."""
     left = [
         pair for pair in _worst(suspicion.pairs) if present.issuperset(pair) and not suspicion.hosts.keys() & set(pair)
     ]
-    return pairs + left[:MOST_SUSPECTS]
+    return left[:MOST_SUSPECTS]
 
 
 def _worst(losses: Mapping[T, float]) -> list[T]:

@@ -6,7 +6,8 @@ from typing import Final
 from netprobe.contracts import Probe
 from netprobe.errors import PlanError
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Carriers, Pairing, Path, Plan, Stage
+from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Carriers, Memories, Pairing, Path, Plan, Stage
+from netprobe.plan.gpu import moved, over_nccl, refuse_unfit
 from netprobe.plan.profiles import DEFAULT_SEED
 from netprobe.plan.rdma import (
     MOST_WINDOW,
@@ -47,6 +48,8 @@ class SingleProbe:
     series_budget_ns: int
     carriers: Carriers = Carriers.MPI
     wish: RdmaWish = NOTHING
+    memories: Memories = Memories.AUTO
+    """AUTO: of GPUs where NCCL carries it, and else of hosts."""
 
 
 def plan_for_probe(single: SingleProbe) -> Plan:
@@ -80,11 +83,15 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         )
         for scope in probe.scopes
     )
-    return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=_carried(stages, probe, single))
+    carried = tuple(moved(stage, single.memories) for stage in _carried(stages, probe, single))
+    refuse_unfit(carried, single.memories, single.carriers)
+    return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=carried)
 
 
 def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tuple[Stage, ...]:
     """Return the stages over what was asked for; PlanError for a collective over RDMA, and for datagrams without."""
+    if single.carriers is Carriers.NCCL:
+        return _over_nccl(stages, probe, single)
     if Path.MPI not in probe.paths:
         refuse_for_datagrams(single.carriers, single.wish)
         return carried_by(map(over_rdma, stages), single.carriers, single.wish)
@@ -97,10 +104,18 @@ def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tu
     return stages
 
 
+def _over_nccl(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tuple[Stage, ...]:
+    refuse_idle(single.wish, single.carriers)
+    if Path.NCCL not in probe.paths:
+        able = ", ".join(name for name, each in probes().items() if Path.NCCL in each.paths)
+        raise PlanError(f"{probe.id} does not go over NCCL", remedy=f"--transport mpi; over NCCL go {able}")
+    return tuple(map(over_nccl, stages))
+
+
 def _refuse_excess(single: SingleProbe, dtype: str) -> None:
     """Refuse what no MPI call can carry, and counts that would take more memory than they tell anything."""
     largest_bytes = LARGEST_COUNT * DTYPE_BYTES[dtype]
-    if single.end_bytes > largest_bytes:
+    if single.end_bytes > largest_bytes and single.carriers is not Carriers.NCCL:
         raise PlanError(
             f"a message of {format_size(single.end_bytes)} of {dtype} exceeds what one MPI call counts",
             remedy="-e 1G",

@@ -18,7 +18,7 @@ from netprobe.locate.placement import Placement
 from netprobe.model.counters import CounterWindow
 from netprobe.model.evidence import CounterTable, PairTable
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Path, Scope, Stage
+from netprobe.model.plan import Memory, Path, Scope, Stage
 from netprobe.model.series import Metric, Phase, Series
 from netprobe.registry import probes
 from netprobe.stats.quantiles import FlatHistograms, quantile_ns
@@ -159,6 +159,8 @@ def _table(rows: list[Series], stage: Stage | None) -> PairTable:
         total_ns=unknown,
         path=Path.MPI if stage is None else stage.path,
         operation=None if stage is None or stage.rdma is None else stage.rdma.operation,
+        send_memory=Memory.HOST if stage is None else stage.send_memory,
+        receive_memory=Memory.HOST if stage is None else stage.receive_memory,
     )
 
 

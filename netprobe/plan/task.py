@@ -12,18 +12,13 @@ import msgspec
 
 from netprobe.errors import PlanError
 from netprobe.model.plan import Plan
+from netprobe.model.topology import Leaf
 
 Roster = tuple[tuple[str, tuple[int, ...]], ...]
 """Each host's ranks in the first launch, by place on the host."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """A leaf switch, and the hosts on it."""
-
-    switch: str
-    hosts: str
-    """NodeSet syntax, as in node[01-16]: the task is one word, and a site may have 10,000 hosts."""
+RankLeaves = tuple[str | None, ...]
+"""The leaf switch of each rank of the first launch, by number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +28,8 @@ class Task:
     plan: Plan
     roster: Roster = ()
     """Empty in the first launch. Later the plan is fitted already, and ranks keep the numbers they had."""
+    rank_leaves: RankLeaves = ()
+    """Empty in the first launch, and where no leaf is known. Partners are drawn by them, those of absent ranks too."""
     first_stage: int = 0
     first_round: int = 0
     avoided: tuple[tuple[str, str], ...] = ()
