@@ -7,6 +7,7 @@ of the line through two such offsets, once enough time lies between them for the
 Does not handle: clocks that jump. CLOCK_MONOTONIC does not.
 """
 
+import time
 from dataclasses import replace
 from typing import Final
 
@@ -56,3 +57,22 @@ def to_reference(stamps: Stamps, clock: Clock, epoch_ns: int) -> NDArray[np.floa
     """
     since_epoch = stamps + (clock.offset_ns - epoch_ns)
     return since_epoch + clock.drift_ratio * (stamps - clock.at_ns)
+
+
+class Clocks:
+    """The clock of this rank against rank 0's, compared again before every collective; the only state of a session."""
+
+    def __init__(self, transport: Transport, control: Control) -> None:
+        self._transport = transport
+        self._control = control
+        self._epoch_ns = control.broadcast(time.monotonic_ns())
+        self._first = compare_clocks(transport, control)
+        self.latest = self._first
+
+    def compare(self) -> None:
+        """Compare again; all ranks call. The drift is taken from the first comparison on, the longest span there is."""
+        self.latest = with_drift(self._first, compare_clocks(self._transport, self._control))
+
+    def to_reference_ns(self, stamps: Stamps) -> NDArray[np.float64]:
+        """Return local stamps as ns of rank 0's clock, since the session began."""
+        return to_reference(stamps, self.latest, self._epoch_ns)

@@ -1,15 +1,19 @@
 """Agreement between MPI ranks, on a communicator of its own so that it never meets the bytes under test."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.store.batches import payloads_of, up_the_tree
+
 T = TypeVar("T")
 
+BATCH_TAG: Final = 1  # swaps have 0
 SPIN_S: Final = 1e-3  # longer than a swap takes where the peer is ready
+NAP_RATIO: Final = 0.1  # of the wait so far, and so the most that naps add to it
 LONGEST_NAP_S: Final = 2e-2
 
 
@@ -37,6 +41,24 @@ class MpiControl:
         self._step()
         values: list[T] | None = self._comm.gather(value, root=0)
         return values
+
+    def collect(self, payload: bytes) -> Iterator[bytes] | None:
+        """See contracts.Control."""
+        self._step()
+        byte = self._mpi.BYTE
+
+        def send(rank: int, batch: bytes) -> None:
+            self._comm.Send([batch, byte], dest=rank, tag=BATCH_TAG)
+
+        def receive(rank: int) -> bytearray:
+            status = self._mpi.Status()
+            self._comm.Probe(source=rank, tag=BATCH_TAG, status=status)
+            batch = bytearray(status.Get_count(byte))
+            self._comm.Recv([batch, byte], source=rank, tag=BATCH_TAG)
+            return batch
+
+        batch = up_the_tree(self.rank, self.size, payload, send=send, receive=receive)
+        return None if batch is None else payloads_of(batch)
 
     def broadcast(self, value: T) -> T:
         """See contracts.Control."""
@@ -72,7 +94,7 @@ class MpiControl:
         began = time.monotonic()
         while not self._comm.iprobe(source=peer):
             waited_s = time.monotonic() - began
-            time.sleep(0 if waited_s < SPIN_S else min(waited_s / 10, LONGEST_NAP_S))
+            time.sleep(min(NAP_RATIO * waited_s, LONGEST_NAP_S) if waited_s > SPIN_S else 0)
 
     def _reduced(self, values: NDArray[np.int64], operator: Any) -> NDArray[np.int64]:  # noqa: ANN401
         self._step()

@@ -5,13 +5,18 @@ Everything that leaves a rank carries the run's numbers; everything handed to MP
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
+
+import numpy as np
 
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank
 from netprobe.model.rdma import PairFailure
 from netprobe.model.series import Fault, Series
 from netprobe.plan.pairing import Round
-from netprobe.plan.task import Roster
+from netprobe.plan.task import RankLeaves, Roster
+
+ABSENT: Final = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +40,13 @@ class Crew:
 
     def present(self, each: Round, avoided: frozenset[frozenset[str]] = frozenset()) -> Round:
         """Return a round in MPI's numbers, without the pairs of which an end is missing or that are to be avoided."""
-        rank_of = self.mpi_rank_of
-        return Round(
-            pairs=tuple(
-                (rank_of[src], rank_of[dst])
-                for src, dst in each.pairs
-                if src in rank_of and dst in rank_of and self._hosts(src, dst) not in avoided
-            )
-        )
+        rank_of = np.full(len(self.everyone), ABSENT, dtype=np.int64)
+        rank_of[list(self.numbers)] = np.arange(len(self.numbers))
+        here = rank_of[each.ends]
+        kept = (here != ABSENT).all(axis=1)
+        if avoided:
+            kept &= np.array([self._hosts(src, dst) not in avoided for src, dst in each.ends.tolist()], dtype=bool)
+        return Round(pairs=here[kept])
 
     def root_of(self, root: int) -> int:
         """Return MPI's number for a root; its first rank takes over where the root is missing."""
@@ -73,8 +77,10 @@ class Crew:
         return frozenset((self.everyone[src].host, self.everyone[dst].host))
 
 
-def crew_of(met: tuple[Rank, ...], roster: Roster) -> Crew:
+def crew_of(met: tuple[Rank, ...], roster: Roster, leaves: RankLeaves = ()) -> Crew:
     """Return the crew of the ranks that met; ``roster`` is empty in the first launch of a run.
+
+    ``leaves`` are those of the first launch: rounds are drawn by them, and must be the same ones again.
 
     PlanError when somebody came who was not there at first.
     """
@@ -85,9 +91,13 @@ def crew_of(met: tuple[Rank, ...], roster: Roster) -> Crew:
         if rank.local_index >= len(known.get(rank.host, ())):
             raise PlanError(f"rank {rank.local_index} of {rank.host} was not there when the run began")
     numbers = tuple(known[rank.host][rank.local_index] for rank in met)
-    here = {number: replace(rank, rank=number) for number, rank in zip(numbers, met, strict=True)}
+    leaf_of = dict(enumerate(leaves))
+    here = {
+        number: replace(rank, rank=number, leaf=leaf_of.get(number, rank.leaf))
+        for number, rank in zip(numbers, met, strict=True)
+    }
     absent = {
-        number: Rank(rank=number, host=host, local_index=place, cpus=(), pid=0)
+        number: Rank(rank=number, host=host, local_index=place, cpus=(), pid=0, leaf=leaf_of.get(number))
         for host, ranks in roster
         for place, number in enumerate(ranks)
     }

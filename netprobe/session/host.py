@@ -64,17 +64,23 @@ def has_gpu(root: Path = Path("/")) -> bool:
     """Return whether an NVIDIA or AMD driver shows a GPU."""
     nvidia = root / "proc/driver/nvidia/gpus"
     amd = root / "sys/class/kfd/kfd/topology/nodes"
+    if any((root / "dev" / name).exists() for name in ("nvidiactl", "dxg")):  # also where a sandbox shows no /proc
+        return True
     return (nvidia.is_dir() and any(nvidia.iterdir())) or (amd.is_dir() and len(list(amd.iterdir())) > 1)
 
 
 def not_tested(
-    control: Control, ranks: tuple[Rank, ...], rdma: tuple[Gap, ...] = (), root: Path = Path("/")
+    control: Control,
+    ranks: tuple[Rank, ...],
+    rdma: tuple[Gap, ...] = (),
+    gpu: tuple[Gap, ...] = (),
+    root: Path = Path("/"),
 ) -> tuple[Gap, ...]:
     """Return what no stage of this run can test, for the whole job; all ranks call.
 
-    ``rdma`` says who has no usable device, where there are any.
+    ``rdma`` says who has no usable device, where there are any; ``gpu`` who has no GPU.
     """
-    devices = control.allgather((has_rdma_device(root), has_gpu(root)))
+    devices = control.allgather(has_rdma_device(root))
     gaps = []
     if len({rank.host for rank in ranks}) == 1:
         gaps.append(
@@ -85,9 +91,9 @@ def not_tested(
             )
         )
     gaps.extend(_disturbed(control, ranks, root))
-    has_rdma = any(has_device for has_device, _ in devices)
+    has_rdma = any(devices)
     gaps.extend(rdma if has_rdma else [Gap(topic="rdma", reason="no RDMA device on any host: RDMA verbs not measured")])
-    gaps.append(_gpu_gap(is_present=any(gpu for _, gpu in devices)))
+    gaps.extend(gpu)
     return tuple(gaps)
 
 
@@ -135,9 +141,3 @@ def _disturbed(control: Control, ranks: tuple[Rank, ...], root: Path) -> tuple[G
     first = next(pids for pids in found if pids)
     reason = f"another netprobe measures on {', '.join(hosts)} at the same time (process {first[0]} on {hosts[0]})"
     return (Gap(topic="alone", reason=f"{reason}, and each disturbs the other", remedy="one after the other"),)
-
-
-def _gpu_gap(*, is_present: bool) -> Gap:
-    if is_present:
-        return Gap(topic="gpu", reason="GPUs are present, but this version measures host memory only")
-    return Gap(topic="gpu", reason="no GPU on any host: GPU memory not measured")

@@ -1,7 +1,6 @@
 """Which ranks can use RDMA, by which port and address, and why not the others; opened before anything is measured."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,13 +8,17 @@ from typing import Final
 from netprobe.contracts import Control, System, Transport
 from netprobe.errors import NetprobeError, UnavailableError
 from netprobe.inventory.net_devices import INTERFACES
+from netprobe.inventory.pci import pci_devices
 from netprobe.inventory.rdma_choice import choose_endpoint, refuse_path_mtu
 from netprobe.inventory.rdma_ports import rdma_ports
+from netprobe.locate.gpu_nics import distances_from
 from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
+from netprobe.model.gpu import GpuEndpoint
+from netprobe.model.inventory import RdmaPort
 from netprobe.model.plan import Path, Plan
 from netprobe.model.rdma import RdmaEndpoint, RdmaOptions
-from netprobe.reporters._wording import fold
+from netprobe.session.reasons import Reason, gaps_of
 from netprobe.system.files import count_in
 from netprobe.transports._verbs_engine import Broken, EngineDevice, OpenDevice
 from netprobe.transports.verbs import VerbsTransport
@@ -23,14 +26,6 @@ from netprobe.transports.verbs_datagrams import VerbsDatagrams
 
 TOPIC: Final = "rdma"
 FEWEST: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a rank cannot use RDMA, and what to try."""
-
-    problem: str
-    remedy: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +75,25 @@ def open_rdma(  # noqa: PLR0913 - who, where, how, and what tests replace
     system: System,
     open_device: OpenDevice,
     step: Callable[[], None] = lambda: None,
+    gpu: GpuEndpoint | None = None,
 ) -> Rdma:
-    """Choose and open this rank's endpoint, and tell the others; all ranks call, ``ranks`` are in MPI's order."""
+    """Choose and open this rank's endpoint, and tell the others; all ranks call, ``ranks`` are in MPI's order.
+
+    ``gpu``: this rank's, whose nearest NIC it then is, or the one that the plan's map names.
+    """
     wish = next((stage.rdma or RdmaOptions() for stage in plan.stages if stage.path is Path.VERBS), None)
     if wish is None:
         return NOT_ASKED
-    found = _open(control.rank, ranks[control.rank], wish, system, open_device)
+    own_rank = ranks[control.rank]
+    if gpu is not None and plan.gpu_map and wish.device is None:
+        wish = replace(wish, device=plan.gpu_map[own_rank.local_index % len(plan.gpu_map)].nic)
+    found = _open(control.rank, own_rank, wish, system, open_device, gpu)
     own = found if isinstance(found, Reason) else found[0]
     told = control.allgather(own)
-    reasons = {rank: each for rank, each in zip(ranks, told, strict=True) if isinstance(each, Reason)}
     rdma = Rdma(
         transport=None,
         endpoints=tuple(each for each in told if isinstance(each, RdmaEndpoint)),
-        gaps=tuple(_gaps(reasons, ranks)),
+        gaps=gaps_of(told, ranks, topic=TOPIC, what="RDMA", remedy="netprobe doctor there"),
     )
     if isinstance(found, Reason):
         return rdma
@@ -122,11 +123,13 @@ def feasible(plan: Plan, rdma: Rdma) -> Plan:
 
 
 def _open(
-    number: int, own: Rank, wish: RdmaOptions, system: System, open_device: OpenDevice
+    number: int, own: Rank, wish: RdmaOptions, system: System, open_device: OpenDevice, gpu: GpuEndpoint | None
 ) -> tuple[RdmaEndpoint, EngineDevice] | Reason:
     """Return this rank's endpoint and device, or the reason why it has none."""
     try:
-        endpoint = replace(choose_endpoint(rdma_ports(system), wish, own.local_index), rank=number)
+        ports = rdma_ports(system)
+        distances = {} if gpu is None else distances_from(gpu.pci, ports, pci_devices(system, _pci_of(ports)))
+        endpoint = replace(choose_endpoint(ports, wish, own.local_index, distances), rank=number)
         refuse_path_mtu(endpoint, wish, count_in(system.root / INTERFACES / (endpoint.netdev or "") / "mtu"))
         return endpoint, open_device(endpoint, wish)
     except NetprobeError as error:
@@ -135,12 +138,5 @@ def _open(
         return Reason(f"RDMA devices cannot be listed: {error.strerror}", "netprobe doctor there")
 
 
-def _gaps(reasons: Mapping[Rank, Reason], ranks: Sequence[Rank]) -> list[Gap]:
-    """Return one gap for each reason, that of most ranks first."""
-    gaps = []
-    for reason, count in Counter(reasons.values()).most_common():
-        hosts = (rank.host for rank, each in reasons.items() if each == reason)
-        where = "on any host" if count == len(ranks) else f"on {fold(hosts)}"
-        text = f"RDMA cannot be used {where}: {reason.problem}"
-        gaps.append(Gap(topic=TOPIC, reason=text, remedy=reason.remedy or "netprobe doctor there"))
-    return gaps
+def _pci_of(ports: Sequence[RdmaPort]) -> list[str]:
+    return [port.pci for port in ports if port.pci is not None]

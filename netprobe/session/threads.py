@@ -9,8 +9,11 @@ from netprobe.errors import TransportError
 from netprobe.model.endpoint import Calibration
 from netprobe.plan.task import Task
 from netprobe.session.calibration import calibrate
+from netprobe.session.devices import DeviceEdges
+from netprobe.session.gpu import GpuEdge
 from netprobe.session.worker import Session
 from netprobe.system.here import recorded_system
+from netprobe.transports._nccl_engine import OpenLibrary, open_library
 from netprobe.transports._verbs_engine import OpenDevice
 from netprobe.transports.loopback import LoopbackControl, LoopbackTransport, LoopbackWorld, Wire, clean_wire
 from netprobe.transports.verbs import open_device
@@ -33,11 +36,13 @@ def run_on_threads(  # noqa: PLR0913 - what to do, and the world that tests repl
     calibration: Calibration | None = None,
     system: System | None = None,
     opens: OpenDevice = open_device,
+    gpu_edge: GpuEdge | None = None,
+    opens_nccl: OpenLibrary = open_library,
 ) -> None:
     """Do a task on so many threads; ``host_of`` gives ranks made-up hosts. Raise what the first rank raised.
 
     Nothing is sent over NICs, so neither their idle times nor their counters are waited for; ``system`` is what counts,
-    files alone if None; ``opens`` opens its RDMA devices.
+    files alone if None; ``opens`` opens its RDMA devices, ``gpu_edge`` its GPUs, ``opens_nccl`` NCCL.
     """
     world = LoopbackWorld(ranks, wire=wire)
     cost = calibrate() if calibration is None else calibration
@@ -54,7 +59,7 @@ def run_on_threads(  # noqa: PLR0913 - what to do, and the world that tests repl
             host=None if host_of is None else host_of(rank),
             system=system or recorded_system(Path("/")),
             pause=_no_pause,
-            open_device=opens,
+            edges=DeviceEdges(rdma=opens, gpu=gpu_edge or GpuEdge(), nccl=opens_nccl),
         )
         try:
             session.run(task)

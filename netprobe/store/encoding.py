@@ -22,6 +22,14 @@ def json_line(value: object) -> bytes:
         return msgspec.json.encode(_printable(msgspec.to_builtins(value)))
 
 
+def packed_document(value: object) -> bytes:
+    """Return a record as msgpack; text that is no UTF-8 as in ``json_line``."""
+    try:
+        return msgspec.msgpack.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.msgpack.encode(_printable(msgspec.to_builtins(value, builtin_types=(bytes,))))
+
+
 def json_document(record: object) -> bytes:
     """Return a record as JSON with a line for each field, and for each element of a field that holds records."""
     fields = msgspec.to_builtins(record)

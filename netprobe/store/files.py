@@ -7,6 +7,7 @@ from typing import Final
 RUN_FILE: Final = "run.json"
 SERIES_FILE: Final = "series.parquet"
 COUNTERS_FILE: Final = "counters.parquet"
+GPUS_FILE: Final = "gpus.parquet"
 EVENTS_FILE: Final = "events.jsonl"
 INVENTORY_FILE: Final = "inventory.json"
 REPORT_FILE: Final = "report.json"

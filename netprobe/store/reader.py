@@ -3,7 +3,8 @@
 run.json is authoritative: rows of stages that it does not call finished were written just before a death, and dropped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,14 +15,16 @@ import msgspec
 
 from netprobe.errors import FormatError, StoreError
 from netprobe.model.counters import BETWEEN_READINGS, IDLE
+from netprobe.model.gpu import GpuWindow
 from netprobe.model.inventory import INVENTORY_FORMAT, HostInventory, Inventories
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RUN_FORMAT, RunHeader
-from netprobe.model.series import Metric, Phase
+from netprobe.model.series import MOVING_METRICS, Metric, Phase
 from netprobe.store.counters_table import counters_schema
 from netprobe.store.encoding import from_json
-from netprobe.store.files import COUNTERS_FILE, INVENTORY_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE
-from netprobe.store.series_table import series_schema
+from netprobe.store.files import COUNTERS_FILE, GPUS_FILE, INVENTORY_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE
+from netprobe.store.gpus_table import gpus_schema, windows_of
+from netprobe.store.series_table import digest_schema, judged_schema, series_schema, with_counted_bits
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,10 +42,15 @@ class Run:
 
     header: RunHeader
     series: "pl.DataFrame"
+    """With a digest instead of its lists, where it was read so and the file has one."""
     counters: "pl.DataFrame"
     """What the ranks' systems counted in the rounds of those stages (store.counters_table)."""
     inventories: tuple[HostInventory, ...] = ()
     """What hosts are made of (inventory.json)."""
+    gpu_windows: tuple[GpuWindow, ...] = ()
+    """What GPUs showed while those stages ran (gpus.parquet)."""
+    left_out_bytes: int = 0
+    """Moved by warm-up rows that a reading without lists leaves out of ``series``."""
     directory: Path | None = None
     """Where it was read from; None when it was made in memory."""
 
@@ -54,18 +62,24 @@ class _Stamp(msgspec.Struct):
     netprobe: str = "of an unknown version"
 
 
-def read_run(path: Path) -> Run:
-    """Return the run in a directory, or beside a run.json; StoreError when there is none that can be read."""
+def read_run(path: Path, *, lists: bool = True) -> Run:
+    """Return the run in a directory, or beside a run.json; StoreError when there is none that can be read.
+
+    Without ``lists`` (histograms, slowest iterations) it takes a tenth of the memory and is as good for judging.
+    """
     file = _file_in(path, RUN_FILE)
     header = _decoded(file, RunHeader, RUN_FORMAT)
     _refuse_strangers(file, header)
     if [rank.rank for rank in header.ranks] != list(range(len(header.ranks))):
         raise FormatError(f"{file} does not number its ranks from 0 upwards", remedy=MEASURE_AGAIN)
+    series, left_out_bytes = _finished_series(file.with_name(SERIES_FILE), header, lists=lists)
     return Run(
         header=header,
-        series=_finished_series(file.with_name(SERIES_FILE), header),
+        series=series,
+        left_out_bytes=left_out_bytes,
         counters=_finished_counters(file.with_name(COUNTERS_FILE), header),
         inventories=_inventories(file.with_name(INVENTORY_FILE)),
+        gpu_windows=_finished_gpus(file.with_name(GPUS_FILE), header),
         directory=file.parent,
     )
 
@@ -140,22 +154,50 @@ def _refuse_strangers(file: Path, header: RunHeader) -> None:
         raise FormatError(f"{file} tells of RDMA on ranks that it does not name", remedy=MEASURE_AGAIN)
 
 
-def _finished_series(file: Path, header: RunHeader) -> "pl.DataFrame":
+def _finished_series(file: Path, header: RunHeader, *, lists: bool) -> "tuple[pl.DataFrame, int]":
+    """Return the table, and what the rows moved that are left out of it."""
     import polars as pl
 
     finished = [outcome.stage for outcome in header.outcomes]
     if not finished:
-        return pl.DataFrame(schema=series_schema())
+        return pl.DataFrame(schema=series_schema()), 0
     if not file.exists():
         raise StoreError(
             f"{file} is missing, though {RUN_FILE} counts {len(finished)} finished stages",
             remedy="copying the directory again, with all its files",
         )
-    frame = _table(file, series_schema(), "series").filter(pl.col("stage").is_in(finished))
+    body = _content_of(file)
+    left_out_bytes = 0
+    if lists or not _has_digest(file, body):
+        frame = _table(file, body, series_schema(), "series").filter(pl.col("stage").is_in(finished))
+    else:
+        frame, left_out_bytes = _judged(file, body, finished)
     faulty = _contradictions(frame, len(header.ranks))
     if faulty:
         raise FormatError(f"{file} has rows with {', '.join(faulty)}", remedy=MEASURE_AGAIN)
-    return frame
+    return frame, left_out_bytes
+
+
+def _judged(file: Path, body: bytes, finished: Sequence[str]) -> "tuple[pl.DataFrame, int]":
+    """Return what judging takes of a table with a digest: no warm-up but where data were wrong in it."""
+    import polars as pl
+
+    schema = judged_schema()
+    with _naming_damage(file):
+        rows = pl.scan_parquet(BytesIO(body)).filter(pl.col("stage").is_in(finished))
+        _refuse_types(file, rows.collect_schema(), schema, "series")
+        is_left_out = ((pl.col("phase") == Phase.WARMUP) & (pl.col("faulty") == 0)).fill_null(value=False)
+        is_moving = pl.any_horizontal([pl.col("metric") == metric.value for metric in MOVING_METRICS])
+        moved = rows.filter(is_left_out & is_moving).select(
+            (pl.col("bytes_per_iteration") * pl.col("iterations")).sum()
+        )
+        # Names of stages and probes are few: as numbers, millions of rows take a quarter of the memory.
+        text = [pl.col(name).cast(pl.Categorical) for name, kind in schema.items() if kind == pl.String]
+        kept = rows.filter(~is_left_out).with_columns(text)
+        # Mostly all are right, and the lists of what is not then take longer to read than everything else.
+        if rows.select(pl.col("faulty").sum()).collect().item() == 0:
+            kept = kept.drop("faults").with_columns(pl.lit([], dtype=schema["faults"]).alias("faults"))
+        return kept.select(schema.names()).collect(), int(moved.collect().item())
 
 
 def _finished_counters(file: Path, header: RunHeader) -> "pl.DataFrame":
@@ -165,7 +207,7 @@ def _finished_counters(file: Path, header: RunHeader) -> "pl.DataFrame":
     if not file.exists():
         return pl.DataFrame(schema=counters_schema())
     kept = [*(outcome.stage for outcome in header.outcomes), *IDLE, BETWEEN_READINGS]
-    table = _table(file, counters_schema(), "counters", defaults={"at_least": False})
+    table = _table(file, _content_of(file), counters_schema(), "counters", defaults={"at_least": False})
     frame = table.filter(pl.col("stage").is_in(kept))
     is_odd = pl.any_horizontal(pl.all().exclude("round_index").is_null()) | ~pl.col("rank").is_between(
         0, len(header.ranks) - 1
@@ -175,13 +217,30 @@ def _finished_counters(file: Path, header: RunHeader) -> "pl.DataFrame":
     return frame
 
 
+def _finished_gpus(file: Path, header: RunHeader) -> tuple[GpuWindow, ...]:
+    """Return what GPUs showed; nothing where the file is missing, as where there is no GPU."""
+    import polars as pl
+
+    if not file.exists():
+        return ()
+    finished = [outcome.stage for outcome in header.outcomes]
+    frame = _table(file, _content_of(file), gpus_schema(), "GPUs").filter(pl.col("stage").is_in(finished))
+    try:
+        windows = windows_of(frame)
+    except FormatError as error:
+        raise FormatError(f"{file} is not as netprobe writes it: {error}", remedy=MEASURE_AGAIN) from error
+    if not all(0 <= each.rank < len(header.ranks) for each in windows):
+        raise FormatError(f"{file} tells of ranks that {RUN_FILE} does not name", remedy=MEASURE_AGAIN)
+    return windows
+
+
 def _inventories(file: Path) -> tuple[HostInventory, ...]:
     """Return what hosts are made of; nothing where the file is missing, as in runs of older versions."""
     return _decoded(file, Inventories, INVENTORY_FORMAT).hosts if file.exists() else ()
 
 
 def _table(
-    file: Path, schema: "pl.Schema", what: str, *, defaults: Mapping[str, bool] = MappingProxyType({})
+    file: Path, body: bytes, schema: "pl.Schema", what: str, *, defaults: Mapping[str, bool] = MappingProxyType({})
 ) -> "pl.DataFrame":
     """Return the table with just our columns; a newer netprobe of the same format may have added others.
 
@@ -189,20 +248,40 @@ def _table(
     """
     import polars as pl
 
-    body = _content_of(file)
-    try:
-        # From memory: polars would take a path for a pattern, and its KEY=VALUE parts for columns.
+    # From memory: polars would take a path for a pattern, and its KEY=VALUE parts for columns.
+    with _naming_damage(file):
         frame = pl.read_parquet(BytesIO(body))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise FormatError(f"{file} is truncated or damaged: {reason}", remedy=MEASURE_AGAIN) from error
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in defaults.items() if name not in frame)
-    odd = [name for name, kind in schema.items() if frame.schema.get(name) != kind]
+    frame = with_counted_bits(frame)
+    _refuse_types(file, frame.schema, schema, what)
+    return frame.select(schema.names())
+
+
+def _refuse_types(file: Path, found: "pl.Schema", wanted: "pl.Schema", what: str) -> None:
+    odd = [name for name, kind in wanted.items() if found.get(name) != kind]
     if odd:
         raise FormatError(
             f"{file} is no table of {what}: {', '.join(odd)} missing or of another type", remedy=MEASURE_AGAIN
         )
-    return frame.select(schema.names())
+
+
+def _has_digest(file: Path, body: bytes) -> bool:
+    """Return whether a table of series tells what judging needs of its lists, which those of older versions do not."""
+    import polars as pl
+
+    with _naming_damage(file):
+        return not digest_schema().keys() - pl.read_parquet_schema(BytesIO(body)).keys()
+
+
+@contextmanager
+def _naming_damage(file: Path) -> Iterator[None]:
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FormatError(f"{file} is truncated or damaged: {reason}", remedy=MEASURE_AGAIN) from error
 
 
 def _contradictions(frame: "pl.DataFrame", ranks: int) -> Sequence[str]:
@@ -211,15 +290,22 @@ def _contradictions(frame: "pl.DataFrame", ranks: int) -> Sequence[str]:
 
     bins, counts = pl.col("histogram_bins").list, pl.col("histogram_counts").list
     required = [name for name in frame.columns if name not in NULLABLE]
-    claims = {
+    claims: dict[str, pl.Expr] = {
         "empty cells": pl.any_horizontal(pl.col(required).is_null()),
-        "a metric that is none": ~pl.col("metric").is_in(list(Metric)),
-        "a phase that is none": ~pl.col("phase").is_in(list(Phase)),
+        "a metric that is none": pl.lit(not {*frame["metric"].unique().drop_nulls()} <= {*Metric}),
+        "a phase that is none": pl.lit(not {*frame["phase"].unique().drop_nulls()} <= {*Phase}),
         "ranks that run.json does not name": ~pl.col("src", "dst").is_between(0, ranks - 1),
         "negative sizes or times": pl.any_horizontal(
             pl.col("size_bytes", "bytes_per_iteration", "iterations", "total_ns", "min_ns", "max_ns") < 0
         ),
-        "histograms of uneven length": (bins.len() != counts.len())
-        | (bins.drop_nulls().len() != counts.drop_nulls().len()),
     }
-    return [name for name, claim in claims.items() if frame.select(pl.any_horizontal(claim).any()).item()]
+    if "samples" in frame:
+        median = pl.col("p50_ns")
+        is_outside = (median < pl.col("min_ns")) | (median > pl.col("max_ns"))
+        claims["medians outside of what was measured"] = is_outside | (pl.col("samples") < 0)
+    else:
+        claims["histograms of uneven length"] = (bins.len() != counts.len()) | (
+            bins.drop_nulls().len() != counts.drop_nulls().len()
+        )
+    told = frame.select(pl.any_horizontal(claim).any().alias(name) for name, claim in claims.items())
+    return [name for name, is_so in told.row(0, named=True).items() if is_so]

@@ -16,6 +16,8 @@ from netprobe.model.standing import Position
 from netprobe.store.encoding import from_json, json_line
 
 NAME: Final = "netprobe-position"
+OPENING: Final = "opening GPUs"
+"""Where a rank is that opens its GPU: it may be there for a minute, in calls that let nobody else run."""
 RANK_WORDS: Final = (b"-P", b"-m", b"netprobe.session")
 """Behind the interpreter in a rank's command line; launchers hold the same words further back."""
 ROOM_BYTES: Final = 1024  # a stage id and a host name fit many times

@@ -11,6 +11,7 @@ import msgspec
 
 from netprobe.errors import FormatError, StoreError
 from netprobe.model.record import (
+    GpusSampled,
     PlanExtended,
     RanksDone,
     RanksReady,
@@ -30,6 +31,7 @@ KINDS: Final[dict[str, type[Record]]] = {
     "round-started": RoundStarted,
     "round-finished": RoundFinished,
     "span-counted": SpanCounted,
+    "gpus-sampled": GpusSampled,
     "stage-finished": StageFinished,
     "plan-extended": PlanExtended,
     "run-halted": RunHalted,

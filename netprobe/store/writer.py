@@ -19,10 +19,12 @@ from netprobe.errors import StoreError
 from netprobe.model.counters import IDLE, CounterWindow
 from netprobe.model.endpoint import Clock
 from netprobe.model.finding import Gap
+from netprobe.model.gpu import GpuWindow
 from netprobe.model.inventory import INVENTORY_FORMAT, Inventories
 from netprobe.model.plan import Plan
 from netprobe.model.rdma import PairFailure
 from netprobe.model.record import (
+    GpusSampled,
     PlanExtended,
     RanksDone,
     RanksReady,
@@ -41,13 +43,15 @@ from netprobe.store.encoding import json_document, json_line
 from netprobe.store.files import (
     COUNTERS_FILE,
     EVENTS_FILE,
+    GPUS_FILE,
     INVENTORY_FILE,
     REPORT_FILE,
     RUN_FILE,
     SERIES_FILE,
     write_atomically,
 )
-from netprobe.store.series_table import frame_of
+from netprobe.store.gpus_table import gpus_frame_of
+from netprobe.store.series_table import frame_of, with_digest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,8 +78,10 @@ class RunWriter:
         self.directory = directory
         self._header = header
         self._now = now
-        self._series: pl.DataFrame = frame_of(())  # polars is loaded before the ranks run: it takes 0.4 s of a core
+        # polars is loaded before the ranks run: it takes 0.4 s of a core
+        self._series: pl.DataFrame = with_digest(frame_of(()))
         self._counters: pl.DataFrame = counters_frame_of(())
+        self._gpus: pl.DataFrame = gpus_frame_of(())
         self._stage = _OpenStage()
         self._write_header()
         self._log({"kind": "created", "id": header.id})
@@ -136,6 +142,8 @@ class RunWriter:
                 self._stage.add(record)
             case SpanCounted():
                 self._take_span(record)
+            case GpusSampled():
+                self._stage.gpus.extend(record.windows)
             case StageFinished():
                 self._keep(record.outcome)
             case PlanExtended():
@@ -143,7 +151,7 @@ class RunWriter:
             case RunHalted():
                 self._change(_with_halt(self._header, record))
             case RanksDone():
-                self._change(replace(self._header, clocks=_clocks_by_rank(self._header, record), error=record.error))
+                self._change(_with_end(self._header, record))
             case RoundStarted():
                 pass
             case _:
@@ -184,10 +192,13 @@ class RunWriter:
 
     def _keep(self, outcome: StageOutcome) -> None:
         stage, self._stage = self._stage, _OpenStage()
-        self._series = self._series.vstack(frame_of(stage.series))
+        self._series = self._series.vstack(with_digest(frame_of(stage.series)))
         self._write_table(SERIES_FILE, self._series)
         self._counters = self._counters.vstack(counters_frame_of(stage.counters))
         self._write_table(COUNTERS_FILE, self._counters)
+        if stage.gpus:
+            self._gpus = self._gpus.vstack(gpus_frame_of(stage.gpus))
+            self._write_table(GPUS_FILE, self._gpus)
         # Only now: an interrupt between these lines may close the run, and must not promise what is not on disk.
         outcome = replace(outcome, gaps=(*outcome.gaps, *stage.gaps), failures=tuple(stage.failures))
         self._change(replace(self._header, outcomes=(*self._header.outcomes, outcome)))
@@ -234,6 +245,7 @@ class _OpenStage:
     series: list[Series] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     counters: list[CounterWindow] = field(default_factory=list)
+    gpus: list[GpuWindow] = field(default_factory=list)
     failures: list[PairFailure] = field(default_factory=list)
 
     def add(self, record: RoundFinished) -> None:
@@ -258,6 +270,8 @@ def _with_ranks(header: RunHeader, record: RanksReady) -> RunHeader:
         environment=record.environment,
         not_tested=record.not_tested,
         endpoints=record.endpoints,
+        gpus=record.gpus,
+        nccl=record.nccl,
     )
 
 
@@ -269,6 +283,12 @@ def _with_halt(header: RunHeader, record: RunHalted) -> RunHeader:
         stuck_pairs=(*header.stuck_pairs, *record.stuck_pairs),
         gaps=(*header.gaps, *record.gaps),
     )
+
+
+def _with_end(header: RunHeader, record: RanksDone) -> RunHeader:
+    newer = {each.rank: each for each in record.nccl}
+    nccl = (*(each for each in header.nccl if each.rank not in newer), *record.nccl)
+    return replace(header, clocks=_clocks_by_rank(header, record), error=record.error, nccl=nccl)
 
 
 def _clocks_by_rank(header: RunHeader, record: RanksDone) -> tuple[Clock | None, ...]:
@@ -301,6 +321,8 @@ def _event_of(record: Record) -> dict[str, Any]:  # noqa: C901 - one case for ea
             }
         case SpanCounted():
             return {"kind": "span-counted", "stage": record.windows[0].stage, "windows": len(record.windows)}
+        case GpusSampled():
+            return {"kind": "gpus-sampled", "stage": record.windows[0].stage, "windows": len(record.windows)}
         case StageFinished():
             return {"kind": "stage-finished", "stage": record.outcome.stage, "elapsed_ns": record.outcome.elapsed_ns}
         case PlanExtended():
