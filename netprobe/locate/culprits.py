@@ -3,7 +3,7 @@
 For faults that pairs have or have not (a fat tail, a wrong byte); for how slow they are see locate.effects.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,15 +19,24 @@ class Blame:
     pairs: tuple[HostPair, ...]
 
 
-def blame_most_of_its_pairs(bad: Iterable[HostPair], measured: Iterable[HostPair]) -> Blame:
-    """Blame a host when more than half of its pairs are bad, at least two; its pairs then excuse their other ends."""
+def blame_most_of_its_pairs(
+    bad: Iterable[HostPair], measured: Iterable[HostPair], leaf_of: Mapping[str, str] | None = None
+) -> Blame:
+    """Blame a host when more than half of its pairs are bad, at least two; its pairs then excuse their other ends.
+
+    ``leaf_of`` are the leaves of hosts that are on one: who does well with all partners there is not why it does badly
+    with those behind other leaves.
+    """
     bad_with, met = _neighbours(bad), _neighbours(measured)
+    cleared = {host for host in bad_with if leaf_of and _does_well_within(host, bad_with[host], met[host], leaf_of)}
     blamed: dict[str, tuple[str, ...]] = {}
     while True:
         suspects = [
             host
             for host, partners in bad_with.items()
-            if len(partners) >= FEWEST_PARTNERS and 2 * len(partners) > len(met[host] - blamed.keys())
+            if len(partners) >= FEWEST_PARTNERS
+            and 2 * len(partners) > len(met[host] - blamed.keys())
+            and host not in cleared
         ]
         if not suspects:
             return Blame(hosts=blamed, pairs=_left(bad_with))
@@ -72,6 +81,12 @@ def blame_witnessed(bad: Iterable[HostPair], measured: Iterable[HostPair]) -> Bl
         worst = max(suspects, key=lambda host: len(bad_with[host]))
         blamed[worst] = tuple(witnesses[worst])
         _excuse_partners(bad_with, worst)
+
+
+def _does_well_within(host: str, bad_with: set[str], met: set[str], leaf_of: Mapping[str, str]) -> bool:
+    leaf = leaf_of.get(host)
+    near = {partner for partner in met if leaf is not None and leaf_of.get(partner) == leaf}
+    return bool(near) and not near & bad_with
 
 
 def _does_well_without(

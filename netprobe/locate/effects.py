@@ -25,6 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.stats.distinct import by_owner, sorted_distinct
 from netprobe.stats.spread import scale_of, upper_scale
 
 IntArray = NDArray[np.int64]
@@ -35,6 +36,7 @@ FEWEST_PARTNERS: Final = 2  # one partner alone cannot tell which of the two is 
 MOST_SWEEPS: Final = 40  # a sweep settles all culprits that do not meet; random fleets need 2 to 6
 MEDIAN: Final = np.array(0.5)
 CHANCE: Final = 0.02  # of naming anybody in a fleet whose slow pairs fall at random
+FEW_MIDDLES: Final = 4  # of rows of unlike length; for more, sorting them is as quick as finding their middles
 SETTLED: Final = 1e-9  # log units; far below what a histogram bin resolves
 
 
@@ -68,6 +70,8 @@ class _Rows:
     by_src: IntArray
     """Rows of each participant as sender, shape (n, most), filled up with the index one past the last row."""
     by_dst: IntArray
+    by_group: tuple[IntArray, ...]
+    """Rows of each group."""
 
 
 def fit_effects(  # noqa: PLR0913 - the rows, and the two numbers that say what stands out
@@ -196,10 +200,12 @@ def _moved(
 def _steps(rows_of: IntArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return each participant's cautious median residual, and by how much taking it away lowers their sum."""
     each = np.append(residual, np.inf)[rows_of]
-    ordered = np.sort(each, axis=1)
     counts = np.isfinite(each).sum(axis=1)
-    low = np.take_along_axis(ordered, (np.maximum(counts - 1, 0) // 2)[:, None], axis=1)[:, 0]
-    high = np.take_along_axis(ordered, np.minimum(counts // 2, ordered.shape[1] - 1)[:, None], axis=1)[:, 0]
+    at_low, at_high = np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, each.shape[1] - 1)
+    wanted = np.unique(np.concatenate([at_low, at_high]))
+    ordered = np.partition(each, wanted, axis=1) if len(wanted) <= FEW_MIDDLES else np.sort(each, axis=1)
+    low = np.take_along_axis(ordered, at_low[:, None], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, at_high[:, None], axis=1)[:, 0]
     is_judged = counts >= FEWEST_PARTNERS
     step = np.where(is_judged, np.clip(0.0, low, high), 0.0)
     present = np.where(np.isfinite(each), each, 0.0)
@@ -219,7 +225,9 @@ def _telling(residual: FloatArray, fitted: int) -> FloatArray:
     A median passes through one of its rows, and that row's residual of 0 says nothing about the noise. Among three
     hosts nearly all rows are of this kind, and the plain MAD would be 0.
     """
-    return np.sort(np.abs(residual))[min(fitted, max(len(residual) - 1, 0)) :]
+    left_out = min(fitted, max(len(residual) - 1, 0))
+    sizes = np.abs(residual)
+    return np.partition(sizes, left_out)[left_out:] if len(sizes) else sizes
 
 
 def _shares_above_one_culprit(rows: _Rows) -> FloatArray:
@@ -229,23 +237,26 @@ def _shares_above_one_culprit(rows: _Rows) -> FloatArray:
     """
     ends = np.concatenate([rows.src, rows.dst])
     groups = np.concatenate([rows.group, rows.group])
-    present = np.bincount(np.unique(groups * rows.participants + ends) // rows.participants, minlength=1)
+    present = np.bincount(sorted_distinct(groups * rows.participants + ends) // rows.participants, minlength=1)
     return 0.5 + 1.0 / np.maximum(present, 2)
 
 
 def _baseline(rows: _Rows, values: FloatArray, share: FloatArray) -> FloatArray:
     """Return the quantile of each group's values, shape (groups,)."""
-    order = np.lexsort((values, rows.group))
-    counts = np.bincount(rows.group, minlength=1)
-    first = np.cumsum(counts) - counts
-    position = share * np.maximum(counts - 1, 0)
-    below = np.floor(position).astype(np.int64)
-    fraction = position - below
-    ordered = np.append(values[order], 0.0)
-    low = ordered[first + below]
-    high = ordered[first + np.minimum(below + 1, np.maximum(counts - 1, 0))]
-    quantile: FloatArray = low + fraction * (high - low)
-    return quantile
+    shares = np.broadcast_to(share, len(rows.by_group)).tolist()
+    return np.array([_quantile(values[own], each) for own, each in zip(rows.by_group, shares, strict=True)])
+
+
+def _quantile(values: FloatArray, share: float) -> float:
+    """Return a quantile, interpolated; 0 without values. Does without a whole order: it is wanted in every sweep."""
+    if not len(values):
+        return 0.0
+    position = share * (len(values) - 1)
+    below = int(position)
+    above = min(below + 1, len(values) - 1)
+    ordered = np.partition(values, [below, above])
+    low, high = float(ordered[below]), float(ordered[above])
+    return low + (position - below) * (high - low)
 
 
 def _distinct_rows(
@@ -254,25 +265,30 @@ def _distinct_rows(
     if symmetric:
         src, dst = np.concatenate([src, dst]), np.concatenate([dst, src])
         values, group = np.concatenate([values, values]), np.concatenate([group, group])
-    keys, first, row_of = np.unique(src * participants + dst, return_index=True, return_inverse=True)
-    medians = _medians(row_of, values, len(keys))
-    src, dst = src[first], dst[first]
+    keys = src * participants + dst
+    in_order = np.sort(keys)
+    if (in_order[1:] == in_order[:-1]).any():
+        keys, first, row_of = np.unique(keys, return_index=True, return_inverse=True)
+        values = _medians(row_of, values, len(keys))
+        src, dst, group = src[first], dst[first], group[first]
     return _Rows(
         src=src,
         dst=dst,
-        group=group[first],
-        values=medians,
+        group=group,
+        values=values,
         participants=participants,
         by_src=_rows_of(src, participants),
         by_dst=_rows_of(dst, participants),
+        by_group=_members(group),
     )
 
 
+def _members(group: IntArray) -> tuple[IntArray, ...]:
+    counts = np.bincount(group, minlength=1)
+    return tuple(np.split(by_owner(group, owners=len(counts)), np.cumsum(counts)[:-1]))
+
+
 def _medians(row_of: IntArray, values: FloatArray, rows: int) -> FloatArray:
-    if rows == len(values):
-        medians = np.empty(rows)
-        medians[row_of] = values
-        return medians
     order = np.lexsort((values, row_of))
     counts = np.bincount(row_of, minlength=rows)
     first = np.cumsum(counts) - counts
@@ -284,7 +300,7 @@ def _medians(row_of: IntArray, values: FloatArray, rows: int) -> FloatArray:
 def _rows_of(participant: IntArray, participants: int) -> IntArray:
     """Return the rows of each participant, shape (participants, most rows of one, at least 1)."""
     counts = np.bincount(participant, minlength=participants)
-    order = np.argsort(participant, kind="stable")
+    order = by_owner(participant, owners=participants)
     slot = np.arange(len(participant)) - np.repeat(np.cumsum(counts) - counts, counts)
     table = np.full((participants, max(int(counts.max(initial=0)), 1)), len(participant), dtype=np.int64)
     table[participant[order], slot] = order

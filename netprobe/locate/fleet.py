@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from netprobe.locate.gpu_nics import nearest_nics
 from netprobe.model.inventory import HostInventory, NetDevice, PciDevice, QosSettings, RdmaPort, SystemSettings
 from netprobe.units import format_size
 
@@ -88,8 +89,8 @@ def facts_of(inventory: HostInventory) -> Iterator[tuple[FactName, str]]:
             yield from _named(device.name, _of_qos(device.qos))
         if device.ecn is not None:
             yield from _named(device.name, (("ECN " + topic, value) for topic, value in _of_ecn(device)))
-    for number, gpu in enumerate(each for each in inventory.pci_devices if each.kind == "gpu"):
-        yield from _named(f"gpu{number}", _of_pci(gpu))
+    for number, gpu in enumerate(inventory.gpus):
+        yield from _named(f"gpu{number}", (*_of_pci(gpu), ("nearest NIC", nearest_nics(gpu, inventory))))
     if inventory.system is not None:
         yield from _named("system", _of_system(inventory.system))
         yield from _named("environment", inventory.system.environment)

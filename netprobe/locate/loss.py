@@ -21,6 +21,7 @@ from netprobe.locate.placement import Placement
 from netprobe.model.evidence import CounterTable, PairTable
 from netprobe.model.plan import Path, Scope
 from netprobe.model.series import Metric
+from netprobe.stats.distinct import distinct, sorted_distinct
 from netprobe.units import NS_PER_MS
 
 IntArray = NDArray[np.int64]
@@ -95,16 +96,19 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
     Rounds over RDMA are left out: TCP carries no more than their control there.
     """
     pairs = tuple(table for table in pairs if table.path is Path.MPI)
+    if not np.isfinite(counters.grown.get("tcp/RetransSegs", np.zeros(0))).any():
+        return _uncounted(pairs, placement)
     stages = {name: number for number, name in enumerate(dict.fromkeys((*counters.stage, *(p.stage for p in pairs))))}
     crossing = [table for table in pairs if table.scope is Scope.BETWEEN_HOSTS and len(table.src)]
     meetings = _meetings(crossing, stages, placement)
     hosts = len(placement.hosts)
-    directions = np.unique(meetings[:, 2] * hosts + meetings[:, 3])
-    row_of = np.searchsorted(directions, meetings[:, 2] * hosts + meetings[:, 3])
+    directions, row_of = distinct(meetings[:, 2] * hosts + meetings[:, 3], below=hosts * hosts)
     windows = _Windows(counters, stages, placement)
     at = windows.rows_of(meetings[:, :3])
     is_alone = _is_alone(meetings)
-    needed = needed_packets(crossing, directions, placement, largest_bytes=LARGEST_SEGMENT_BYTES)
+    needed = np.zeros(len(directions))
+    if windows.has_any:
+        needed = needed_packets(crossing, directions, placement, largest_bytes=LARGEST_SEGMENT_BYTES)
 
     def total(values: FloatArray) -> FloatArray:
         """Sum over the rounds of each row; NaN where no round of it was counted."""
@@ -136,6 +140,31 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
     return without_timeouts(rows, of=(rows.stalled_rounds == 1) & (rows.rounds > 1))
 
 
+def _uncounted(pairs: tuple[PairTable, ...], placement: Placement) -> LossRows:
+    """Return the directions of a run in which nobody's TCP told anything, whoever met in which round."""
+    hosts = len(placement.hosts)
+    keys = [np.zeros(0, dtype=np.int64)]
+    for table in pairs:
+        if table.scope is Scope.BETWEEN_HOSTS:
+            src, dst = placement.host_of[table.src], placement.host_of[table.dst]
+            keys += [src * hosts + dst, dst * hosts + src]
+    directions, _ = distinct(np.concatenate(keys), below=hosts * hosts)
+    nothing, unknown = np.zeros(len(directions)), np.full(len(directions), np.nan)
+    none = np.zeros(len(directions), dtype=np.int64)
+    return LossRows(
+        src=directions // hosts,
+        dst=directions % hosts,
+        sent=unknown,
+        retransmitted=nothing,
+        lost=nothing,
+        timeouts=nothing,
+        out_of_order=unknown,
+        rounds=none,
+        stalled_rounds=none,
+        needed=nothing,
+    )
+
+
 def without_timeouts(rows: LossRows, *, of: BoolArray | None = None) -> LossRows:
     """Return the rows, or those of shape (n,) that ``of`` marks, without what was sent again because nothing came.
 
@@ -159,6 +188,11 @@ class _Windows:
         host = placement.host_of[counters.rank[self._own]]
         self._keys = np.stack([stage, counters.round_index[self._own], host], axis=1).reshape(-1, 3)
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any host counted."""
+        return bool(len(self._own))
+
     def grown(self, name: str) -> FloatArray:
         """Return the growth of a counter by window; NaN where it is not known."""
         values = self._counters.grown.get(name)
@@ -172,9 +206,13 @@ class _Windows:
 
     def rows_of(self, wanted: IntArray) -> IntArray:
         """Return the window of each (stage, round, host), or -1."""
-        both, number = np.unique(np.concatenate([self._keys, wanted]), axis=0, return_inverse=True)
-        number = number.reshape(-1)
-        window = np.full(len(both), -1, dtype=np.int64)
+        if not len(self._keys):
+            return np.full(len(wanted), -1, dtype=np.int64)
+        both = np.concatenate([self._keys, wanted])
+        rounds, hosts = 1 + int(both[:, 1].max()), 1 + int(both[:, 2].max())
+        keys = (both[:, 0] * rounds + both[:, 1]) * hosts + both[:, 2]
+        distinct_keys, number = np.unique(keys, return_inverse=True)
+        window = np.full(len(distinct_keys), -1, dtype=np.int64)
         window[number[: len(self._keys)]] = np.arange(len(self._keys))
         found: IntArray = window[number[len(self._keys) :]]
         return found
@@ -182,19 +220,23 @@ class _Windows:
 
 def _meetings(crossing: list[PairTable], stages: dict[str, int], placement: Placement) -> IntArray:
     """Return the distinct (stage, round, host, partner) of all pairs between hosts, from both ends; shape (n, 4)."""
-    parts = [np.zeros((0, 4), dtype=np.int64)]
+    hosts, rounds = len(placement.hosts), 1 + max((int(table.round_index.max()) for table in crossing), default=0)
+    parts = [np.zeros(0, dtype=np.int64)]
     for table in crossing:
-        stage = np.full(len(table.src), stages[table.stage])
+        # One number for all four: distinct rows of a matrix take twenty times as long to find as distinct numbers.
+        meeting = stages[table.stage] * rounds + table.round_index
         src, dst = placement.host_of[table.src], placement.host_of[table.dst]
-        parts += [np.stack([stage, table.round_index, *ends], axis=1) for ends in ((src, dst), (dst, src))]
-    return np.unique(np.concatenate(parts), axis=0)
+        parts += [(meeting * hosts + one) * hosts + other for one, other in ((src, dst), (dst, src))]
+    keys = sorted_distinct(np.concatenate(parts))
+    met = keys // (hosts * hosts)
+    return np.stack([met // rounds, met % rounds, keys // hosts % hosts, keys % hosts], axis=1)
 
 
 def _is_alone(meetings: IntArray) -> BoolArray:
     """Return for each meeting whether the host has no other partner in that round: else its counters are of several."""
-    _, number, count = np.unique(meetings[:, :3], axis=0, return_inverse=True, return_counts=True)
-    alone: BoolArray = count[number.reshape(-1)] == 1
-    return alone
+    is_first = np.ones(len(meetings) + 1, dtype=bool)  # they are sorted: those of a host in a round are neighbours
+    is_first[1:-1] = (meetings[1:, :3] != meetings[:-1, :3]).any(axis=1)
+    return is_first[:-1] & is_first[1:]
 
 
 def needed_packets(
@@ -214,7 +256,8 @@ def needed_packets(
         segments = table.samples * (max(each, 1.0) if table.metric is Metric.ROUND_TRIP else each)
         for ends in [(src, dst)] if table.directed else [(src, dst), (dst, src)]:
             keys = ends[0] * hosts + ends[1]
-            rows, is_there = np.searchsorted(directions, keys), np.isin(keys, directions)
+            rows = np.minimum(np.searchsorted(directions, keys), max(len(directions) - 1, 0))
+            is_there = directions[rows] == keys if len(directions) else np.zeros(len(keys), dtype=bool)
             needed += np.bincount(rows[is_there], segments[is_there], len(directions))
     return needed
 
@@ -225,14 +268,17 @@ def is_lossy(rows: LossRows, *, smallest_ratio: float, fewest: float) -> BoolArr
     return lossy
 
 
-def blame_loss(rows: LossRows, lossy: BoolArray) -> LossBlame:
-    """Return what joins two groups, or the fewest hosts, that explain the lossy rows, and the rows that are left."""
+def blame_loss(rows: LossRows, lossy: BoolArray, cleared: tuple[BoolArray, BoolArray] | None = None) -> LossBlame:
+    """Return what joins two groups, or the fewest hosts, that explain the lossy rows, and the rows that are left.
+
+    ``cleared``: who cannot be why, as a sender and as a receiver (locate.own_leaf).
+    """
     left, is_open = lossy.copy(), rows.is_counted
     blamed: list[LossyHost] = []
     joined = halves(rows.src, rows.dst, is_open, lossy)
     if joined is not None:
         left[joined.rows] = is_open[joined.rows] = False
-    while (worst := _worst(rows, left, is_open)) is not None:
+    while (worst := _worst(rows, left, is_open, cleared)) is not None:
         blamed.append(worst)
         left[worst.rows] = False
         # They tell nothing of their other ends any more; what it does not lose still speaks for its partners.
@@ -240,15 +286,21 @@ def blame_loss(rows: LossRows, lossy: BoolArray) -> LossBlame:
     return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left), halves=joined)
 
 
-def _worst(rows: LossRows, left: BoolArray, is_open: BoolArray) -> LossyHost | None:
+def _worst(
+    rows: LossRows, left: BoolArray, is_open: BoolArray, cleared: tuple[BoolArray, BoolArray] | None
+) -> LossyHost | None:
     """Return the host that explains most lossy rows in one role; among equals, most lost segments."""
-    suspects = [
-        suspect for sends in (True, False) if (suspect := _suspect(rows, left, is_open, sends=sends)) is not None
-    ]
+    suspects = []
+    for sends in (True, False):
+        not_it = None if cleared is None else cleared[0 if sends else 1]
+        suspect = _suspect(rows, left, is_open, not_it, sends=sends)
+        suspects += [] if suspect is None else [suspect]
     return max(suspects, key=lambda each: (len(each.rows), float(rows.lost[each.rows].sum())), default=None)
 
 
-def _suspect(rows: LossRows, left: BoolArray, is_open: BoolArray, *, sends: bool) -> LossyHost | None:
+def _suspect(
+    rows: LossRows, left: BoolArray, is_open: BoolArray, not_it: BoolArray | None, *, sends: bool
+) -> LossyHost | None:
     """Return the worst host that loses more than half of its rows in a role, at least two with good partners."""
     own, other = (rows.src, rows.dst) if sends else (rows.dst, rows.src)
     if not left.any():
@@ -258,6 +310,8 @@ def _suspect(rows: LossRows, left: BoolArray, is_open: BoolArray, *, sends: bool
     has_good_partner = left & _does_well_with_others(other, left, is_open, hosts)
     witness_count = np.bincount(own[has_good_partner], minlength=hosts)
     is_suspect = (witness_count >= FEWEST_PARTNERS) & (2 * lossy_count > np.bincount(own[is_open], minlength=hosts))
+    if not_it is not None:
+        is_suspect &= ~not_it[:hosts]
     if not is_suspect.any():
         return None
     lost = np.bincount(own[left], rows.lost[left], hosts)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from netprobe.locate.effects import Effects
 from netprobe.locate.paths import host_effects
 from netprobe.locate.placement import Placement
+from netprobe.locate.remembered import remembered
 from netprobe.model.evidence import PairTable
 from netprobe.model.limits import Limits
 from netprobe.stats.rates import log_speed
@@ -33,7 +34,9 @@ def is_second(table: PairTable) -> BoolArray:
 
 
 def rows_of(table: PairTable, kept: BoolArray) -> PairTable:
-    """Return the table with some of its rows."""
+    """Return the table with some of its rows; the same one where that is all of them."""
+    if kept.all():
+        return table
     return replace(
         table,
         src=table.src[kept],
@@ -49,6 +52,7 @@ def rows_of(table: PairTable, kept: BoolArray) -> PairTable:
     )
 
 
+@remembered(32)
 def cleared_rows(table: PairTable, placement: Placement, limits: Limits) -> BoolArray:
     """Return which rows of the first pass are of ranks, in a role, that the second pass has cleared."""
     second = is_second(table)

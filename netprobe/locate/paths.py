@@ -4,16 +4,19 @@ A pair that is slow after its ends' own effects are taken away points at the pat
 were measured and only one is slow, it is one-sided; each outlying pair is one or the other, never both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.locate.effects import Effects, fit_effects
+from netprobe.locate.leaf_effects import LeafFit, fit_leaves
 from netprobe.locate.placement import Placement
+from netprobe.locate.remembered import remembered
 from netprobe.model.evidence import PairTable
 from netprobe.model.limits import Limits
 from netprobe.model.series import Metric
+from netprobe.stats.distinct import distinct
 from netprobe.stats.rates import excess_as_log, log_speed, loss_as_log
 from netprobe.stats.spread import outlier_distance
 
@@ -46,22 +49,62 @@ def host_limit(table: PairTable, limits: Limits) -> float:
     return loss_as_log(limits.host_loss_ratio)
 
 
+@remembered(32)  # four detectors ask for the same tables
 def host_effects(table: PairTable, placement: Placement, limits: Limits) -> Effects:
-    """Return the effects of ranks on a table between hosts; ranks of different places have baselines of their own."""
-    places = np.stack([placement.place_of[table.src], placement.place_of[table.dst]])
-    _, group = np.unique(places, axis=1, return_inverse=True)
-    return fit_effects(
+    """Return the effects of ranks on a table between hosts, beyond those of their leaves where these are known.
+
+    Ranks of different places have baselines of their own; what a leaf explains is part of a row's baseline.
+    """
+    explained = np.zeros(len(table.src))
+    for rows, fit in leaf_fits(table, placement, limits):
+        explained[rows] = fit.explained
+    effects = fit_effects(
         table.src,
         table.dst,
-        log_speed(table.p50_ns),
+        log_speed(table.p50_ns) - explained,
         participants=len(placement.host_of),
         smallest=host_limit(table, limits),
         outlier_mads=limits.outlier_mads,
-        group=group.reshape(-1),
+        group=_rails(table, placement),
         symmetric=not table.directed,
     )
+    return replace(effects, baseline=effects.baseline + explained)
 
 
+def leaf_fits(table: PairTable, placement: Placement, limits: Limits) -> list[tuple[IntArray, LeafFit]]:
+    """Return what leaves explain of a table between hosts, rail by rail, with the rows of each; none without leaves."""
+    fits: list[tuple[IntArray, LeafFit]] = []
+    if len(placement.leaves) < 2 or not len(table.src):
+        return fits
+    group = _rails(table, placement)
+    for number in range(int(group.max()) + 1):
+        rows = np.flatnonzero(group == number)
+        # Ranks of other rails are elsewhere: they neither have the effect nor count as members.
+        places = placement.place_of[table.src[rows[0]]], placement.place_of[table.dst[rows[0]]]
+        fit = fit_leaves(
+            table.src[rows],
+            table.dst[rows],
+            log_speed(table.p50_ns[rows]),
+            leaf_of=np.where(np.isin(placement.place_of, places), placement.leaf_of, -1),
+            smallest=host_limit(table, limits),
+            outlier_mads=limits.outlier_mads,
+            symmetric=not table.directed,
+            is_rate=not is_latency(table),
+        )
+        fits.append((rows, fit))
+    return fits
+
+
+def _rails(table: PairTable, placement: Placement) -> IntArray:
+    """Return the number of each row's pair of places."""
+    places = (
+        placement.place_of[table.src] * (int(placement.place_of.max(initial=0)) + 1) + placement.place_of[table.dst]
+    )
+    _, rails = distinct(places, below=1 + int(places.max(initial=0)))
+    return rails
+
+
+@remembered(32)
 def path_outliers(table: PairTable, effects: Effects, limits: Limits) -> PathOutliers:
     """Return the pairs that their ends do not explain."""
     residual = effects.residual
@@ -92,11 +135,19 @@ def _reverse_rows(table: PairTable) -> IntArray:
     if not table.directed or not len(table.src):
         return np.full(len(table.src), -1, dtype=np.int64)
     base = int(max(table.src.max(), table.dst.max())) + 1
-    keys = table.src * base + table.dst
+    ends = np.minimum(table.src, table.dst) * base + np.maximum(table.src, table.dst)
+    # The two directions of a pair get neighbouring numbers: nothing has to be looked up across millions of rows.
+    keys = 2 * ends + (table.src > table.dst)
     order = np.argsort(keys, kind="stable")
-    wanted = table.dst * base + table.src
-    found = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    rows: IntArray = np.where(keys[order][found] == wanted, order[found], -1)
+    ordered = keys[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    directions, first = ordered[starts], order[starts]
+    other = np.where(directions % 2 == 0, 1, -1) + np.arange(len(directions))
+    is_there = (other >= 0) & (other < len(directions))
+    is_there[is_there] = directions[other[is_there]] == directions[is_there] ^ 1
+    back = np.where(is_there, first[np.where(is_there, other, 0)], -1)
+    rows = np.empty(len(keys), dtype=np.int64)
+    rows[order] = np.repeat(back, np.diff(starts, append=len(keys)))
     return rows
 
 
