@@ -13,12 +13,14 @@ from netprobe.detectors._stalls import SURE_WITH_PARTNERS
 from netprobe.detectors._words import MOST_FACTS, is_common, on_hosts
 from netprobe.locate.datagrams import datagram_rows
 from netprobe.locate.loss import LossRows, LossyHost, blame_loss, is_lossy
-from netprobe.locate.placement import Placement
+from netprobe.locate.own_leaf import cleared_by_own_leaf
+from netprobe.locate.placement import Placement, leaf_of_hosts
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Severity
 from netprobe.model.limits import Limits
 
 ID = "packet-loss"
+OF_LEAVES = ("leaf ", "spines -> ")  # what subjects of links begin with; names of hosts hold no spaces
 COMMAND = "netprobe run reach --transport verbs"
 
 IntArray = NDArray[np.int64]
@@ -30,6 +32,10 @@ class DatagramCase:
     """What datagrams tell; arrays are indexed like ``rows``."""
 
     hosts: tuple[str, ...]
+    leaves: tuple[frozenset[str], ...]
+    """Those that each host is known to be on."""
+    leaf_of: IntArray
+    """The leaf of each host; -1 where it is not known, or there are several."""
     limits: Limits
     rows: LossRows
     lossy: BoolArray
@@ -61,13 +67,24 @@ def datagram_case(evidence: Evidence, limits: Limits, placement: Placement) -> D
     gave_up = [frozenset((placement.hosts[src], placement.hosts[dst])) in failed for src, dst in ends]
     lossy = is_lossy(rows, smallest_ratio=limits.rdma_loss_ratio, fewest=limits.loss_floor_segments)
     return DatagramCase(
-        hosts=placement.hosts, limits=limits, rows=rows, lossy=lossy & ~np.array(gave_up, dtype=np.bool_)
+        hosts=placement.hosts,
+        leaves=tuple(
+            frozenset(rank.leaf for rank in evidence.ranks if rank.host == host and rank.leaf is not None)
+            for host in placement.hosts
+        )
+        if lossy.any()
+        else (frozenset[str](),) * len(placement.hosts),
+        leaf_of=leaf_of_hosts(placement),
+        limits=limits,
+        rows=rows,
+        lossy=lossy & ~np.array(gave_up, dtype=np.bool_),
     )
 
 
 def findings(case: DatagramCase, told: Sequence[Finding]) -> Iterator[Finding]:
     """Yield hosts, and then paths, that lose datagrams, unless one of the findings ``told`` is about the same."""
-    blame = blame_loss(case.rows, case.lossy & ~_is_told(case, told))
+    left = case.lossy & ~_is_told(case, told)
+    blame = blame_loss(case.rows, left, cleared_by_own_leaf(case.rows, left, case.leaf_of))
     by_host: dict[int, list[LossyHost]] = {}
     for lossy in blame.hosts:
         by_host.setdefault(lossy.host, []).append(lossy)
@@ -102,14 +119,23 @@ def _is_told(case: DatagramCase, told: Sequence[Finding]) -> BoolArray:
     named = {host for finding in told for host in finding.hosts}
     paths_told = {subject for subject in subjects if " -> " in subject or " <-> " in subject}
     names_nobody = any(not finding.hosts and not paths_told & set(finding.subjects) for finding in told)
+    links = [path for path in paths_told if path.startswith(OF_LEAVES)]
     groups = [set(re.split(r"[ ,]+", path)) for path in paths_told if "," in path]
     found = []
     for src, dst in zip(case.rows.src.tolist(), case.rows.dst.tolist(), strict=True):
         a, b = case.hosts[src], case.hosts[dst]
         paths = {f"{a} -> {b}", f"{a} <-> {b}", f"{b} <-> {a}"}
-        is_joined = any({a, b} <= group for group in groups)
+        is_joined = any({a, b} <= group for group in groups) or any(_crosses(link, case, src, dst) for link in links)
         found.append(names_nobody or a in named or b in named or is_joined or not paths.isdisjoint(paths_told))
     return np.array(found, dtype=np.bool_)
+
+
+def _crosses(link: str, case: DatagramCase, src: int, dst: int) -> bool:
+    """Return whether a direction between hosts may cross ``leaf leaf1 -> leaf leaf2`` or ``leaf leaf1 -> spines``."""
+    near, _, far = link.partition(" -> ")
+    return all(
+        end == "spines" or end.removeprefix("leaf ") in case.leaves[host] for end, host in ((near, src), (far, dst))
+    )
 
 
 def _host_finding(case: DatagramCase, host: int, roles: list[LossyHost]) -> Finding:

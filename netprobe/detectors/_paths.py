@@ -1,6 +1,6 @@
 """What slow-pair and asymmetry share: outlying pairs of all tables, gathered by the two hosts they join."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from netprobe.model.evidence import Evidence, IntArray, PairTable, Sweep
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
+from netprobe.stats.distinct import sorted_distinct
 from netprobe.stats.rates import excess_as_log, log_speed, loss_ratio
 
 
@@ -99,17 +100,18 @@ def fitted_tables(evidence: Evidence, placement: Placement, limits: Limits) -> I
         yield TablePaths(table=steady, effects=effects, outliers=path_outliers(steady, effects, limits))
 
 
-def paths_by_hosts(
+def paths_by_hosts(  # noqa: PLR0913 - what is looked at, how, and what is told elsewhere
     tables: Iterator[TablePaths],
     placement: Placement,
     chosen: Callable[[TablePaths], IntArray],
     topic: str,
     largest: dict[Sweep, int],
     limits: Limits,
+    decided: Collection[tuple[str, str]] = (),
 ) -> tuple[dict[tuple[str, str], list[SlowPath]], list[Finding | Gap]]:
     """Return the chosen rows of all tables by the two hosts they join; apart, what is not held against any of them.
 
-    ``largest`` are the sizes that tell of bandwidth (largest_sizes).
+    ``largest`` are the sizes that tell of bandwidth (largest_sizes). Of the hosts of ``decided`` something else tells.
     """
     by_hosts: dict[tuple[str, str], list[SlowPath]] = {}
     once: dict[tuple[str, str], SlowPath] = {}
@@ -130,7 +132,7 @@ def paths_by_hosts(
                 continue
             for path in (fitted.path(row) for row in some.tolist()):
                 by_hosts.setdefault(_ends(path, placement), []).append(path)
-    shared += [_unsteady(path, placement, topic) for ends, path in once.items() if ends not in by_hosts]
+    shared += [_unsteady(path, placement, topic) for ends, path in once.items() if ends not in {*by_hosts, *decided}]
     return by_hosts, shared
 
 
@@ -186,8 +188,8 @@ def _unsteady(path: SlowPath, placement: Placement, topic: str) -> Gap:
 
 def _distinct_pairs(src: IntArray, dst: IntArray, placement: Placement) -> int:
     """Return how many pairs of hosts there are, whatever their direction and rail."""
-    ends = np.sort(np.stack([placement.host_of[src], placement.host_of[dst]]), axis=0)
-    return int(np.unique(ends, axis=1).shape[1])
+    one, other = placement.host_of[src], placement.host_of[dst]
+    return len(sorted_distinct(np.minimum(one, other) * len(placement.hosts) + np.maximum(one, other)))
 
 
 def _is_class(table: PairTable, rows: IntArray, placement: Placement) -> bool:

@@ -50,13 +50,13 @@ def received_untold(ports: Ports, topic: str, span: Span = Span.LOAD) -> Iterato
 
 def _untold(ports: Ports, topic: str, nothing: BoolArray, frames_alone: BoolArray) -> Iterator[Gap]:
     for what, missing in ((WHAT, nothing), (HOW_LONG, frames_alone & np.isnan(ports.rate_gbps))):
-        if (gap := not_counted(ports, topic, what, missing)) is not None:
+        if (gap := not_counted(ports, topic, what, missing, ports.carries_roce)) is not None:
             yield gap
 
 
 def asks_at_idle(ports: Ports, span: Span) -> BoolArray:
     """Return the RDMA ports that ask others to stop in an idle time; those in use may have a reason."""
-    asks: BoolArray = ports.carries_rdma & (sent_share(ports, span) >= ports.limits.pause_idle_ratio)
+    asks: BoolArray = ports.carries_roce & (sent_share(ports, span) >= ports.limits.pause_idle_ratio)
     return asks
 
 
@@ -68,7 +68,7 @@ def storms(ports: Ports, span: Span) -> BoolArray:
 
 def rises_over(ports: Ports, meanings: tuple[Meaning, ...], span: Span = Span.LOAD) -> Fact | None:
     """Tell on how many RDMA ports any of these grew; None where nobody counts them."""
-    grown = ports.grown(*meanings, span=span)[ports.carries_rdma]
+    grown = ports.grown(*meanings, span=span)[ports.carries_roce]
     counted = int((grown >= 0).sum())
     if not counted:
         return None

@@ -18,7 +18,7 @@ from netprobe.model.inventory import PRIORITIES, HostInventory, NetDevice, PciDe
 from netprobe.model.limits import Limits
 from netprobe.model.meaning import Meaning
 from netprobe.model.ports import QUIET_GBPS, PortTable, Span
-from netprobe.units import NS_PER_S
+from netprobe.units import NS_PER_S, format_count
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -48,6 +48,14 @@ class Ports:
         known = map(self.port, range(len(self.table.host)))
         is_up = [port is None or port.may_be_active for port in known]
         return self.table.is_rdma & np.array(is_up, dtype=np.bool_)
+
+    @cached_property
+    def carries_roce(self) -> BoolArray:
+        """Of each port: whether it carries RDMA, and is not of InfiniBand, which knows neither pauses nor marks."""
+        is_other = [
+            port is None or port.link_layer != "InfiniBand" for port in map(self.port, range(len(self.table.host)))
+        ]
+        return self.carries_rdma & np.array(is_other, dtype=np.bool_)
 
     @cached_property
     def lossless(self) -> tuple[int, ...]:
@@ -179,19 +187,22 @@ class Ports:
         return self.evidence.inventories.get(self.table.host[port])
 
 
-def not_counted(ports: Ports, topic: str, what: str, missing: BoolArray) -> Gap | None:
+def not_counted(ports: Ports, topic: str, what: str, missing: BoolArray, among: BoolArray | None = None) -> Gap | None:
     """Return one gap for all ports whose driver does not count something; None where there are none.
+
+    ``among``: which ports should, if not all that carry RDMA.
 
     The text is the same for every detector that lacks the same, so that reports say it once.
     """
-    at = np.flatnonzero(missing & ports.carries_rdma).tolist()
+    asked = ports.carries_rdma if among is None else among
+    at = np.flatnonzero(missing & asked).tolist()
     if not at:
         return None
     drivers = sorted({driver for port in at if (driver := ports.driver(port)) is not None})
     who = f"{listed(drivers)} {'does' if len(drivers) == 1 else 'do'} not count" if drivers else "nobody counted"
     return Gap(
         topic=topic,
-        reason=f"cannot be told: {who} {what} on {len(at)} of {int(ports.carries_rdma.sum())} RDMA ports",
+        reason=f"cannot be told: {who} {what} on {len(at)} of {int(asked.sum())} RDMA ports",
         remedy="the counters of the switch ports; a newer driver may count it",
     )
 
@@ -204,14 +215,14 @@ def uncounted(ports: Ports, meanings: Sequence[Meaning], span: Span = Span.LOAD)
 
 def priorities_untold(ports: Ports, topic: str, meaning: Meaning) -> Gap | None:
     """Return why it cannot be told whether bytes ride in lossless priorities; None where it can."""
-    if ports.carries_rdma.any() and not ports.lossless:
+    if ports.carries_roce.any() and not ports.lossless:
         return Gap(
             topic=topic,
             reason="cannot be told: no priority has flow control on most hosts, or none tells",
             remedy="netprobe config shows what hosts tell of PFC; set it, or expect RDMA to lose packets under load",
         )
     is_told: BoolArray = np.isfinite(ports.table.by_priority(meaning)).max(axis=1, initial=False)
-    return not_counted(ports, topic, "bytes by priority", ~is_told)
+    return not_counted(ports, topic, "bytes by priority", ~is_told, ports.carries_roce)
 
 
 def any_of(ports: Ports, at: Iterable[int]) -> tuple[str, ...]:
@@ -228,7 +239,7 @@ def count_fact(ports: Ports, port: int, meaning: Meaning, *, expected: str = "0"
     when = f" in {seconds:.3g} s" if math.isfinite(seconds) else ""
     return Fact(
         metric=f"{ports.subject(port)} {meaning}",
-        observed=f"{'at least ' if is_more else ''}{value:,.0f}{when} ({span})",
+        observed=f"{'at least ' if is_more else ''}{format_count(round(value), meaning.unit)}{when} ({span})",
         expected=expected,
         basis=COUNTED,
     )

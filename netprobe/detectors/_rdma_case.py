@@ -8,7 +8,7 @@ from netprobe.detectors._benched import failed
 from netprobe.detectors._rdma_ends import End, Misfit, ends_of, misfits, wishes_of
 from netprobe.locate.culprits import HostPair
 from netprobe.locate.datagrams import BlackHole, black_holes
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement, host_pairs, placement_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.plan import REACH, Path, Scope
 from netprobe.model.rdma import Breakdown, FailurePhase, PairFailure
@@ -36,10 +36,13 @@ class FailureCase:
     by_pair: dict[HostPair, list[PairFailure]]
     measured: frozenset[HostPair]
     """Pairs that were tried, good or bad."""
-    over_mpi: frozenset[HostPair]
-    """Pairs that worked over MPI."""
     routed: frozenset[frozenset[str | None]]
     """Pairs of subnets between which some pair of hosts works over RDMA."""
+
+    @property
+    def over_mpi(self) -> frozenset[HostPair]:
+        """Pairs that worked over MPI; asked for where some did not over RDMA."""
+        return _measured(self.evidence, self.placement, Path.MPI)
 
     def of(self, pairs: Iterable[HostPair]) -> list[PairFailure]:
         """Return the failures of pairs in order of time, the first being nearest to the cause; consequences last."""
@@ -69,7 +72,6 @@ def failure_case(evidence: Evidence) -> FailureCase:
         holes=holes,
         by_pair=by_pair,
         measured=frozenset(pair for pair in measured if not out & set(pair)) | by_pair.keys(),
-        over_mpi=_measured(evidence, placement, Path.MPI),
         routed=_routed(ends, measured - by_pair.keys()),
     )
 
@@ -94,12 +96,8 @@ def _failure_of(hole: BlackHole) -> PairFailure:
 
 
 def _measured(evidence: Evidence, placement: Placement, path: Path) -> frozenset[HostPair]:
-    return frozenset(
-        hosts_of(placement, src, dst)
-        for table in evidence.pairs
-        if table.path is path and table.scope is Scope.BETWEEN_HOSTS
-        for src, dst in zip(table.src.tolist(), table.dst.tolist(), strict=True)
-    )
+    tables = (each for each in evidence.pairs if each.path is path and each.scope is Scope.BETWEEN_HOSTS)
+    return host_pairs(tables, placement)
 
 
 def _counted(evidence: Evidence, placement: Placement) -> frozenset[HostPair]:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from netprobe.detectors._halves import JOINING, halves_subject
+from netprobe.detectors._lossy_links import LossyLink, lossy_links
 from netprobe.detectors._lost_packets import share
 from netprobe.detectors._ports import Ports, any_of, grown_facts, not_counted
 from netprobe.detectors._rdma import IntArray, RdmaCase
@@ -13,6 +14,7 @@ from netprobe.detectors._signatures import DAMAGE, DROPS
 from netprobe.detectors._words import MOST_FACTS, is_common, retest
 from netprobe.locate.halves import Halves
 from netprobe.locate.loss import LossyHost, blame_loss
+from netprobe.locate.own_leaf import cleared_by_own_leaf
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
@@ -25,7 +27,8 @@ SURE_WITH_PARTNERS: Final = 3
 def findings(case: RdmaCase, evidence: Evidence, placement: Placement) -> Iterator[Finding]:
     """Yield ports, and then paths, that lose what RDMA sends."""
     rows = case.loss.rows
-    blame = blame_loss(rows, case.lossy)
+    leaf_of, leaves = leaves_of_ports(case.ports, evidence)
+    blame = blame_loss(rows, case.lossy, cleared_by_own_leaf(rows, case.lossy, leaf_of))
     by_port: dict[int, list[LossyHost]] = {}
     for lossy in blame.hosts:
         by_port.setdefault(lossy.host, []).append(lossy)
@@ -33,10 +36,13 @@ def findings(case: RdmaCase, evidence: Evidence, placement: Placement) -> Iterat
         yield _port_finding(case, port, roles, evidence, placement)
     if blame.halves is not None:
         yield _halves_finding(case, blame.halves)
-    if is_common(len(blame.paths), int(rows.is_counted.sum())):
-        yield _shared_finding(case, blame.paths)
+    links = lossy_links(rows, blame.paths, leaf_of, leaves, smallest_ratio=case.ports.limits.rdma_loss_ratio)
+    yield from (_link_finding(case, link) for link in links)
+    paths = np.setdiff1d(blame.paths, np.concatenate([link.rows for link in links])) if links else blame.paths
+    if is_common(len(paths), int(rows.is_counted.sum())):
+        yield _shared_finding(case, paths)
         return
-    for row in blame.paths.tolist():
+    for row in paths.tolist():
         yield _path_finding(case, row, evidence, placement)
 
 
@@ -132,6 +138,39 @@ def _halves_finding(case: RdmaCase, joined: Halves) -> Finding:
         facts=tuple(_row_facts(case, joined.rows)),
         excluded=("the hosts themselves (with those of their own group they do well)", *_real(case, joined.rows)),
         next_action=JOINING,
+        retest="netprobe check --transport verbs --all-pairs",
+    )
+
+
+def leaves_of_ports(ports: Ports, evidence: Evidence) -> tuple[IntArray, tuple[str, ...]]:
+    """Return the leaf of each port, by LLDP or else by its host's ranks where these are on one; -1: not known."""
+    of_host: dict[str, set[str | None]] = {}
+    for rank in evidence.ranks:
+        of_host.setdefault(rank.host, set()).add(rank.leaf)
+    names = []
+    for port, host in enumerate(ports.table.host):
+        told = of_host.get(host, {None})
+        names.append(ports.leaf_name(port) or (next(iter(told)) if len(told) == 1 else None))
+    leaves = tuple(dict.fromkeys(name for name in names if name is not None))
+    number = {name: index for index, name in enumerate(leaves)}
+    return np.array([-1 if name is None else number[name] for name in names], dtype=np.int64), leaves
+
+
+def _link_finding(case: RdmaCase, link: LossyLink) -> Finding:
+    return Finding(
+        detector=ID,
+        severity=_severity(case, link.rows),
+        confidence=Confidence.HIGH if link.is_sure else Confidence.MEDIUM,
+        subjects=(link.subject,),
+        hosts=(),
+        summary=f"loses {_figures(case, link.rows)}, in {len(link.rows)} of {link.crossing} directions that may cross: "
+        f"{link.what}",
+        facts=tuple(_row_facts(case, link.rows)),
+        excluded=(
+            "the hosts and their cables (most of their pairs do not lose, and pairs within a leaf do not)",
+            *_real(case, link.rows),
+        ),
+        next_action=f"read errors and drops of {link.look_at}, at both ends; take the bad one out of the bundle",
         retest="netprobe check --transport verbs --all-pairs",
     )
 

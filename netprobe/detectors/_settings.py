@@ -30,6 +30,7 @@ OWNERS: Final[Mapping[str, str | None]] = {
     "IOMMU": "gpudirect-off",
     "GPUDirect": "gpudirect-off",
     "NUMA node": "affinity",
+    "nearest NIC": "affinity",
     "MTU": "mtu-mismatch",
     "NCCL_IB_GID_INDEX": "gid-mismatch",  # may well differ, as long as each points to the right address
     "UCX_IB_GID_INDEX": "gid-mismatch",

@@ -16,7 +16,6 @@ from netprobe.units import gbps
 
 SURE_WITH_PARTNERS: Final = 3  # with two, one more bad host among the partners could have misled us
 HEADER_BYTES: Final = 100  # what a message costs on the wire beside itself: Ethernet, IP, TCP and MPI
-PATHS: Final = {Path.MPI: "MPI", Path.VERBS: "RDMA"}
 NOT_A_PARTNER: Final = "a single partner or path (partners agree, and are normal with others)"
 
 
@@ -116,7 +115,7 @@ def normal_path(losses: Iterable[Loss], looked_at: AbstractSet[tuple[Path, Kind]
     losses = [loss for loss in losses if loss.kind is not Kind.WITHIN]
     slow, kinds = {loss.table.path for loss in losses}, {loss.kind for loss in losses}
     normal = {path for path, kind in looked_at if kind in kinds} - slow
-    return tuple(f"its {PATHS[path]} path (normal in the same run)" for path in Path if path in normal)
+    return tuple(f"its {path.label} path (normal in the same run)" for path in Path if path in normal)
 
 
 def one_partner_only(detector: str) -> Gap:
@@ -152,7 +151,7 @@ def _summary(losses: tuple[Loss, ...], part: str) -> str:
     seen, normal = rate_at(main.table, main.expected + main.effect), rate_at(main.table, main.expected)
     what = " and ".join(verbs) if len(verbs) <= 2 else ", ".join(verbs[:-1]) + f" and {verbs[-1]}"
     others = {loss.table.path for loss in losses if loss.kind is not Kind.WITHIN} - {main.table.path}
-    as_well = "".join(f", and over {PATHS[path]} as well" for path in Path if path in others)
+    as_well = "".join(f", and over {path.label} as well" for path in Path if path in others)
     where = (f" on {part}" if part else "") + as_well
     if is_latency(main.table):
         return f"{what} in {seen} where the fleet takes {normal} ({table_title(main.table)}){where}"

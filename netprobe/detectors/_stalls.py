@@ -1,7 +1,6 @@
 """Stalls as long as a retransmission timer: what tells of loss where nobody counted packets."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -10,6 +9,7 @@ from netprobe.detectors._lost_packets import LossCase, stall_fact
 from netprobe.detectors._words import MOST_FACTS, listed, retest
 from netprobe.locate.culprits import HostPair, blame_most_of_its_pairs
 from netprobe.locate.loss import Stall
+from netprobe.locate.placement import host_pairs, leaf_names
 from netprobe.model.finding import Confidence, Finding, Severity
 from netprobe.model.plan import Path
 from netprobe.units import format_duration
@@ -21,6 +21,8 @@ FEWEST_STALLS: Final = 2  # of one pair; a single stall of that length can be an
 
 def stalled(case: LossCase, by_nics: set[frozenset[str]]) -> Iterator[Finding]:
     """Return what stalls tell of pairs whose packets nobody counted, for each path by itself."""
+    if not case.stalls:
+        return
     by_tcp = {hosts_of(case, row) for row in np.flatnonzero(case.rows.is_counted).tolist()}
     yield from _stalled_over(case, Path.MPI, by_nics | by_tcp)
     yield from _stalled_over(case, Path.VERBS, by_nics)
@@ -33,20 +35,15 @@ def _stalled_over(case: LossCase, path: Path, counted: set[frozenset[str]]) -> I
         ends = sorted((stall.src, stall.dst))
         if stall.table.path is path and frozenset(ends) not in counted and not crowded & set(ends):
             by_pair.setdefault((ends[0], ends[1]), []).append(stall)
-    blame = blame_most_of_its_pairs(by_pair, _measured_over(case, path))
+    tables = (each for each in case.tables if each.path is path)
+    measured = host_pairs(tables, case.placement, among={host for pair in by_pair for host in pair})
+    blame = blame_most_of_its_pairs(by_pair, measured, leaf_names(case.placement))
     for host, partners in blame.hosts.items():
         own = [stall for pair, stalls in by_pair.items() if host in pair for stall in stalls]
         yield _stall_finding(case, host, partners, own)
     for pair in blame.pairs:
         if len(by_pair[pair]) >= FEWEST_STALLS:
             yield _stall_finding(case, f"{pair[0]} <-> {pair[1]}", (), by_pair[pair])
-
-
-def _measured_over(case: LossCase, path: Path) -> set[HostPair]:
-    hosts = case.placement.host
-    rows = (zip(each.src.tolist(), each.dst.tolist(), strict=True) for each in case.tables if each.path is path)
-    ends = (sorted((hosts(src), hosts(dst))) for src, dst in chain.from_iterable(rows))
-    return {(one, other) for one, other in ends}
 
 
 def _stall_finding(case: LossCase, subject: str, partners: tuple[str, ...], stalls: list[Stall]) -> Finding:

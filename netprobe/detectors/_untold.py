@@ -34,13 +34,21 @@ def untold_gaps(
             remedy="netprobe inventory on them, as root; the driver and its version as on the others",
         )
     named = {(host, each.name.part) for each, names in silent if each.name.topic in QOS for host in names}
-    # Without a device on the bus (soft RoCE) there is nothing to be set.
-    unread = [each for each in ports if each.port.pci is not None and not tells_pfc(each)]
+    settable = [each for each in ports if not each.port.is_software]
+    unread = [each for each in settable if not tells_pfc(each)]
     yield from unread_gap(
         ID,
         "PFC, trust and the DSCP map (DCB)",
         [each for each in unread if (each.host, each.port.netdev) not in named],
         "mlnx_qos -i DEVICE, or dcb pfc show dev DEVICE",
+    )
+    classed = {(host, each.name.part) for each, names in silent if each.name.topic == "traffic class" for host in names}
+    unclassed = [each for each in settable if tells_pfc(each) and _tells_no_class(each)]
+    yield from unread_gap(
+        ID,
+        "the traffic class of RDMA",
+        [each for each in unclassed if (each.host, each.port.name) not in classed],
+        "cat /sys/class/infiniband/DEVICE/tc/1/traffic_class; not all drivers have it",
     )
     told = {
         (host, each.name.part)
@@ -50,6 +58,10 @@ def untold_gaps(
         for host in names
     }
     yield from _lacking_gaps([each for each in ports if (each.host, each.port.netdev) not in told])
+
+
+def _tells_no_class(port: HostPort) -> bool:
+    return port.port.traffic_class is None and not port.port.forces_no_class and port.port.default_tos is None
 
 
 def _decisive(silent: Sequence[tuple[Difference, tuple[str, ...]]], hosts: Sequence[HostInventory]) -> Iterator[Gap]:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -10,10 +11,12 @@ from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, PairTable, Sweep
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Path, Scope
+from netprobe.model.plan import Memory, Path, Scope, memory_title
 from netprobe.units import format_duration, format_gbps, format_size, gbps
 
 MOST_FACTS: Final = 8  # what a ticket can hold; the run directory has all of them
+_GPUS_PART: Final = tuple(memory_title(*ends) for ends in product(Memory, repeat=2) if Memory.DEVICE in ends)
+"""How titles tell that GPUs had a part in what was measured."""
 MOST_NAMES: Final = 4  # of ranks or partners in one sentence
 COMMON_RATIO: Final = 0.1  # what every tenth one shows is how the fabric is built or loaded, not one part's fault
 COMMON_COUNT: Final = 2
@@ -37,14 +40,20 @@ def size_title(size_bytes: int) -> str:
 
 
 def table_title(table: PairTable) -> str:
-    """Return ``bandwidth 8M`` or ``RDMA bandwidth 8M``, with its scope where that is not between hosts."""
+    """Return ``bandwidth 8M`` or ``RDMA bandwidth 8M``, with scope and memory where they are not the usual ones."""
     scope = "" if table.scope is Scope.BETWEEN_HOSTS else " within the host"
-    return f"{probe_title(table.probe, table.path)} {size_title(table.size_bytes)}{scope}"
+    memory = "" if table.is_of_host else f", {memory_title(table.send_memory, table.receive_memory)}"
+    return f"{probe_title(table.probe, table.path)} {size_title(table.size_bytes)}{scope}{memory}"
+
+
+def tells_of_gpu(title: str) -> bool:
+    """Return whether a title is of something measured in memory of a GPU, at one end at least."""
+    return any(part in title for part in _GPUS_PART)
 
 
 def probe_title(probe: str, path: Path) -> str:
-    """Return ``bandwidth``, or ``RDMA bandwidth`` where verbs moved the data."""
-    return f"RDMA {probe}" if path is Path.VERBS else probe
+    """Return ``bandwidth``, or ``RDMA bandwidth`` where verbs moved the data, ``NCCL bandwidth`` where NCCL did."""
+    return f"{path.prefix}{probe}"
 
 
 def rate(table: PairTable, sample_ns: float) -> str:
@@ -126,7 +135,10 @@ def retest(table: PairTable, hosts: Sequence[str], placement: Placement) -> str:
     ranks = max(len(placement.ranks_on(host)) for host in hosts)
     size = format_size(table.size_bytes)
     sizes = ["-b", size, "-e", size, "--all-pairs"]
-    command = ["netprobe", "run", table.probe, *(["--transport", "verbs"] if table.path is Path.VERBS else [])]
+    carrier = [] if table.path is Path.MPI else ["--transport", table.path.value]
+    memory = table.send_memory if table.send_memory.needs_gpu else table.receive_memory
+    where = ["--memory", memory.value] if memory.needs_gpu and table.path is not Path.NCCL else []
+    command = ["netprobe", "run", table.probe, *carrier, *where]
     if len(placement.hosts) == 1:
         return shlex.join([*command, *sizes, "--ranks", str(ranks)])
     command += ["--hosts", ",".join(hosts), *sizes]

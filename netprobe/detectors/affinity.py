@@ -1,6 +1,7 @@
 """GPUs that are far from every NIC, and NICs on another NUMA node, where other hosts have them near.
 
-Does not handle: which NIC a library picks for which GPU; and the CPUs of ranks, since no inventory tells their nodes.
+Also: ranks that use another NIC than the nearest. Does not handle: which NIC a library picks by itself (nccl-fallback
+reads that of NCCL); and the CPUs of ranks, since no inventory tells their nodes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +20,13 @@ from netprobe.detectors._fleet import (
     undecided,
     usual,
 )
-from netprobe.detectors._words import MOST_FACTS, listed
-from netprobe.locate.pci_distance import PciDistance, pci_distance
+from netprobe.detectors._gpu_map import FarNic, far_nics
+from netprobe.detectors._words import MOST_FACTS, listed, on_hosts
+from netprobe.locate.gpu_nics import nearest_nics
+from netprobe.locate.pci_distance import PciDistance
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
-from netprobe.model.inventory import HostInventory, PciDevice
+from netprobe.model.inventory import HostInventory
 from netprobe.model.limits import Limits
 
 ID = "affinity"
@@ -55,6 +58,8 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
             far += [(each, most) for each in peers if each.nearest is not None and each.nearest > PciDistance.PHB]
     for host, own in alike(far, lambda each: each[0].host).items():
         yield _far(host, own)
+    for host, used in alike(far_nics(evidence), lambda each: each.host).items():
+        yield _mapped(host, used)
     yield from _other_nodes(host_ports(evidence))
     yield from _untold(gpus)
     yield from alone_gap(ID, evidence, lambda each: each.port.name)
@@ -63,19 +68,11 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
 
 
 def _gpus(inventory: HostInventory) -> Iterator[_Gpu]:
-    nics = [pci for port in inventory.rdma_ports if (pci := inventory.pci_device(port.pci)) is not None]
-    gpus = [each for each in inventory.pci_devices if each.kind == "gpu"]
-    for place, gpu in enumerate(gpus if nics else ()):
-        yield _Gpu(host=inventory.host, place=place, address=gpu.address, nearest=_nearest(gpu, nics))
-
-
-def _nearest(gpu: PciDevice, nics: Sequence[PciDevice]) -> PciDistance | None:
-    """Return how far the nearest NIC is; None as long as it is not sure: one that is not told is NODE or SYS."""
-    distances = [pci_distance(gpu, nic) for nic in nics]
-    known = [each for each in distances if each is not None]
-    nearest = min(known, default=None)
-    is_sure = len(known) == len(distances) or (nearest is not None and nearest <= PciDistance.NODE)
-    return nearest if is_sure else None
+    has_nics = any(inventory.pci_device(port.pci) is not None for port in inventory.rdma_ports)
+    for place, gpu in enumerate(inventory.gpus if has_nics else ()):
+        nearest = nearest_nics(gpu, inventory)
+        distance = None if nearest is None else nearest.distance
+        yield _Gpu(host=inventory.host, place=place, address=gpu.address, nearest=distance)
 
 
 def _far(host: str, gpus: Sequence[tuple[_Gpu, Usual[PciDistance]]]) -> Finding:
@@ -97,6 +94,28 @@ def _far(host: str, gpus: Sequence[tuple[_Gpu, Usual[PciDistance]]]) -> Finding:
         next_action=f"compare nvidia-smi topo -m with a good host; move the NIC to the slot below the switch of "
         f"{listed(names)}",
         retest=config_again([host]),
+    )  # fmt: skip
+
+
+def _mapped(host: str, used: Sequence[FarNic]) -> Finding:
+    worst = max(used, key=lambda each: each.distance)
+    ranks = "a rank sends" if len(used) == 1 else f"{len(used)} ranks send"
+    return Finding(
+        detector=ID,
+        severity=Severity.DEGRADES,
+        confidence=Confidence.HIGH,
+        subjects=(host,),
+        hosts=(),
+        summary=f"{ranks} from a GPU by a NIC that is not the nearest: GPU {worst.gpu.pci} by {worst.nic} "
+        f"({worst.distance.name}), where {worst.nearest} is",
+        facts=tuple(
+            Fact(metric=f"NIC of rank {each.gpu.rank}, GPU {each.gpu.pci}", observed=f"{each.nic} "
+                 f"({each.distance.name})", expected=str(each.nearest), basis="PCI paths and NUMA nodes of sysfs")
+            for each in used
+        )[:MOST_FACTS],
+        excluded=("slots and cables (a nearer NIC is there)",),
+        next_action="leave --gpu-map and --rdma-device away, or name the nearest; of jobs NCCL_IB_HCA and binding",
+        retest=on_hosts("netprobe check", (host,)),
     )  # fmt: skip
 
 
@@ -164,7 +183,8 @@ DETECTOR = Detector(
     evidence="""The distance of each GPU to the nearest RDMA NIC, from PCI paths and NUMA nodes, in the words of
     nvidia-smi topo -m: named where it is NODE or SYS, and PIX or PXB for the GPU in that place on most hosts, three or
     more. A NIC on another NUMA node than the port of that name on most hosts is a warning. Where hosts differ and
-    nothing is that of most, all are told. What all hosts have is how they were built.""",
+    nothing is that of most, all are told. What all hosts have is how they were built. Where GPU memory was tested, a
+    rank that used a NIC across the root complex though one below a switch in common was there is named as well.""",
     remedy="""`nvidia-smi topo -m`, `lspci -tv`; another slot, or a topology file and a binding for that host. Nobody
     has to be drained for it.""",
     limits=(),

@@ -7,6 +7,7 @@ direction that two hosts alone can give.
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
+from netprobe.detectors._flows import flows_by_hosts, moving_ends
 from netprobe.detectors._paths import (
     SlowPath,
     TablePaths,
@@ -56,7 +57,8 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         # Without peers, small messages would only tell that one CPU is faster than the other.
         if fitted.table.directed and (has_peers or fitted.table.size_bytes == largest[fitted.table.sweep])
     )
-    by_hosts, shared = paths_by_hosts(tables, placement, _one_sided_rows, ID, largest, limits)
+    decided = moving_ends(flows_by_hosts(evidence, placement, limits))  # slow-pair tells of these
+    by_hosts, shared = paths_by_hosts(tables, placement, _one_sided_rows, ID, largest, limits, decided)
     for paths in by_hosts.values():
         yield _finding(paths, placement, has_peers=has_peers)
     yield from shared

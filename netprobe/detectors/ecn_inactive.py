@@ -40,7 +40,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     if _is_off_by_design(ports):
         return
-    told = ports.carries_rdma & ~uncounted(ports, MEANINGS)
+    told = ports.carries_roce & ~uncounted(ports, MEANINGS)
     paused = told & shows("F26", ports.table) & (received_share(ports) >= limits.pause_share_ratio)
     if paused.any() and ports.moves_nothing()[told].all():
         yield _not_exercised(ports, paused)
@@ -51,15 +51,15 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     for port in np.flatnonzero(silent).tolist():
         yield _unanswered(ports, port)
     is_told = ports.grown(Meaning.CNP_IGNORED) >= limits.ecn_mark_floor
-    heedless = ports.carries_rdma & shows("F25 RP off", ports.table) & is_told
+    heedless = ports.carries_roce & shows("F25 RP off", ports.table) & is_told
     for port in np.flatnonzero(heedless).tolist():
         yield _unheeded(ports, port)
-    if (gap := not_counted(ports, ID, WHAT, uncounted(ports, MEANINGS))) is not None:
+    if (gap := not_counted(ports, ID, WHAT, uncounted(ports, MEANINGS), ports.carries_roce)) is not None:
         yield gap
 
 
 def _settings(ports: Ports) -> list[EcnSettings]:
-    devices = (ports.device(port) for port in np.flatnonzero(ports.carries_rdma).tolist())
+    devices = (ports.device(port) for port in np.flatnonzero(ports.carries_roce).tolist())
     return [device.ecn for device in devices if device is not None and device.ecn is not None]
 
 
@@ -114,7 +114,7 @@ def _not_exercised(ports: Ports, paused: BoolArray) -> Gap:
 
 
 def _unanswered(ports: Ports, port: int) -> Finding:
-    answers = int((ports.grown(Meaning.CNP_SENT)[ports.carries_rdma] > 0).sum())
+    answers = int((ports.grown(Meaning.CNP_SENT)[ports.carries_roce] > 0).sum())
     return Finding(
         detector=ID,
         severity=Severity.DEGRADES,
@@ -136,7 +136,7 @@ def _unanswered(ports: Ports, port: int) -> Finding:
 
 
 def _unheeded(ports: Ports, port: int) -> Finding:
-    heeding = int((ports.grown(Meaning.CNP_HANDLED)[ports.carries_rdma] > 0).sum())
+    heeding = int((ports.grown(Meaning.CNP_HANDLED)[ports.carries_roce] > 0).sum())
     return Finding(
         detector=ID,
         severity=Severity.DEGRADES,

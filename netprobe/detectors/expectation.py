@@ -3,14 +3,21 @@
 Does not handle: pairs within one host, and sizes between the smallest and the largest.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from netprobe.contracts import Detector
+from netprobe.detectors._expected_collectives import of_collectives
+from netprobe.detectors._expected_pairs import (
+    LIMITS_REMEDY,
+    Held,
+    held_against,
+    lacking_figures,
+    latencies_of_known_ports,
+    streams_of_known_ports,
+    weaker_figures,
+)
+from netprobe.detectors._shortfalls import Shortfall, below_limits, below_line_rate, below_table
 from netprobe.detectors._words import (
     MOST_FACTS,
     between_hosts,
@@ -24,67 +31,53 @@ from netprobe.detectors._words import (
 )
 from netprobe.locate.culprits import HostPair, blame_most_of_its_pairs
 from netprobe.locate.paths import is_latency
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement, leaf_names, placement_of
 from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Path
-from netprobe.stats.rates import loss_as_log
 
 ID: Final = "expectation"
 MOST_CULPRITS_RATIO: Final = 1 / 3  # with more hosts to blame, it is the fabric that is not as expected
 SURE_WITH_PARTNERS: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shortfall:
-    """A pair of ranks that is slower than expected by more than its limit."""
-
-    table: PairTable
-    src: int
-    dst: int
-    p50_ns: float
-    expected_ns: float
-    """A sample of a pair that does just what is expected."""
-    blocks: bool
-
-    @property
-    def ratio(self) -> float:
-        """How many times longer than expected."""
-        return self.p50_ns / self.expected_ns
-
-
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
-    """Name what is slower than the site expects: hosts, pairs, or the whole fabric."""
-    if not between_hosts(evidence):
-        return
-    if not (limits.expected_bandwidth_gbps or limits.expected_latency_ns):
-        yield Gap(
-            topic=ID,
-            reason="absolute rates were not judged: nobody said what to expect",
-            remedy="expected_bandwidth_gbps in --limits",
-        )
-        return
+    """Name what is slower than the site or the table expects: hosts, pairs, collectives, or the whole fabric."""
+    if between_hosts(evidence):
+        yield from _of_pairs(evidence, limits)
+    yield from of_collectives(evidence, limits)
+
+
+def _of_pairs(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     placement = placement_of(evidence.ranks)
-    tables = _judged_tables(evidence, limits)
-    yield from _unmeasured(tables, limits)
-    by_pair: dict[HostPair, list[_Shortfall]] = {}
-    for shortfall in (each for table in tables for each in _shortfalls(table, limits)):
+    said = _tables_of_limits(evidence, limits)
+    held = [held_against(evidence, table) for table in _tables_of_known_ports(evidence, limits)]
+    yield from _unmeasured(said, limits)
+    yield from _untold(evidence, held, limits)
+    found = [each for table in said for each in below_limits(table, limits)]
+    for each in held:
+        found += below_table(evidence, each.table, each.answers, limits)
+        if not is_latency(each.table):
+            found += below_line_rate(evidence, each.table, each.answers, limits)
+    by_pair: dict[HostPair, list[Shortfall]] = {}
+    for shortfall in found:
         by_pair.setdefault(_hosts(placement, shortfall.src, shortfall.dst), []).append(shortfall)
     measured = {
         _hosts(placement, src, dst)
-        for table in tables
+        for table in (*said, *(each.table for each in held))
         for src, dst in zip(table.src.tolist(), table.dst.tolist(), strict=True)
     }
     yield from _findings(by_pair, measured, placement)
 
 
-def _judged_tables(evidence: Evidence, limits: Limits) -> list[PairTable]:
-    """Return one-way bandwidth at its largest size and latency at its smallest, where there is an expectation.
+def _tables_of_limits(evidence: Evidence, limits: Limits) -> list[PairTable]:
+    """Return one-way bandwidth at its largest size and latency at its smallest, where limits say what to expect.
 
-    What a site expects is what its NICs can do: RDMA is held against it where it was measured, and else MPI.
+    What a site expects is what its NICs can do from host memory: RDMA is held against it where it was measured, and
+    else MPI.
     """
-    tables = between_hosts(evidence)
+    tables = [table for table in between_hosts(evidence) if table.is_of_host and table.path is not Path.NCCL]
     streams = _by_rdma([table for table in tables if table.probe == "bandwidth"])
     pings = _by_rdma([table for table in tables if is_latency(table)])
     largest = max((table.size_bytes for table in streams), default=None)
@@ -93,6 +86,27 @@ def _judged_tables(evidence: Evidence, limits: Limits) -> list[PairTable]:
         *(table for table in pings if table.size_bytes == smallest and limits.expected_latency_ns),
         *(table for table in streams if table.size_bytes == largest and limits.expected_bandwidth_gbps),
     ]
+
+
+def _tables_of_known_ports(evidence: Evidence, limits: Limits) -> list[PairTable]:
+    """Return what is held against the table of expectations, or the rate of ports: all that limits do not tell of."""
+    pings = latencies_of_known_ports(evidence) if evidence.expectations else []
+    streams = streams_of_known_ports(evidence)
+    return [
+        *(table for table in pings if not (limits.expected_latency_ns and table.is_of_host)),
+        *(table for table in streams if not (limits.expected_bandwidth_gbps and table.is_of_host)),
+    ]
+
+
+def _untold(evidence: Evidence, held: list[Held], limits: Limits) -> Iterator[Gap]:
+    """Yield what is not expected of what was measured, and of what less is expected than could be."""
+    streams = [each for each in held if not is_latency(each.table)]
+    if not (streams or limits.expected_bandwidth_gbps or limits.expected_latency_ns):
+        what = "bandwidth was" if held else "absolute rates were"
+        yield Gap(topic=ID, reason=f"{what} not judged: nobody said what to expect", remedy=LIMITS_REMEDY)
+    for each in held:
+        yield from lacking_figures(evidence, each, limits)
+        yield from weaker_figures(evidence, each)
 
 
 def _by_rdma(tables: list[PairTable]) -> list[PairTable]:
@@ -113,38 +127,15 @@ def _unmeasured(tables: list[PairTable], limits: Limits) -> Iterator[Gap]:
             )
 
 
-def _shortfalls(table: PairTable, limits: Limits) -> Iterator[_Shortfall]:
-    """Yield the rows that are beyond the limit of a pair: as a rate for bandwidth, as a time for latency."""
-    if is_latency(table):
-        expected_ns = 2 * limits.expected_latency_ns
-        felt_ns = expected_ns + 2 * limits.latency_excess_floor_ns
-        slow_ns = max(expected_ns * (1 + limits.latency_excess_ratio), felt_ns)
-        blocked_ns = max(expected_ns * (1 + limits.distance_excess_ratio), felt_ns)
-    else:
-        expected_ns = 8 * table.bytes_per_iteration / limits.expected_bandwidth_gbps
-        slow_ns = expected_ns * math.exp(loss_as_log(limits.pair_loss_ratio))
-        blocked_ns = expected_ns * math.exp(loss_as_log(limits.host_block_ratio))
-    for row in np.flatnonzero(table.p50_ns > min(slow_ns, blocked_ns)).tolist():
-        p50_ns = float(table.p50_ns[row])
-        yield _Shortfall(
-            table=table,
-            src=int(table.src[row]),
-            dst=int(table.dst[row]),
-            p50_ns=p50_ns,
-            expected_ns=expected_ns,
-            blocks=p50_ns > blocked_ns,
-        )
-
-
 def _hosts(placement: Placement, src: int, dst: int) -> HostPair:
     ends = sorted((placement.host(src), placement.host(dst)))
     return ends[0], ends[1]
 
 
 def _findings(
-    by_pair: dict[HostPair, list[_Shortfall]], measured: set[HostPair], placement: Placement
+    by_pair: dict[HostPair, list[Shortfall]], measured: set[HostPair], placement: Placement
 ) -> Iterator[Finding]:
-    blame = blame_most_of_its_pairs(by_pair, measured)
+    blame = blame_most_of_its_pairs(by_pair, measured, leaf_names(placement))
     is_everywhere = len(by_pair) == len(measured) > 1
     if is_everywhere or len(blame.hosts) > MOST_CULPRITS_RATIO * len(placement.hosts):
         yield _fabric_finding(by_pair, len(measured), placement)
@@ -160,7 +151,7 @@ def _findings(
         yield _pair_finding(pair, found, placement)
 
 
-def _fabric_finding(by_pair: dict[HostPair, list[_Shortfall]], measured: int, placement: Placement) -> Finding:
+def _fabric_finding(by_pair: dict[HostPair, list[Shortfall]], measured: int, placement: Placement) -> Finding:
     found = [each for of_pair in by_pair.values() for each in of_pair]
     worst = _worst(found)
     return Finding(
@@ -175,11 +166,12 @@ def _fabric_finding(by_pair: dict[HostPair, list[_Shortfall]], measured: int, pl
         excluded=("single hosts and paths (too many pairs share it)",),
         next_action="see which device and protocol MPI took: TCP instead of RDMA, or the management network"
         if worst.table.path is Path.MPI
-        else "see which ports the ranks took, their rate and their MTU, and the PCIe width of all of them",
+        else "see which ports the ranks took, their rate and their MTU, and the PCIe width of all of them"
+        + _and_gpus(worst),
     )
 
 
-def _host_finding(host: str, partners: tuple[str, ...], found: list[_Shortfall], placement: Placement) -> Finding:
+def _host_finding(host: str, partners: tuple[str, ...], found: list[Shortfall], placement: Placement) -> Finding:
     worst = _worst(found)
     return Finding(
         detector=ID,
@@ -193,12 +185,19 @@ def _host_finding(host: str, partners: tuple[str, ...], found: list[_Shortfall],
         excluded=("its partners (as expected with others)",),
         next_action="check its NIC's link speed and PCIe width, and which device and protocol MPI took on it"
         if worst.table.path is Path.MPI
-        else "check its NIC's link speed, MTU and PCIe width, and which port its ranks took",
+        else "check its NIC's link speed, MTU and PCIe width, and which port its ranks took" + _and_gpus(worst),
         retest=retest(worst.table, [host, *partners[:2]], placement),
     )
 
 
-def _pair_finding(pair: HostPair, found: list[_Shortfall], placement: Placement) -> Finding:
+def _and_gpus(worst: Shortfall) -> str:
+    """Return what else to look at where the memory is a GPU's."""
+    if worst.table.is_of_host:
+        return ""
+    return "; for GPU memory also nvidia_peermem or dma-buf, ACS, and how far each GPU is from its NIC"
+
+
+def _pair_finding(pair: HostPair, found: list[Shortfall], placement: Placement) -> Finding:
     worst = _worst(found)
     return Finding(
         detector=ID,
@@ -213,34 +212,34 @@ def _pair_finding(pair: HostPair, found: list[_Shortfall], placement: Placement)
     )
 
 
-def _severity(found: list[_Shortfall]) -> Severity:
+def _severity(found: list[Shortfall]) -> Severity:
     return Severity.BLOCKS if any(each.blocks for each in found) else Severity.DEGRADES
 
 
-def _worst(found: list[_Shortfall]) -> _Shortfall:
+def _worst(found: list[Shortfall]) -> Shortfall:
     return max(found, key=lambda each: (each.blocks, each.ratio))
 
 
-def _figures(shortfall: _Shortfall) -> str:
+def _figures(shortfall: Shortfall) -> str:
     seen, expected = rate(shortfall.table, shortfall.p50_ns), rate(shortfall.table, shortfall.expected_ns)
-    title = table_title(shortfall.table)
+    title = table_title(shortfall.table) + (f"; {shortfall.said_by}" if shortfall.said_by else "")
     if is_latency(shortfall.table):
         return f"{seen} is {times(shortfall.ratio)} the expected {expected} ({title})"
     return f"{seen} is {percent(1 - 1 / shortfall.ratio)} below the expected {expected} ({title})"
 
 
-def _facts(found: list[_Shortfall], placement: Placement) -> tuple[Fact, ...]:
+def _facts(found: list[Shortfall], placement: Placement) -> tuple[Fact, ...]:
     worst_first = sorted(found, key=lambda each: (not each.blocks, -each.ratio))
     return tuple(_fact(each, placement) for each in worst_first[:MOST_FACTS])
 
 
-def _fact(shortfall: _Shortfall, placement: Placement) -> Fact:
+def _fact(shortfall: Shortfall, placement: Placement) -> Fact:
     table, arrow = shortfall.table, "->" if shortfall.table.directed else "<->"
     return Fact(
         metric=f"{table_title(table)}, {placement.name(shortfall.src)} {arrow} {placement.name(shortfall.dst)}",
         observed=rate(table, shortfall.p50_ns),
         expected=rate(table, shortfall.expected_ns),
-        basis="what the limits say to expect",
+        basis=shortfall.basis,
     )
 
 
@@ -250,21 +249,35 @@ DETECTOR = Detector(
     cause="""All hosts are slow alike, so that nobody stands out: MPI fell back to TCP, took the management network
     instead of the fabric, or runs without RDMA; a switch layer or all NICs are configured for a lower rate. Or some
     hosts have older parts, and their peers are no better.""",
-    evidence="""The median of every pair of ranks between hosts is compared with expected_bandwidth_gbps at the
-    largest size of one-way bandwidth, and half of its round trip with expected_latency_ns at the smallest size of
-    latency: over RDMA where that was measured, which is what NICs can do, and else over MPI. A pair is named when it is
-    below by more than pair_loss_ratio, or longer by more than latency_excess_ratio and latency_excess_floor_ns; it
-    blocks beyond host_block_ratio and distance_excess_ratio.
-    A host is named when more than half of its partners see it, at least two; when all pairs are like that, or more than
-    a third of all hosts, or more than a tenth of all pairs without a host that explains them, it is the fabric.
+    evidence="""The median of every pair of ranks between hosts is compared with what is expected of it: bandwidth one
+    way at the largest size, half of a round trip of latency at the smallest; over RDMA where that was measured, which
+    is what NICs can do. What to expect is, in this order: expected_bandwidth_gbps and expected_latency_ns of the
+    limits, which are of host memory; a site's own table (--expectations FILE); the table that netprobe brings
+    (netprobe/judge/expectations.toml, with the source of each figure); line_rate_ratio.
 
-    Without an expectation there is a gap: comparing hosts with each other cannot see what all share.""",
+    Below what the limits say, a pair is named when it misses it by more than pair_loss_ratio, or takes longer by more
+    than latency_excess_ratio and latency_excess_floor_ns; it blocks beyond host_block_ratio and distance_excess_ratio.
+    The tables hold for RDMA of ports that are hardware and tell their rate, shared by the ranks that use one: each
+    entry is a part of that rate, for host memory or for the memory of a named GPU, and from a size and a number of
+    queue pairs on. A gate counts as it is; what was published as typical or measured may be missed by pair_loss_ratio;
+    beyond host_block_ratio bandwidth blocks. Where no entry fits, or for bonds, a pair below line_rate_ratio of its
+    port degrades, with messages of 1 MiB or more: one queue pair, and one link of a bond, stay above that. A gap says
+    what the table lacks, and when more queue pairs would be held against more.
+
+    Collectives of GPUs are held against the busbw of the table at their largest size, where the GPUs, their number
+    and, between hosts, the NICs and their rate are known and the same everywhere.
+
+    A host is named when more than half of its partners see it, at least two; when all pairs are like that, or more than
+    a third of all hosts, or more than a tenth of all pairs without a host that explains them, it is the fabric.""",
     remedy="""`netprobe doctor` shows the devices and what MPI was built for; `UCX_LOG_LEVEL=info` or
     `FI_LOG_LEVEL=info` show what it took. Name the device (UCX_NET_DEVICES, FI_PROVIDER, or the MPI's own option) and
-    pass it on with --forward. Measure one pair with the vendor's tool (ib_write_bw) to tell MPI from the fabric.""",
+    pass it on with --forward. Measure one pair with the vendor's tool (ib_write_bw) to tell MPI from the fabric. Where
+    a figure is not right for this site, put your own before it: a TOML file of [[expectation]] for --expectations
+    (docs/expectations.md); with `replace = true` at its top the shipped table is not used at all.""",
     limits=(
         "expected_bandwidth_gbps",
         "expected_latency_ns",
+        "line_rate_ratio",
         "pair_loss_ratio",
         "host_block_ratio",
         "latency_excess_ratio",

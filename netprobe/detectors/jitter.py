@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from netprobe.contracts import Detector
 from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, retest, table_title, times
 from netprobe.locate.culprits import Blame, HostPair, blame_most_of_its_pairs
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.passes import rows_of
+from netprobe.locate.placement import Placement, host_pairs, leaf_names, placement_of
 from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Path, Scope
+from netprobe.stats.distinct import sorted_distinct
 from netprobe.units import format_duration
 
 ID = "jitter"
@@ -49,8 +51,8 @@ class _TableTails:
     """Whether most pairs have the tail, so that no part of the fabric stands out."""
     tails: tuple[_Tail, ...]
     """Rows that stand out; the worst few when the tail is shared."""
-    pairs: frozenset[HostPair]
-    """Pairs of hosts whose tail could be judged."""
+    judged: PairTable
+    """Its rows whose tail could be judged."""
 
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
@@ -84,8 +86,7 @@ def _judge_table(table: PairTable, placement: Placement, crowded: set[str], limi
     if not len(rows):
         return None
     has_tail = _long_tails(table, limits)
-    pairs = {frozenset(pair) for pair in zip(table.src[rows].tolist(), table.dst[rows].tolist(), strict=True)}
-    has_peers = len(pairs) >= FEWEST_PEERS
+    has_peers = _distinct(table.src[rows], table.dst[rows]) >= FEWEST_PEERS
     is_shared = has_peers and bool(np.mean(has_tail[rows]) > 0.5)
     peers_p99_ns = float(np.median(table.p99_ns[rows])) if has_peers else None
     stands_out = has_tail & can_tell
@@ -96,11 +97,14 @@ def _judge_table(table: PairTable, placement: Placement, crowded: set[str], limi
         table=table,
         is_shared=is_shared,
         tails=tuple(_tail(table, row, peers_p99_ns) for row in worst),
-        pairs=frozenset(
-            _hosts(placement, src, dst)
-            for src, dst in zip(table.src[rows].tolist(), table.dst[rows].tolist(), strict=True)
-        ),
+        judged=rows_of(table, can_tell),
     )
+
+
+def _distinct(src: NDArray[np.int64], dst: NDArray[np.int64]) -> int:
+    """Return how many pairs of ranks there are, whatever their direction."""
+    base = int(max(src.max(), dst.max())) + 1
+    return len(sorted_distinct(np.minimum(src, dst) * base + np.maximum(src, dst)))
 
 
 def _long_tails(table: PairTable, limits: Limits) -> NDArray[np.bool_]:
@@ -134,7 +138,10 @@ def _findings(judged: list[_TableTails], placement: Placement) -> Iterator[Findi
         bad = {_hosts(placement, tail.src, tail.dst): None for answer in own for tail in answer.tails}
         for tail in (tail for answer in own for tail in answer.tails):
             tails.setdefault(_hosts(placement, tail.src, tail.dst), []).append(tail)
-        blame = _blame(set(bad), {pair for answer in own for pair in answer.pairs}, placement)
+        measured = host_pairs(
+            (answer.judged for answer in own), placement, among={host for pair in bad for host in pair}
+        )
+        blame = _blame(set(bad), measured, placement)
         for host, partners in blame.hosts.items():
             hosts.setdefault(host, {}).update(dict.fromkeys(partners))
         pairs |= dict.fromkeys(blame.pairs)
@@ -146,13 +153,13 @@ def _findings(judged: list[_TableTails], placement: Placement) -> Iterator[Findi
             yield _pair_finding(pair, tails[pair], placement)
 
 
-def _blame(bad: set[HostPair], measured: set[HostPair], placement: Placement) -> Blame:
+def _blame(bad: set[HostPair], measured: frozenset[HostPair], placement: Placement) -> Blame:
     """Blame a host outright for a tail within itself, when there are other hosts without it."""
     within = {pair for pair in bad if pair[0] == pair[1]}
     alone = len(placement.hosts) == 1
     own = {} if alone else {pair[0]: () for pair in within}
     crossing = {pair for pair in bad - within if not own.keys() & set(pair)}
-    blame = blame_most_of_its_pairs(crossing, {pair for pair in measured if pair[0] != pair[1]})
+    blame = blame_most_of_its_pairs(crossing, {pair for pair in measured if pair[0] != pair[1]}, leaf_names(placement))
     return Blame(hosts={**own, **blame.hosts}, pairs=(*blame.pairs, *(sorted(within) if alone else ())))
 
 
@@ -201,7 +208,7 @@ def _pair_finding(pair: HostPair, tails: list[_Tail], placement: Placement) -> F
 
 def _shared_finding(answers: list[_TableTails], placement: Placement) -> Finding:
     tails = [tail for answer in answers for tail in answer.tails]
-    pairs = {pair for answer in answers for pair in answer.pairs}
+    pairs = host_pairs((answer.judged for answer in answers), placement)
     crosses = any(answer.table.scope is Scope.BETWEEN_HOSTS for answer in answers)
     return Finding(
         detector=ID,

@@ -22,10 +22,10 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     sent = ports.share_outside(Meaning.WIRE_SENT_BYTES)
     received = ports.share_outside(Meaning.WIRE_RECEIVED_BYTES)
-    marks = ports.carries_rdma & (sent < limits.misplaced_ratio)
+    marks = ports.carries_roce & (sent < limits.misplaced_ratio)
     at = np.flatnonzero(marks & (received >= limits.misplaced_ratio)).tolist()
     if at:
-        others = np.flatnonzero(ports.carries_rdma & (sent >= limits.misplaced_ratio)).tolist()
+        others = np.flatnonzero(ports.carries_roce & (sent >= limits.misplaced_ratio)).tolist()
         yield _finding(ports, at, others, received)
     if (gap := priorities_untold(ports, ID, Meaning.WIRE_RECEIVED_BYTES)) is not None:
         yield gap

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from netprobe.contracts import Detector
 from netprobe.detectors import _lost_datagrams, _rdma_losses
 from netprobe.detectors._halves import JOINING, halves_subject
+from netprobe.detectors._lossy_links import LossyLink, lossy_links
 from netprobe.detectors._lost_packets import (
     LossCase,
     figures,
@@ -36,7 +37,8 @@ from netprobe.locate.loss import (
     stalls_of,
     without_timeouts,
 )
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.own_leaf import cleared_by_own_leaf
+from netprobe.locate.placement import Placement, leaf_of_hosts, placement_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
@@ -98,7 +100,8 @@ def _without_pairs(evidence: Evidence, placement: Placement, limits: Limits) -> 
 
 def _counted(case: LossCase) -> Iterator[Finding]:
     """Return what the counters of TCP tell."""
-    blame = blame_loss(case.rows, case.lossy)
+    leaf_of = leaf_of_hosts(case.placement)
+    blame = blame_loss(case.rows, case.lossy, cleared_by_own_leaf(case.rows, case.lossy, leaf_of))
     by_host: dict[int, list[LossyHost]] = {}
     for lossy_host in blame.hosts:
         by_host.setdefault(lossy_host.host, []).append(lossy_host)
@@ -106,11 +109,20 @@ def _counted(case: LossCase) -> Iterator[Finding]:
         yield _host_finding(case, host, roles)
     if blame.halves is not None:
         yield _halves_finding(case, blame.halves)
-    if is_common(len(blame.paths), int(case.rows.is_counted.sum())):
-        yield _shared_finding(case, blame.paths)
+    links = lossy_links(
+        case.rows,
+        blame.paths,
+        leaf_of,
+        case.placement.leaves,
+        smallest_ratio=case.limits.loss_ratio,
+    )
+    yield from (_link_finding(case, link) for link in links)
+    paths = np.setdiff1d(blame.paths, np.concatenate([link.rows for link in links])) if links else blame.paths
+    if is_common(len(paths), int(case.rows.is_counted.sum())):
+        yield _shared_finding(case, paths)
         return
     by_pair: dict[HostPair, list[int]] = {}
-    for row in blame.paths.tolist():
+    for row in paths.tolist():
         ends = sorted((int(case.rows.src[row]), int(case.rows.dst[row])))
         by_pair.setdefault((case.placement.hosts[ends[0]], case.placement.hosts[ends[1]]), []).append(row)
     for pair, at in by_pair.items():
@@ -183,6 +195,26 @@ def _halves_finding(case: LossCase, joined: Halves) -> Finding:
     )
 
 
+def _link_finding(case: LossCase, link: LossyLink) -> Finding:
+    rows = case.rows
+    return Finding(
+        detector=ID,
+        severity=_severity(case, link.rows),
+        confidence=Confidence.HIGH if link.is_sure and receivers_agree(rows, link.rows) else Confidence.MEDIUM,
+        subjects=(link.subject,),
+        hosts=(),
+        summary=f"loses {figures(rows, link.rows)}, in {len(link.rows)} of {link.crossing} directions that may cross: "
+        f"{link.what}",
+        facts=(*row_facts(case, link.rows), *stall_facts(case, link.rows))[:MOST_FACTS],
+        excluded=(
+            "the hosts (most of their pairs do not lose, and pairs within a leaf do not)",
+            *_real(rows, link.rows),
+        ),
+        next_action=f"read errors and drops of {link.look_at}, at both ends; take the bad one out of the bundle",
+        retest="netprobe check --all-pairs",
+    )
+
+
 def _path_finding(case: LossCase, pair: HostPair, at: NDArray[np.int64]) -> Finding:
     rows, hosts = case.rows, case.placement.hosts
     src, dst = hosts[int(rows.src[at[0]])], hosts[int(rows.dst[at[0]])]
@@ -237,7 +269,9 @@ def _severity(case: LossCase, at: NDArray[np.int64]) -> Severity:
 def _not_counted(case: LossCase, by_nics: set[frozenset[str]]) -> Iterator[Gap]:
     rows = case.rows
     has_counters = np.isfinite(rows.sent)
-    unseen = np.array([hosts_of(case, row) not in by_nics for row in range(len(rows.src))], dtype=np.bool_)
+    unseen = np.full(len(rows.src), fill_value=True)
+    if by_nics:
+        unseen[:] = [hosts_of(case, row) not in by_nics for row in range(len(rows.src))]
     for missing, reason, remedy in (
         (~has_counters & unseen, "TCP's counters were not read there", "a run on Linux with this version of netprobe"),
         (
@@ -281,7 +315,9 @@ DETECTOR = Detector(
     partner: segments sent again are losses of that direction, less those that the receiver reports to have had
     already; out-of-order arrivals at the receiver confirm them. A direction is lossy from loss_ratio on, with at
     least loss_floor_segments. A host is named for what it sends (or receives) when more than half of its partners
-    see it, at least two of which do well with others; what no host explains is a path, what many share is nobody's.
+    see it, at least two of which do well with others; what no host explains is a link between leaves, where
+    these are known and several pairs that cross it lose (tomography, docs/locate.md), else a path; what many share is
+    nobody's.
     It blocks from loss_block_ratio, or with timeouts in loss_stall_ratio of the rounds. Where TCP did not carry the
     traffic, stalls as long as a retransmission timer are named with less confidence. The counters are of the whole
     host: other traffic counts too.

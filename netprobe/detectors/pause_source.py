@@ -33,10 +33,10 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name the ports that ask others to stop."""
     ports = Ports(evidence=evidence, limits=limits)
     share = sent_share(ports)
-    sources = shows("F09", ports.table) & ports.carries_rdma & (share >= limits.pause_share_ratio)
+    sources = shows("F09", ports.table) & ports.carries_roce & (share >= limits.pause_share_ratio)
     sources &= ~storms(ports, Span.QUIET)  # what moves nothing has no load to drain
     at = np.flatnonzero(sources).tolist()
-    if is_common(len(at), int(ports.carries_rdma.sum())):
+    if is_common(len(at), int(ports.carries_roce.sum())):
         is_timed = bool(ports.is_timed(Meaning.PAUSE_SENT_TIME)[sources].all())
         yield _shared(ports, at, float(np.median(share[sources])), is_timed=is_timed)
     else:
@@ -92,7 +92,7 @@ def _hints(ports: Ports, port: int) -> Iterator[str]:
         return
     if inventory.system is not None and inventory.system.iommu == "translated":
         yield "the IOMMU translates its addresses"
-    nodes = {device.numa_node for device in inventory.pci_devices if device.kind == "gpu"} - {None, -1}
+    nodes = {gpu.numa_node for gpu in inventory.gpus} - {None, -1}
     if pci is not None and pci.numa_node is not None and nodes and pci.numa_node not in nodes:
         yield f"no GPU is on its NUMA node {pci.numa_node}"
 
@@ -126,7 +126,7 @@ def _shared(ports: Ports, at: Sequence[int], share: float, *, is_timed: bool) ->
         confidence=Confidence.MEDIUM,
         subjects=(SHARED,),
         hosts=(),
-        summary=f"{len(at)} of {int(ports.carries_rdma.sum())} ports ask others to stop, "
+        summary=f"{len(at)} of {int(ports.carries_roce.sum())} ports ask others to stop, "
         f"{'' if is_timed else 'at most '}{fine_percent(share)} of the time in the middle ({listed(hosts)}); no host "
         "stands out",
         facts=(

@@ -119,18 +119,18 @@ def _watchdog(ports: Ports, port: int) -> Finding:
 def _held(ports: Ports) -> Iterator[Finding]:
     """Tell of ports that are held while nothing runs, or without ever being let go."""
     locked = shows("F34", ports.table) & _held_at_idle(ports, Span.IDLE_AFTER) & ~ports.is_in_use(Span.IDLE_AFTER)
-    is_asked = ports.carries_rdma & ~sent_uncounted(ports, Span.IDLE_AFTER)
+    is_asked = ports.carries_roce & ~sent_uncounted(ports, Span.IDLE_AFTER)
     if locked.any() and is_asked.any():
         yield _locked(ports, locked)
         return
-    stuck = (ports.grown(Meaning.PAUSE_TRANSITIONS) == 0) & ports.carries_rdma
+    stuck = (ports.grown(Meaning.PAUSE_TRANSITIONS) == 0) & ports.carries_roce
     stuck &= ports.is_timed(Meaning.PAUSE_RECEIVED_TIME) & (received_share(ports) >= ports.limits.pause_block_ratio)
     for port in np.flatnonzero(stuck).tolist():
         yield _stuck(ports, port)
 
 
 def _held_at_idle(ports: Ports, span: Span) -> BoolArray:
-    held: BoolArray = ports.carries_rdma & (received_share(ports, span) >= ports.limits.pause_idle_ratio)
+    held: BoolArray = ports.carries_roce & (received_share(ports, span) >= ports.limits.pause_idle_ratio)
     return held
 
 
@@ -193,9 +193,9 @@ def _stuck(ports: Ports, port: int) -> Finding:
 
 def _not_seen(ports: Ports) -> Iterator[Gap]:
     spans = tuple(span for span, _ in IDLE if span in ports.table.spans)
-    if not np.isfinite(ports.table.elapsed_ns(Span.QUIET))[ports.carries_rdma].all():
+    if not np.isfinite(ports.table.elapsed_ns(Span.QUIET))[ports.carries_roce].all():
         spans = tuple(span for span in spans if span is not Span.QUIET)
-    if ports.carries_rdma.any() and not spans:
+    if ports.carries_roce.any() and not spans:
         yield Gap(
             topic=ID,
             reason="counters were not read while nothing ran, and a storm under load looks like a slow receiver",

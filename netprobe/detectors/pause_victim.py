@@ -32,7 +32,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     share = received_share(ports)
     stops_others = sent_share(ports) >= limits.pause_share_ratio
-    stopped = shows("F32", ports.table) & ports.carries_rdma & ~stops_others & (share >= limits.pause_share_ratio)
+    stopped = shows("F32", ports.table) & ports.carries_roce & ~stops_others & (share >= limits.pause_share_ratio)
     if stopped.any():
         yield _finding(ports, stopped, share, _sources(ports, stops_others))
     yield from received_untold(ports, ID)
@@ -41,7 +41,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
 def _sources(ports: Ports, stops_others: BoolArray) -> list[int]:
     """Return who stops them: those who ask for it while they are idle, or else under load."""
     storm = np.flatnonzero(np.any([storms(ports, span) for span in IDLE], axis=0)).tolist()
-    return storm or np.flatnonzero(stops_others & ports.carries_rdma).tolist()
+    return storm or np.flatnonzero(stops_others & ports.carries_roce).tolist()
 
 
 def _finding(ports: Ports, stopped: BoolArray, share: FloatArray, sources: Sequence[int]) -> Finding:
@@ -49,7 +49,7 @@ def _finding(ports: Ports, stopped: BoolArray, share: FloatArray, sources: Seque
     worst = at[np.argsort(-share[at], kind="stable")].tolist()
     names = tuple(ports.subject(port) for port in sources)
     one = worst[0]
-    silent = ports.carries_rdma & sent_uncounted(ports)
+    silent = ports.carries_roce & sent_uncounted(ports)
     is_certain = len(sources) == 1 and not silent.any() and _is_timed(ports, sources[0])
     return Finding(
         detector=ID,
@@ -84,7 +84,7 @@ def _silence(ports: Ports, silent: BoolArray) -> str | None:
     """Tell how many ports may stop others unseen; None where all are seen."""
     if not silent.any():
         return None
-    return f"{int(silent.sum())} of {int(ports.carries_rdma.sum())} RDMA ports do not count the pauses that they send"
+    return f"{int(silent.sum())} of {int(ports.carries_roce.sum())} RDMA ports do not count the pauses that they send"
 
 
 def _by_whom(names: Sequence[str], victims: int, silence: str | None) -> str:

@@ -33,8 +33,7 @@ from netprobe.model.meaning import Meaning
 
 ID = "pfc-missing"
 CONGESTION: Final = (*PAUSE_RECEIVED, *PAUSE_SENT, Meaning.ECN_MARKED, Meaning.CNP_SENT, Meaning.CNP_HANDLED)
-
-BOTH_ENDS: Final = "rule out a bad link first, by netprobe check or by the errors that the switch port counts; then "
+LINK_FIRST: Final = "rule out a bad link first, by netprobe check or by the errors that the switch port counts; then "
 
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
@@ -42,13 +41,13 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     case = rdma_case(evidence, limits, placement_of(evidence.ranks))
     lost = _lost_under_load(ports, case)
-    loses = ports.carries_rdma & (lost >= limits.loss_floor_segments) & (_ratio(ports, lost) >= limits.rdma_loss_ratio)
+    loses = ports.carries_roce & (lost >= limits.loss_floor_segments) & (_ratio(ports, lost) >= limits.rdma_loss_ratio)
     bad = _bad_receivers(ports, case)
     if loses.any() and bad.any() and lost.sum() - _lost_at(ports, bad) < limits.loss_floor_segments:
         yield _explained(ports, bad, float(lost.sum()))
         loses[:] = False
     unpaused = loses & shows("F23", ports.table) & ~received_uncounted(ports)
-    unheeded = ports.carries_rdma & shows("F23 receiver", ports.table)
+    unheeded = ports.carries_roce & shows("F23 receiver", ports.table)
     dropped = _dropped_though_paused(ports)
     unheeded &= np.fmin(dropped, ports.grown(Meaning.PORT_DISCARD)) >= limits.loss_floor_segments
     for port in np.flatnonzero(unpaused).tolist():
@@ -58,7 +57,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     paused = loses & shows("F28", ports.table) & ~unheeded
     hardly = paused & (ports.paused(Meaning.PAUSE_RECEIVED_TIME, Meaning.PAUSE_RECEIVED) < limits.pause_share_ratio)
     if not _has_rounds(ports) and hardly.any():
-        yield _anything(ports, np.flatnonzero(hardly).tolist(), float(lost[hardly].sum()))
+        yield _link_or_hop(ports, np.flatnonzero(hardly).tolist(), float(lost[hardly].sum()))
         paused &= ~hardly
     for port in np.flatnonzero(paused).tolist():
         yield _no_headroom(ports, port, float(lost[port]))
@@ -70,7 +69,7 @@ def _has_rounds(ports: Ports) -> bool:
     return bool(ports.table.pairs.stage)
 
 
-def _anything(ports: Ports, at: list[int], lost: float) -> Gap:
+def _link_or_hop(ports: Ports, at: list[int], lost: float) -> Gap:
     subjects = listed(ports.subject(port) for port in at)
     return Gap(
         topic=ID,
@@ -139,7 +138,7 @@ def _unpaused(ports: Ports, port: int, lost: float) -> Finding:
             *(("loss at any load (rounds of two hosts do not lose as much)",) if _has_rounds(ports) else ()),
             "too little headroom (it is never told to stop)",
         ),
-        next_action=f"{'' if _has_rounds(ports) else BOTH_ENDS}compare PFC, trust and the map of DSCP to queues of "
+        next_action=f"{'' if _has_rounds(ports) else LINK_FIRST}compare PFC, trust and the map of DSCP to queues of "
         f"{ports.leaf_port(port)} with those of {ports.leaf_port(paused[0])}",
         retest=check_again([ports.host(port)], ports, extra=4),
     )
@@ -208,19 +207,16 @@ def _lost_fact(ports: Ports, port: int, lost: float) -> Fact:
 
 
 def _told_to_stop(ports: Ports, port: int, expected: str) -> Fact:
-    return Fact(
-        metric=f"{ports.subject(port)} {Meaning.PAUSE_RECEIVED}",
-        observed=f"{ports.grown(*PAUSE_RECEIVED)[port]:,.0f}",
-        expected=expected,
-        basis="counters of the NIC",
-    )
+    frames, time = Meaning.PAUSE_RECEIVED, Meaning.PAUSE_RECEIVED_TIME
+    counted = frames if np.isfinite(ports.grown(frames)[port]) else time
+    return count_fact(ports, port, counted, expected=expected)
 
 
 def _not_exercised(ports: Ports) -> Iterator[Gap]:
-    if (gap := not_counted(ports, ID, WHAT, received_uncounted(ports))) is not None:
+    if (gap := not_counted(ports, ID, WHAT, received_uncounted(ports), ports.carries_roce)) is not None:
         yield gap
         return
-    if ports.carries_rdma.any() and not _any_rise(ports, ports.carries_rdma):
+    if ports.carries_roce.any() and not _any_rise(ports, ports.carries_roce):
         yield Gap(
             topic=ID,
             reason="flow control and congestion control were not exercised: no port was told to stop, or marked",

@@ -33,9 +33,9 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name ports that send RDMA outside the lossless priorities, and pauses that protect nothing."""
     ports = Ports(evidence=evidence, limits=limits)
     outside = ports.share_outside(Meaning.WIRE_SENT_BYTES)
-    astray = ports.carries_rdma & _moves_rdma(ports) & (outside >= limits.misplaced_ratio)
+    astray = ports.carries_roce & _moves_rdma(ports) & (outside >= limits.misplaced_ratio)
     at = np.flatnonzero(astray).tolist()
-    if is_common(len(at), int(ports.carries_rdma.sum())):
+    if is_common(len(at), int(ports.carries_roce.sum())):
         yield _shared(ports, at, outside)
     else:
         for port in at:
@@ -117,7 +117,7 @@ def _shared(ports: Ports, at: Sequence[int], outside: FloatArray) -> Finding:
         confidence=Confidence.HIGH,
         subjects=(SHARED,),
         hosts=(),
-        summary=f"{len(at)} of {int(ports.carries_rdma.sum())} ports send outside the {_lossless(ports)}, "
+        summary=f"{len(at)} of {int(ports.carries_roce.sum())} ports send outside the {_lossless(ports)}, "
         f"{fine_percent(middle)} of their bytes in the middle ({listed(any_of(ports, at))}): no traffic class is set",
         facts=(_outside_fact(ports, "the median of these ports", middle),),
         excluded=("a single host (many do it)",),
@@ -137,7 +137,7 @@ def _idle_priorities(ports: Ports, meaning: Meaning) -> Iterator[Finding]:
     is_busy = np.take_along_axis(carried, busiest, axis=1) >= LEAST_BYTES
     is_unpaused = ~(np.take_along_axis(frames, busiest, axis=1) > 0)
     idle = np.where((frames > 0) & (share < IDLE_SHARE) & is_busy & is_unpaused, frames, 0.0)
-    for port in np.flatnonzero(idle.any(axis=1) & ports.carries_rdma).tolist():
+    for port in np.flatnonzero(idle.any(axis=1) & ports.carries_roce).tolist():
         yield _idle_priority(ports, port, idle[port], carried[port], sent=sent)
 
 
@@ -177,7 +177,7 @@ def _pauses_all(ports: Ports) -> BoolArray:
     has_pfc = [bool(each and each.qos and any(each.qos.pfc_enabled or ())) for each in devices]
     found: BoolArray = (
         frames & (by_priority == 0) & np.array(is_global, dtype=np.bool_) & ~np.array(has_pfc, dtype=np.bool_)
-    ) & ports.carries_rdma
+    ) & ports.carries_roce
     return found
 
 

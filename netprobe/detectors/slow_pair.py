@@ -6,6 +6,7 @@ Does not handle: pairs within one host; their ranks differ by socket and NUMA di
 from collections.abc import Iterator, Mapping
 
 from netprobe.contracts import Detector
+from netprobe.detectors._flows import finding_of_flows, flows_by_hosts, moving_ends, with_flows
 from netprobe.detectors._paths import (
     SlowPath,
     TablePaths,
@@ -35,9 +36,13 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         return
     largest = largest_sizes(evidence.pairs)
     tables = fitted_tables(evidence, placement, limits)
-    by_hosts, shared = paths_by_hosts(tables, placement, _slow_rows, ID, largest, limits)
+    flows = flows_by_hosts(evidence, placement, limits)
+    moving = moving_ends(flows)
+    by_hosts, shared = paths_by_hosts(tables, placement, _slow_rows, ID, largest, limits, moving)
     for ends, paths in by_hosts.items():
-        yield _finding(ends, paths, placement, largest)
+        paths = _worst_first(paths, largest)
+        yield with_flows(_finding(ends, paths, placement), flows.get(ends), paths[0], placement)
+    yield from (finding_of_flows(ends, flows[ends], ID, placement) for ends in sorted(moving - by_hosts.keys()))
     yield from shared
 
 
@@ -45,11 +50,9 @@ def _slow_rows(fitted: TablePaths) -> IntArray:
     return fitted.outliers.slow
 
 
-def _finding(
-    ends: tuple[str, str], paths: list[SlowPath], placement: Placement, largest: Mapping[Sweep, int]
-) -> Finding:
-    """Return one finding for two hosts, led by what matters most: bandwidth at the largest size, over RDMA."""
-    paths = sorted(
+def _worst_first(paths: list[SlowPath], largest: Mapping[Sweep, int]) -> list[SlowPath]:
+    """Return paths by what matters most: bandwidth at the largest size, over RDMA."""
+    return sorted(
         paths,
         key=lambda path: (
             is_latency(path.table),
@@ -58,6 +61,10 @@ def _finding(
             path.observed,
         ),
     )
+
+
+def _finding(ends: tuple[str, str], paths: list[SlowPath], placement: Placement) -> Finding:
+    """Return one finding for two hosts, led by the first of the paths."""
     main = paths[0]
     seen, normal = rate_at(main.table, main.observed), rate_at(main.table, main.expected)
     pair = f"{ends[0]} <-> {ends[1]}"
@@ -91,7 +98,9 @@ DETECTOR = Detector(
     blamed. When more than a tenth of all pairs are like that, no pair is named: bandwidth that so many lack is a
     warning about the fabric (colliding flows, an oversubscribed layer), and a latency that is longer by less than
     distance_excess_ratio is reported as a gap (near and far pairs). So is a pair that a second pass finds normal.
-    Latencies and small messages of hosts whose ranks wait for CPUs are not judged.""",
+    Latencies and small messages of hosts whose ranks wait for CPUs are not judged. On RoCE a second pass measures such
+    a pair with four UDP source ports, twice each: one that is slow with some of them each time, and fast with others,
+    is named as one of several equal links, also where the ports of the first pass were lucky ones.""",
     remedy="""Run the retest that the finding prints. If the pair is fast when it is alone, it shared a link:
     compare with other source ports or more queue pairs, and look at the load of the uplinks. If it stays slow,
     trace the path and read the error and discard counters of each port on it; exchange the cable or optic of the

@@ -15,6 +15,7 @@ from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import ArrivalTable, Evidence
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.stats.spread import median_of_others
 from netprobe.units import format_duration
 
 ID = "straggler"
@@ -99,22 +100,10 @@ def _lateness(table: ArrivalTable, bounds_ns: NDArray[np.float64]) -> _Lateness:
     arrival_ns = table.arrival_p50_ns
     return _Lateness(
         table=table,
-        seen_ns=arrival_ns - _median_of_others(arrival_ns),
+        seen_ns=arrival_ns - median_of_others(arrival_ns),
         # The median is monotone: nobody's true arrival lies beyond its bound, so neither does the median of them.
-        proven_ns=arrival_ns - own_bound_ns - _median_of_others(arrival_ns + own_bound_ns),
+        proven_ns=arrival_ns - own_bound_ns - median_of_others(arrival_ns + own_bound_ns),
     )
-
-
-def _median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return, for each value, the upper median of all others: when half of them are as late, nobody stands out."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    place = np.empty(len(values), dtype=np.int64)
-    place[order] = np.arange(len(values))
-    middle = (len(values) - 1) // 2
-    # Without the value at `place`, everything behind it moves up by one.
-    medians: NDArray[np.float64] = ordered[middle + (place <= middle)]
-    return medians
 
 
 def _is_late(seen: list[tuple[ArrivalTable, float]], limits: Limits) -> bool:

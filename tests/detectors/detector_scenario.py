@@ -2,6 +2,7 @@
 
 hosts = ["node1", "node2", "node3"]       # one rank each, in order; a host named twice has two ranks
 cpus = { node1 = 4 }                      # CPUs its ranks may use; as many as ranks when not given
+leaves = { leaf1 = ["node1", "node2"] }    # the leaf switch of hosts; absent: nobody told
 limits = { host_loss_ratio = 0.05 }       # overrides
 clock_error_us = 1.0                      # of every rank but rank 0; clocks = false: never compared
 planned_pairs = 6                         # what coverage counts; measured_pairs likewise
@@ -14,13 +15,24 @@ probe = "bandwidth"                       # bandwidth, bidirectional (gbps) or l
 size = "8M"
 path = "verbs"                            # absent: mpi
 gbps = 400.0                              # what all pairs do; p99_us where tails matter
+across_gbps = 200.0                       # what pairs of different leaves do; across_us likewise; absent: the same
 odd = [{ from = "node2", gbps = 300.0 }]  # except these: from, to, or between = ["node1", "node2"]; also max_ms, min_us
+                                          # or leaves = ["leaf1", "leaf2"]: from one to the other
+only = [["node1", "node2"]]               # pairs of hosts that were measured; absent: all
+send_memory = "device"                    # host, device, pinned, managed; receive_memory likewise; absent: host
 
 [[collectives]]
 probe = "allreduce"
 size = "8"
 us = 60.0
 late_us = { "3" = 21.0 }                  # median lateness of ranks; the others are punctual
+
+[[hops]]                                  # a traced ring of all ranks; each hop is from a rank to the next
+size = "32M"
+us = 900.0                                # what every hop held up in an iteration
+operation_us = 2000.0
+messages = 96                             # that each carried in an iteration
+odd = [{ from = "node2", to = "node3", us = 1800.0 }]  # except these
 
 [[counters]]                              # what systems counted in each round they took part in; lines add up
 on = "node2"                              # absent: every host
@@ -30,6 +42,7 @@ grown = { "tcp/RetransSegs" = 5 }         # process/ and cgroup/ of each rank, a
 
 [[faults]]
 at = 1                                    # receiving rank; from = 0 is the sender, absent for a collective
+path = "mpi"                              # or verbs; what carried it
 xor_mask = 0x10                           # bits that differed; 0 is no fault
 
 [[interfaces]]                            # every host has one of these, with an address of its own
@@ -70,22 +83,46 @@ sent = 1000
 stamped = true                            # false: the NICs stamp nothing; stamped_odd = { node2 = false }
 lost = [{ from = "node2", count = 5 }]    # except these: from, to, or between
 
+[[nccl]]                                  # what NCCL's log says on every host, one process each
+on = ["node2"]                            # absent: every host; a later line changes what earlier ones say
+network = "IB"                            # Socket, or a plug-in's
+devices = ["mlx5_0"]                      # that it uses, numbered from 0
+direct = 90                               # connections to other hosts with GPUDirect; staged: without, by device 0
+set = { saw_no_rdma = true }              # other fields of model.nccl.NcclFacts
+
 [[expect]]                                # the detector's answers, in order; only what is written is compared
 kind = "finding"                          # or "gap"
 severity = "blocks"
 subjects = ["node2"]
 
-[[nics]], [[gpus]], [[systems]], [[counted]]: see nic_scenario
+[[nics]], [[gpus]], [[gpu_windows]], [[gpu_grown]], [[systems]], [[counted]]: see nic_scenario
+
+[[gpu_endpoints]]                         # GPUs whose memory ranks use
+rank = 0
+pci = "0000:18:00.0"
+to_gpu_gbps = 440.0                       # what it copied; absent: not measured
+from_gpu_gbps = 440.0
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
-from nic_scenario import CountedLine, GpuLine, NicLine, SystemLine, inventories, port_table
+from nic_scenario import (
+    CountedLine,
+    GpuGrownLine,
+    GpuLine,
+    GpuWindowLine,
+    NicLine,
+    SystemLine,
+    gpu_growths,
+    gpu_windows,
+    inventories,
+    port_table,
+)
 
 from netprobe.model.endpoint import Clock, Interface, Rank, ranks_by_host
 from netprobe.model.evidence import (
@@ -96,12 +133,16 @@ from netprobe.model.evidence import (
     DatagramTable,
     Evidence,
     GroupResult,
+    HopTable,
     PairTable,
 )
 from netprobe.model.finding import Finding, Gap
+from netprobe.model.gpu import CopyRate, CopyWay, GpuEndpoint
+from netprobe.model.inventory import HostInventory
 from netprobe.model.limits import Limits
+from netprobe.model.nccl import Direction, NcclDevice, NcclFacts, NcclWay
+from netprobe.model.plan import Memory, Plan, Scope
 from netprobe.model.plan import Path as Carrier
-from netprobe.model.plan import Plan, Scope
 from netprobe.model.rdma import Breakdown, FailurePhase, PairFailure, RdmaEndpoint
 from netprobe.model.series import Fault, Metric
 from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
@@ -122,6 +163,7 @@ class Odd(Strict, rename={"sender": "from"}):
     sender: str | None = None
     to: str | None = None
     between: tuple[str, str] | None = None
+    leaves: tuple[str, str] | None = None
     gbps: float | None = None
     us: float | None = None
     p99_us: float | None = None
@@ -138,6 +180,11 @@ class Pairs(Strict):
     us: float | None = None
     p99_us: float | None = None
     odd: list[Odd] = []
+    across_gbps: float | None = None
+    across_us: float | None = None
+    only: list[tuple[str, str]] = []
+    send_memory: Memory = Memory.HOST
+    receive_memory: Memory = Memory.HOST
 
 
 class EndpointLine(Strict, rename={"traits": "set"}):
@@ -165,6 +212,14 @@ class Collective(Strict):
     late_us: dict[str, float] = {}
 
 
+class HopLine(Strict):
+    size: str
+    us: float
+    operation_us: float
+    messages: int = 96
+    odd: list[Odd] = []
+
+
 class CounterLine(Strict, rename={"peer": "with"}):
     grown: dict[str, float]
     on: str | None = None
@@ -175,6 +230,7 @@ class FaultLine(Strict, rename={"sender": "from"}):
     at: int
     xor_mask: int
     sender: int | None = None
+    path: Carrier = Carrier.MPI
     probe: str = "bandwidth"
     size: str = "8M"
     first_offset_bytes: int = 4096
@@ -203,6 +259,17 @@ class StuckLine(Strict, rename={"round_number": "round"}):
     stage: str = "latency"
     round_number: int = 3
     waited_s: float = 9.0
+
+
+class NcclLine(Strict, rename={"traits": "set"}):
+    on: tuple[str, ...] = ()
+    network: str | None = None
+    devices: tuple[str, ...] | None = None
+    direct: int | None = None
+    staged: int | None = None
+    direction: Direction | None = None
+    by: int | None = None
+    traits: dict[str, Any] = {}
 
 
 class Lost(Strict, rename={"sender": "from"}):
@@ -243,6 +310,15 @@ class PathLines(Strict):
     answered: bool = True
 
 
+class GpuEndpointLine(Strict):
+    rank: int
+    pci: str
+    to_gpu_gbps: float | None = None
+    from_gpu_gbps: float | None = None
+    within_gpu_gbps: float | None = None
+    to_peer_gbps: float | None = None
+
+
 class Expected(Strict):
     kind: Literal["finding", "gap"]
     severity: str | None = None
@@ -255,6 +331,7 @@ class Expected(Strict):
 
 class Scenario(Strict):
     hosts: list[str]
+    leaves: dict[str, list[str]] = {}
     cpus: dict[str, int] = {}
     limits: dict[str, float] = {}
     clock_error_us: float = 1.0
@@ -264,6 +341,7 @@ class Scenario(Strict):
     checked_iterations: int = 1
     pairs: list[Pairs] = []
     collectives: list[Collective] = []
+    hops: list[HopLine] = []
     counters: list[CounterLine] = []
     faults: list[FaultLine] = []
     run_error: str | None = None
@@ -274,11 +352,15 @@ class Scenario(Strict):
     paths: list[PathLines] = []
     nics: list[NicLine] = []
     gpus: list[GpuLine] = []
+    gpu_windows: list[GpuWindowLine] = []
+    gpu_grown: list[GpuGrownLine] = []
+    gpu_endpoints: list[GpuEndpointLine] = []
     systems: list[SystemLine] = []
     counted: list[CountedLine] = []
     endpoints: list[EndpointLine] = []
     failures: list[FailureLine] = []
     datagrams: list[DatagramLine] = []
+    nccl: list[NcclLine] = []
     expect: list[Expected] = []
 
 
@@ -329,7 +411,9 @@ def evidence_of(scenario: Scenario) -> Evidence:
         pairs=pairs,
         groups=tuple(_group(ranks, each) for each in scenario.collectives),
         arrivals=tuple(_arrivals(ranks, each) for each in scenario.collectives),
+        hops=tuple(_hops(ranks, each) for each in scenario.hops),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
+        fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
         coverage=Coverage(
             ranks=len(ranks),
             hosts=len(set(scenario.hosts)),
@@ -349,11 +433,60 @@ def evidence_of(scenario: Scenario) -> Evidence:
         paths=tuple(path for lines in scenario.paths for path in _paths(lines, scenario.hosts)),
         stuck_pairs=tuple(_stuck(line) for line in scenario.stuck),
         inventories=hosts,
+        gpu_windows=gpu_windows(scenario.hosts, scenario.gpu_windows),
+        gpu_growths=gpu_growths(scenario.hosts, scenario.gpu_grown),
         endpoints=tuple(_endpoints(scenario.endpoints, ranks)),
+        gpus=tuple(map(_gpu_endpoint, scenario.gpu_endpoints)) or tuple(_gpus(hosts, ranks)),
         failures=tuple(_failures(scenario.failures, ranks)),
         datagrams=_datagrams(scenario.datagrams, ranks),
+        nccl=tuple(_nccl(scenario.nccl, scenario.hosts)),
         ports=port_table(hosts, scenario.counted, pairs, tuple(scenario.hosts)),
     )
+
+
+def _nccl(lines: list[NcclLine], hosts: list[str]) -> Iterator[NcclFacts]:
+    for number, host in enumerate(hosts):
+        own = [line for line in lines if not line.on or host in line.on]
+        told: dict[str, Any] = {"network": "IB", "devices": (), "direct": 0, "staged": 0, "direction": None, "by": 0}
+        traits: dict[str, Any] = {}
+        for line in own:
+            told |= {name: value for name in told if (value := getattr(line, name)) is not None}
+            traits |= {name: _tuples(value) for name, value in line.traits.items()}
+        if own:
+            yield NcclFacts(
+                host=host,
+                pid=100 + number,
+                rank=number,
+                ranks=len(hosts),
+                network=told["network"],
+                devices=tuple(NcclDevice(index=i, ports=(name,)) for i, name in enumerate(told["devices"])),
+                ways=tuple(
+                    NcclWay(kind="NET", detail=told["network"], device=told["by"], direction=told["direction"],
+                            is_gpu_direct=is_direct, connections=count)
+                    for is_direct, count in ((True, told["direct"]), (False, told["staged"]))
+                    if count
+                ),
+                **traits,
+            )  # fmt: skip
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+def _gpu_endpoint(line: GpuEndpointLine) -> GpuEndpoint:
+    return GpuEndpoint(
+        rank=line.rank, ordinal=0, pci=line.pci, name="NVIDIA H100 80GB HBM3", memory_bytes=80 << 30, driver="12.8",
+        runtime="12.8",
+        copies=tuple(
+            CopyRate(way=way, size_bytes=64 << 20, gbps=rate)
+            for way, rate in (
+                (CopyWay.TO_GPU, line.to_gpu_gbps), (CopyWay.FROM_GPU, line.from_gpu_gbps),
+                (CopyWay.WITHIN_GPU, line.within_gpu_gbps), (CopyWay.TO_PEER, line.to_peer_gbps),
+            )
+            if rate is not None
+        ),
+    )  # fmt: skip
 
 
 def _datagrams(lines: list[DatagramLine], ranks: tuple[Rank, ...]) -> DatagramTable:
@@ -404,6 +537,7 @@ def _ranks(scenario: Scenario) -> tuple[Rank, ...]:
                 cpus=tuple(range(cpus)),
                 pid=100 + number,
                 interfaces=interfaces,
+                leaf=next((leaf for leaf, own in scenario.leaves.items() if host in own), None),
             )
         )
     return tuple(ranks)
@@ -535,13 +669,14 @@ def _table(ranks: tuple[Rank, ...], pairs: Pairs, failures: list[FailureLine]) -
         and (directed or a.rank < b.rank)
         and (is_within or a.local_index == b.local_index)
         and not (pairs.path is Carrier.VERBS and any(each.is_of(a.host, b.host) for each in failures))
+        and (not pairs.only or any({a.host, b.host} == set(each) for each in pairs.only))
     ]
     size_bytes = parse_size(pairs.size)
     latency = pairs.probe == "latency"
     bytes_per_iteration = 2 * size_bytes if latency else 16 * size_bytes
     typical = [_typical_ns(pairs, _odd(pairs, a, b), bytes_per_iteration) for a, b in rows]
     return PairTable(
-        stage=f"{pairs.probe}-{pairs.scope}" if pairs.path is Carrier.MPI else f"rdma-{pairs.probe}-{pairs.scope}",
+        stage=_stage(pairs),
         probe=pairs.probe,
         metric=Metric.ROUND_TRIP if latency else Metric.WINDOW,
         scope=pairs.scope,
@@ -565,16 +700,39 @@ def _table(ranks: tuple[Rank, ...], pairs: Pairs, failures: list[FailureLine]) -
         ),
         total_ns=np.array([p50 * ENOUGH_SAMPLES for p50, _ in typical]),
         path=pairs.path,
+        send_memory=pairs.send_memory,
+        receive_memory=pairs.receive_memory,
     )
 
 
+def _stage(pairs: Pairs) -> str:
+    over = {Carrier.MPI: "", Carrier.VERBS: "rdma-", Carrier.NCCL: "nccl-"}[pairs.path]
+    is_of_host = {pairs.send_memory, pairs.receive_memory} == {Memory.HOST}
+    memories = "" if is_of_host else f"-{pairs.send_memory}-to-{pairs.receive_memory}"
+    return f"{over}{pairs.probe}-{pairs.scope}{memories}"
+
+
+def _gpus(hosts: Mapping[str, HostInventory], ranks: tuple[Rank, ...]) -> Iterator[GpuEndpoint]:
+    """Yield the GPU of each rank: the first rank of a host uses its first, and so on."""
+    for rank in ranks:
+        own = hosts[rank.host].gpus if rank.host in hosts else ()
+        if rank.local_index < len(own):
+            yield GpuEndpoint(
+                rank=rank.rank, ordinal=rank.local_index, pci=own[rank.local_index].address, name="NVIDIA H100",
+                memory_bytes=80 << 30, driver="12.8", runtime="12.8",
+            )  # fmt: skip
+
+
 def _odd(pairs: Pairs, a: Rank, b: Rank) -> Odd:
+    is_across = None not in (a.leaf, b.leaf) and a.leaf != b.leaf
     for odd in pairs.odd:
+        if odd.leaves is not None and (a.leaf, b.leaf) != odd.leaves:
+            continue
         if odd.between is not None and {a.host, b.host} != set(odd.between):
             continue
         if odd.sender in (None, a.host) and odd.to in (None, b.host):
             return odd
-    return Odd()
+    return Odd(gbps=pairs.across_gbps, us=pairs.across_us) if is_across else Odd()
 
 
 def _typical_ns(pairs: Pairs, odd: Odd, bytes_per_iteration: int) -> tuple[float, float]:
@@ -619,6 +777,28 @@ def _arrivals(ranks: tuple[Rank, ...], each: Collective) -> ArrivalTable:
         exit_p50_ns=late_ns,
         operation_p50_ns=each.us * NS_PER_US,
     )
+
+
+def _hops(ranks: tuple[Rank, ...], each: HopLine) -> HopTable:
+    ends = [(rank, ranks[(rank.rank + 1) % len(ranks)]) for rank in ranks]
+    return HopTable(
+        stage="traced_ring",
+        probe="traced_ring",
+        size_bytes=parse_size(each.size),
+        iterations=ENOUGH_SAMPLES,
+        messages=each.messages,
+        src=np.array([a.rank for a, _ in ends]),
+        dst=np.array([b.rank for _, b in ends]),
+        bytes_per_iteration=np.full(len(ends), parse_size(each.size)),
+        p50_ns=np.array(
+            [NS_PER_US * next((odd.us for odd in each.odd if _is_of(odd, a, b)), each.us) for a, b in ends]
+        ),
+        operation_p50_ns=NS_PER_US * each.operation_us,
+    )
+
+
+def _is_of(odd: Odd, a: Rank, b: Rank) -> bool:
+    return odd.sender in (None, a.host) and odd.to in (None, b.host)
 
 
 def _fault(line: FaultLine) -> Fault:

@@ -16,6 +16,16 @@ gids = [[3, "0000:0000:0000:0000:0000:ffff:0a01:0001", "RoCE v2"]]
 address = "0000:1b:00.0"
 pci = { numa_node = 0, path = ["0000:00:01.0"] }
 
+[[gpu_windows]]                           # what GPUs of every host showed; a later line changes what earlier ones say
+pci = ["0000:18:00.0"]                    # absent in a later line: all of them
+on = ["node2"]                            # absent: every host
+stage = "bandwidth"
+set = { samples = 200, samples_held = 10, holds = { "power brake" = 10 } }  # fields of model.gpu.GpuWindow
+
+[[gpu_grown]]                             # what their counters grew by in that stage; as above
+seconds = 10.0
+grown = { nvlink_crc = 1000 }
+
 [[systems]]
 on = ["node2"]
 set = { governor = "powersave" }          # fields of SystemSettings
@@ -39,6 +49,7 @@ import msgspec
 import numpy as np
 
 from netprobe.model.evidence import PairTable
+from netprobe.model.gpu import GpuGrowth, GpuWindow
 from netprobe.model.inventory import (
     EcnSettings,
     Gid,
@@ -76,6 +87,21 @@ class GpuLine(msgspec.Struct, forbid_unknown_fields=True):
     pci: dict[str, Any] = {}
 
 
+class GpuWindowLine(msgspec.Struct, forbid_unknown_fields=True, rename={"traits": "set"}):
+    pci: list[str] = []
+    on: list[str] = []
+    stage: str = "bandwidth"
+    traits: dict[str, Any] = {}
+
+
+class GpuGrownLine(msgspec.Struct, forbid_unknown_fields=True):
+    grown: dict[str, int]
+    pci: list[str] = []
+    on: list[str] = []
+    stage: str = "bandwidth"
+    seconds: float = 10.0
+
+
 class SystemLine(msgspec.Struct, forbid_unknown_fields=True, rename={"settings": "set"}):
     settings: dict[str, Any]
     on: list[str] = []
@@ -96,7 +122,7 @@ class CountedLine(msgspec.Struct, forbid_unknown_fields=True, rename={"peers": "
 PORT = RdmaPort(
     device="mlx5_0", port=1, link_layer="Ethernet", state="ACTIVE", physical_state="LinkUp", rate_gbps=400.0,
     driver="mlx5_core", netdev="eth0", pci="0000:17:00.0", firmware="28.40.1000", board="MT_0000000838",
-    model="MT4129", node_guid=None,
+    model="MT4129", forces_no_class=True, node_guid=None,
 )  # fmt: skip
 NET = NetDevice(
     name="eth0", state="up", mtu_bytes=9000, speed_gbps=400.0, driver="mlx5_core", pci="0000:17:00.0", fec="RS"
@@ -107,10 +133,43 @@ PCI = PciDevice(
     address="0000:17:00.0", kind="nic", vendor="15b3", device="1021", numa_node=0, speed_gtps=32.0,
     speed_most_gtps=32.0, width=16, width_most=16,
 )  # fmt: skip
+GPU_WINDOW = GpuWindow(
+    stage="bandwidth", rank=0, pci=None, name="NVIDIA H100 80GB HBM3", samples=200, samples_busy=200,
+    sm_clock_least_mhz=1900, sm_clock_typical_mhz=1980.0, sm_clock_target_mhz=1980, celsius_most=60,
+    slowdown_celsius=87, pcie_generation_best=5, pcie_generation_most=5, pcie_width_least=16, pcie_width_most=16,
+    links=18, links_active_least=18, remap_pending=False, remap_failed=False,
+)  # fmt: skip
 SYSTEM = SystemSettings(
     kernel="6.8.0", memlock_bytes=(1 << 63) - 1, governor="performance", deepest_idle_state="C1", iommu="identity",
     gpu_direct=None,
 )  # fmt: skip
+
+
+def gpu_windows(hosts: list[str], lines: list[GpuWindowLine]) -> tuple[GpuWindow, ...]:
+    """Return what GPUs showed, by host, stage and address; a host's first rank is the one that asked."""
+    windows: dict[tuple[str, str, str], GpuWindow] = {}
+    for line in lines:
+        for host in line.on or dict.fromkeys(hosts):
+            for pci in line.pci or sorted({pci for own, _, pci in windows if own == host}):
+                before = windows.get((host, line.stage, pci), GPU_WINDOW)
+                named = replace(before, stage=line.stage, rank=hosts.index(host), pci=None if pci == "none" else pci)
+                traits = {name: None if value == "none" else value for name, value in line.traits.items()}
+                windows[host, line.stage, pci] = msgspec.convert({**msgspec.to_builtins(named), **traits}, GpuWindow)
+    return tuple(windows.values())
+
+
+def gpu_growths(hosts: list[str], lines: list[GpuGrownLine]) -> tuple[GpuGrowth, ...]:
+    """Return what counters of GPUs grew by, in order of the lines."""
+    return tuple(
+        GpuGrowth(
+            stage=line.stage, rank=hosts.index(host), pci=pci, elapsed_ns=round(line.seconds * NS_PER_S),
+            grown=line.grown,
+        )
+        for line in lines
+        for host in dict.fromkeys(hosts)
+        if not line.on or host in line.on
+        for pci in line.pci
+    )  # fmt: skip
 
 
 def inventories(

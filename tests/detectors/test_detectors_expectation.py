@@ -95,3 +95,56 @@ def test_one_host_has_no_rate_between_hosts_and_nothing_is_expected_of_it():
     text = 'hosts = ["laptop", "laptop"]\n' + bandwidth(90.0, scope="within-host")
 
     assert answers("expectation", text) == []
+
+
+PORTS = '[[endpoints]]\n[[nics]]\nname = "mlx5_0"\n'
+
+
+def over_rdma(gbps, size="8M", odd=""):
+    return bandwidth(gbps, odd, size).replace("size", 'path = "verbs"\nsize')
+
+
+@pytest.mark.parametrize(("gbps", "subjects"), [(159.0, [("fabric",)]), (161.0, [])])
+def test_rdma_that_leaves_most_of_its_ports_rate_unused_is_named_though_nobody_said_what_to_expect(gbps, subjects):
+    found = findings("expectation", FOUR + PORTS + over_rdma(gbps))
+
+    assert [each.subjects for each in found] == subjects
+    assert all(each.severity is Severity.DEGRADES for each in found)
+
+
+def test_what_was_held_against_the_rate_of_ports_alone_is_told_as_that():
+    (gap,) = gaps("expectation", FOUR + PORTS + over_rdma(390.0))
+
+    assert gap.reason == (
+        "bandwidth of RDMA was held against 40 % of the rate of its ports alone: nobody said what to expect"
+    )
+
+
+def test_what_a_site_expects_counts_and_the_rate_of_ports_does_not():
+    little = "limits = { expected_bandwidth_gbps = 100.0 }\n"
+
+    assert answers("expectation", FOUR + little + PORTS + over_rdma(100.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("ports", "stream"),
+    [
+        (PORTS + 'port = { pci = "none" }\n', over_rdma(1.0)),
+        ("[[endpoints]]\n", over_rdma(1.0)),
+        (PORTS + '[[endpoints]]\non = ["n2"]\nset = { rate_gbps = 0.0 }\n', over_rdma(1.0)),
+        (PORTS, over_rdma(1.0, size="64K")),
+        (PORTS, bandwidth(1.0)),
+    ],
+    ids=["software", "no inventory", "rate not told", "short messages", "MPI"],
+)
+def test_ports_that_say_nothing_of_what_was_measured_are_no_expectation(ports, stream):
+    (gap,) = answers("expectation", FOUR + ports + stream)
+
+    assert gap.reason == "absolute rates were not judged: nobody said what to expect"
+
+
+def test_ranks_that_share_a_port_share_its_rate():
+    two_each = 'hosts = ["n1", "n1", "n2", "n2"]\n' + PORTS
+
+    assert findings("expectation", two_each + over_rdma(81.0)) == []
+    assert len(findings("expectation", two_each + over_rdma(79.0))) == 1

@@ -374,7 +374,12 @@ def test_a_variable_that_one_host_has_not_set_is_a_difference():
 
 
 def test_a_class_that_one_host_has_not_set_is_a_difference():
-    text = FOUR + "port = { traffic_class = 104 }" + ODD + 'port = { traffic_class = "none", forces_no_class = true }'
+    text = (
+        FOUR
+        + "port = { traffic_class = 104, forces_no_class = false }"
+        + ODD
+        + 'port = { traffic_class = "none", forces_no_class = true }'
+    )
 
     (unset,) = answers("config-drift", text)
 
@@ -514,7 +519,7 @@ def test_what_follows_from_a_difference_is_not_told_beside_it(line, told):
 
 
 def test_of_two_hosts_that_differ_the_one_whose_class_does_not_fit_is_told():
-    text = FOUR.replace(', "node3", "node4"', "") + "port = { traffic_class = 104 }" + ODD
+    text = FOUR.replace(', "node3", "node4"', "") + "port = { traffic_class = 104, forces_no_class = false }" + ODD
     text += "qos = { pfc_enabled = [false, false, false, false, false, true, false, false] }"
 
     found = findings("config-drift", text)
@@ -721,7 +726,7 @@ def test_ports_apart_or_answering_for_themselves_are_fine(old, new):
 
 
 def test_a_traffic_class_that_one_host_has_lost_leaves_no_verdict_and_comes_with_its_command():
-    usual = FOUR + "port = { traffic_class = 104 }"
+    usual = FOUR + "port = { traffic_class = 104, forces_no_class = false }"
 
     [gap] = [
         each for each in gaps("config-drift", usual + ODD + 'port = { traffic_class = "none" }') if each.undermines
@@ -731,11 +736,16 @@ def test_a_traffic_class_that_one_host_has_lost_leaves_no_verdict_and_comes_with
     assert gap.remedy.startswith("echo 104 > /sys/class/infiniband/mlx5_0/tc/1/traffic_class")
 
 
-def test_a_traffic_class_is_not_held_against_lossless_priorities_that_are_wrong_themselves():
-    lossless = "qos = { pfc_enabled = [PFC], dscp_to_priority = [[26, 5]] }"
-    five, three = (", ".join(str(each == on).lower() for each in range(8)) for on in (5, 3))
-    usual = FOUR + lossless.replace("PFC", five) + "\nport = { traffic_class = 104 }"
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("port = { forces_no_class = false }", False),
+        ("port = { forces_no_class = true }", True),
+        ("port = { forces_no_class = false, traffic_class = 104 }", True),
+        ("port = { forces_no_class = false, default_tos = 104 }", True),
+    ],
+)
+def test_a_traffic_class_that_nobody_tells_is_not_taken_for_a_right_one(line, told):
+    reasons = [gap.reason for gap in gaps("config-drift", FOUR + line)]
 
-    found = only(findings("config-drift", usual + ODD + lossless.replace("PFC", three)))
-
-    assert found.summary == "lossless priorities: 3, where 3 others have 5"
+    assert any("the traffic class of RDMA could not be read on 4 RDMA ports" in each for each in reasons) is not told

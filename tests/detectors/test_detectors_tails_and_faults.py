@@ -20,9 +20,9 @@ def allreduce(late, size="8", us=60.0):
     return f'[[collectives]]\nprobe = "allreduce"\nsize = "{size}"\nus = {us}\nlate_us = {late}\n'
 
 
-def fault(at, sender=None, probe="bandwidth"):
+def fault(at, sender=None, probe="bandwidth", path="mpi"):
     origin = "" if sender is None else f"from = {sender}\n"
-    return f'[[faults]]\nat = {at}\n{origin}probe = "{probe}"\nxor_mask = 0xff\n'
+    return f'[[faults]]\nat = {at}\n{origin}path = "{path}"\nprobe = "{probe}"\nxor_mask = 0xff\n'
 
 
 def test_a_host_with_tails_towards_most_partners_is_named_and_they_are_not():
@@ -135,6 +135,50 @@ def test_unrelated_faults_are_a_finding_for_each_pair():
 
     assert [finding.subjects for finding in found] == [("n1", "n2"), ("n3", "n4")]
     assert "2 faults" in found[0].summary
+
+
+PORTS = '[[endpoints]]\n[[endpoints]]\non = ["n2"]\nset = { device = "mlx5_3", port = 2 }\n'
+
+
+def test_wrong_bytes_over_rdma_are_told_with_both_ports_and_the_direction():
+    (finding,) = findings("corruption", FIVE + PORTS + fault(1, 0, path="verbs"))
+
+    assert "data from n1 to n2 is corrupted" in finding.summary
+    assert "from n1:0 (mlx5_0) to n2:1 (mlx5_3/2) over RDMA" in finding.summary
+    assert finding.facts[0].metric.endswith("from n1:0 (mlx5_0) to n2:1 (mlx5_3/2) over RDMA")
+
+
+def test_over_mpi_nobody_knows_the_ports():
+    (finding,) = findings("corruption", FIVE + PORTS + fault(1, 0))
+
+    assert "from n1:0 to n2:1 over MPI" in finding.summary
+    assert "mlx5" not in finding.summary
+
+
+def test_without_endpoints_the_ranks_alone_are_told():
+    (finding,) = findings("corruption", FIVE + fault(1, 0, path="verbs"))
+
+    assert "from n1:0 to n2:1 over RDMA" in finding.summary
+
+
+def test_wrong_bytes_of_both_directions_have_none():
+    (finding,) = findings("corruption", FIVE + fault(1, 0) + fault(0, 1))
+
+    assert "data between n1 and n2, both ways, is corrupted" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("faults", "role"),
+    [
+        (fault(1, 0) + fault(1, 2), ", in what it receives"),
+        (fault(0, 1) + fault(2, 1), ", in what it sends"),
+        (fault(0, 1) + fault(1, 2), ""),
+    ],
+)
+def test_a_host_that_corrupts_one_direction_alone_is_told_with_it(faults, role):
+    (finding,) = findings("corruption", FIVE + faults)
+
+    assert f"corrupts data with 2 partners (n1, n3){role}: 2 faults" in finding.summary
 
 
 def test_a_fault_between_ranks_of_one_host_is_that_hosts():
