@@ -63,6 +63,8 @@ class Screening:
     ranks_per_host: int = 1
     matchings: int = 3
     seed: int = 0
+    noise_seed: int | None = None
+    """Of times, where the pairs are those of another screening; None: as ``seed``."""
     sizes_bytes: tuple[int, ...] = (64 << 10, 8 << 20)
     """Of the bandwidth stage; latency has 8 bytes."""
     window: int = 16
@@ -82,7 +84,7 @@ def screening_run(screening: Screening) -> Run:
     """Return the run that such a fabric would leave behind; the same screening gives the same run."""
     import polars as pl
 
-    random = np.random.default_rng(screening.seed)
+    random = np.random.default_rng(screening.seed if screening.noise_seed is None else screening.noise_seed)
     stages = _stages(screening)
     by_host = np.arange(screening.hosts * screening.ranks_per_host).reshape(screening.hosts, -1).tolist()
     rounds = rounds_between(by_host, Pairing.SCREENING, screening.matchings, screening.seed)

@@ -52,11 +52,19 @@ def test_every_probe_measures_and_checks_its_data_at_any_rank_count(tmp_path, ra
     assert {outcome.stage for outcome in run.header.outcomes} == {stage.id for stage in run.header.plan.stages}
     assert set(run.series["probe"].unique()) == ({*SHAPES, *PAIR_PROBES} if ranks > 1 else set())
     timed = run.series.filter(
-        (run.series["phase"] == "timed") & run.series["metric"].is_in(["arrival_ns", "exit_ns"]).not_()
+        (run.series["phase"] == "timed") & run.series["metric"].is_in(["arrival_ns", "exit_ns", "transfer_ns"]).not_()
     )
     checked = dict(zip(timed["probe"], timed["checked_iterations"], strict=True))
     assert all(count > 0 for probe, count in checked.items() if probe != "barrier")
     assert sum(len(faults) for faults in timed["faults"]) == 0
+
+
+@pytest.mark.parametrize("iterations", [4, 5])
+@pytest.mark.parametrize("probe", SHAPES)
+def test_right_data_in_place_are_right_after_any_number_of_iterations(tmp_path, probe, iterations):
+    run = measured(tmp_path, group_stages(probe, iterations=iterations, in_place=(False, True)), 3)
+
+    assert sum(len(faults) for faults in run.series["faults"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from netprobe.model.endpoint import Calibration
 from netprobe.model.plan import Plan, Scope, Stage
 from netprobe.model.record import PlanExtended, RanksReady
-from netprobe.plan.task import Leaf, Task, decode, encode
+from netprobe.model.topology import Leaf
+from netprobe.plan.task import Task, decode, encode
 from netprobe.session.worker import Session
 from netprobe.transports.loopback import LoopbackControl, LoopbackTransport, LoopbackWorld
 
