@@ -15,6 +15,28 @@ class MpiError(Exception):
 def mpi_bind(addresses: dict[str, int], *, request_bytes: int, status_ignore: int, statuses_ignore: int) -> None:
     """Take the function addresses ("Send", "Recv", ...) of the MPI library that this process has loaded."""
 
+def mpi_stage(
+    send: int,
+    send_host: int,
+    send_bytes: int,
+    receive: int,
+    receive_host: int,
+    receive_bytes: int,
+    copier: int,
+    element_bytes: int,
+    ranks: int,
+    rank: int,
+    /,
+) -> None:
+    """Let the loops copy what they send and receive to and from memory of the host, until ``mpi_unstage``.
+
+    Each region is memory of a GPU, the host's that stands in for it, and their size; 0: the host's own, not copied.
+    ``copier`` as contracts.Gpu.copier gives it.
+    """
+
+def mpi_unstage() -> None:
+    """Hand addresses to MPI as they are."""
+
 def empty_series(stamps: NDArray[np.int64], /) -> None:
     """Run the timed loop with no operation in it."""
 
@@ -109,13 +131,51 @@ def aligned_collective(
 ) -> None:
     """Run a collective with a barrier before each; write when it was entered and left."""
 
+def ring(
+    send: int,
+    receive: int,
+    count: int,
+    piece_count: int,
+    window: int,
+    datatype: int,
+    dtype: str,
+    op: str,
+    comm: int,
+    size: int,
+    rank: int,
+    stamps: NDArray[np.int64],
+    /,
+) -> None:
+    """Run a ring all-reduce back to back, in pieces of ``piece_count`` elements, with ``window`` receives ahead."""
+
+def traced_ring(
+    send: int,
+    receive: int,
+    count: int,
+    piece_count: int,
+    window: int,
+    datatype: int,
+    dtype: str,
+    op: str,
+    comm: int,
+    size: int,
+    rank: int,
+    entries: NDArray[np.int64],
+    exits: NDArray[np.int64],
+    sent: NDArray[np.int64],
+    ready: NDArray[np.int64],
+    done: NDArray[np.int64],
+    /,
+) -> None:
+    """Run it with a barrier before each iteration; the last three take a stamp for every message of each."""
+
 def pattern_fill(address: int, size_bytes: int, seed: int, rank: int, iteration: int, first_word: int, /) -> None:
     """Write words ``first_word``... of the pattern (seed, rank, iteration); a tail takes the low bytes of its word."""
 
 def pattern_verify(
     address: int, size_bytes: int, seed: int, rank: int, iteration: int, first_word: int, /
-) -> tuple[int, int, int] | None:
-    """Compare; None when all is right, else (first offset in bytes, wrong bytes, differing bits over all words)."""
+) -> tuple[int, int, tuple[int, ...]] | None:
+    """Compare; None when right, else (first offset in bytes, wrong bytes, how often each bit of a word differed)."""
 
 def contribution_fill(
     address: int, count: int, dtype: str, op: str, seed: int, rank: int, iteration: int, ranks: int, /
@@ -124,11 +184,20 @@ def contribution_fill(
 
 def reduction_verify(
     address: int, count: int, first_element: int, dtype: str, op: str, seed: int, iteration: int, ranks: int, /
-) -> tuple[int, int, int] | None:
-    """Compare elements ``first_element``... of the result; the last figure is the differing bits over all elements."""
+) -> tuple[int, int, tuple[int, ...]] | None:
+    """Compare elements ``first_element``... of the result; the last tells how often each bit of an element differed."""
 
 def user_reduction(dtype: str, op: str, /) -> int:
     """Return the address of an MPI_User_function for float16 or bfloat16, rounding to nearest even."""
+
+def accumulate(target: int, source: int, count: int, dtype: str, op: str, /) -> None:
+    """Reduce ``count`` elements at one address into those at another: sum, max or min.
+
+    Of float32, float16, bfloat16, int32 and uint8; sums of integers wrap round.
+    """
+
+def spin(seed: int, steps: int, /) -> int:
+    """Return what so many steps of a generator make of a seed: arithmetic that cannot be hurried, and nothing else."""
 
 class VerbsError(Exception):
     """A verb failed: (call, completion status, vendor error, errno or 0, messages before, ns without a completion)."""

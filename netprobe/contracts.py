@@ -5,7 +5,7 @@ DETECTOR, REPORTER) that netprobe.registry finds. Transports and control planes 
 and for threads.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,10 +17,11 @@ from netprobe.model.collective import CollectiveShape
 from netprobe.model.counters import DatagramCounts
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
+from netprobe.model.gpu import GpuCondition, GpuCount, GpuEndpoint, GpuLevels, GpuSurvey
 from netprobe.model.inventory import QosSettings
 from netprobe.model.limits import Limits
+from netprobe.model.plan import Memory, Scope, Stage
 from netprobe.model.plan import Path as Carrier
-from netprobe.model.plan import Scope, Stage
 from netprobe.model.rdma import PairFailure
 from netprobe.model.record import Record
 from netprobe.model.report import Report
@@ -37,8 +38,13 @@ class Mismatch:
     first_offset_bytes: int
     """From the start of the slice that was compared."""
     wrong_bytes: int
-    xor_mask: int
-    """Differing bits, or-ed over all 8-byte words (over all elements for a reduction)."""
+    bit_counts: tuple[int, ...]
+    """How often each bit differed, the lowest first: of all 8-byte words, or of all elements of a reduction."""
+
+    @property
+    def xor_mask(self) -> int:
+        """Bits that differed at all."""
+        return sum(1 << bit for bit, count in enumerate(self.bit_counts) if count)
 
 
 class Buffer(Protocol):
@@ -76,6 +82,75 @@ class Buffer(Protocol):
         ...
 
 
+class Allocation(Protocol):
+    """Memory that a GPU's driver gave; it is given back when nobody holds this any more."""
+
+    address: int
+    size_bytes: int
+
+
+class Gpu(Protocol):
+    """One GPU of this process. What is launched runs in order; memory is up to date once ``finish`` has returned.
+
+    GpuError from every call when the GPU is out of memory, or no longer answers.
+    """
+
+    endpoint: GpuEndpoint
+
+    def free_bytes(self) -> int:
+        """Return the memory that it may still give."""
+        ...
+
+    def allocate(self, memory: Memory, size_bytes: int) -> Allocation:
+        """Return memory of its own, managed, or of the host and pinned."""
+        ...
+
+    def launch(self, kernel: str, addresses: Sequence[int], numbers: Sequence[int], *, threads: int) -> None:
+        """Begin a kernel of kernels/cuda: first the addresses it takes, then 64-bit numbers.
+
+        ``threads``: how many there is work for; fewer may run, each for a longer time.
+        """
+        ...
+
+    def set_bytes(self, address: int, value: int, size_bytes: int) -> None:
+        """Begin to overwrite memory with one value."""
+        ...
+
+    def read(self, address: int, size_bytes: int) -> bytes:
+        """Return what memory holds once everything begun is done."""
+        ...
+
+    def finish(self) -> None:
+        """Wait for everything that was begun."""
+        ...
+
+    def copy(self, to: int, source: int, size_bytes: int) -> None:
+        """Begin to copy; either side may be the GPU's, another GPU's, or pinned memory of the host."""
+        ...
+
+    def timed_ns(self, begin: Callable[[], None]) -> float:
+        """Return how long what ``begin`` begins took, by the GPU's own clock; it is done on return."""
+        ...
+
+    def allocate_on(self, ordinal: int, size_bytes: int) -> Allocation:
+        """Return memory of another GPU that this process sees, which copies reach straight where the host lets them."""
+        ...
+
+    def copier(self) -> int:
+        """Return the address of a C function that copies: (to, from, bytes) as 64-bit words, 0 when it went well.
+
+        Either side may be the host's or the GPU's; the copy is done when it returns.
+        """
+        ...
+
+    def dma_buf(self, allocation: Allocation) -> int | None:
+        """Return a file descriptor by which a NIC reaches memory of the GPU; None where the driver gives none.
+
+        The caller closes it.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collective:
     """One collective call, ready to run: sizes are in elements of ``dtype``."""
@@ -89,6 +164,21 @@ class Collective:
     op: str | None
     root: int
     in_place: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RingTrace:
+    """What a rank saw of a ring all-reduce, by its own clock in ns; messages in the order in which they travel."""
+
+    entries: Stamps
+    """When it began, after a barrier; shape (iterations,)."""
+    exits: Stamps
+    sent: Stamps
+    """When each message was handed over, to the next rank; shape (iterations, messages), as the others below."""
+    ready: Stamps
+    """When it had nothing to do but to wait for each message of the rank before."""
+    done: Stamps
+    """When it had each."""
 
 
 class Transport(Protocol):
@@ -160,6 +250,14 @@ class Transport(Protocol):
         """Run a collective with a barrier before each; return entry and exit stamps, each of shape (iterations,)."""
         ...
 
+    def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:
+        """Run a ring all-reduce with a barrier before each, and time every message; all ranks call.
+
+        Every rank sends and receives ``buffers.rings.RingCut.messages`` messages in each iteration. UnavailableError
+        where messages are not the transport's own.
+        """
+        ...
+
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """Exchange clock readings with ``peer``, which must serve if this rank does not.
 
@@ -224,6 +322,10 @@ class Control(Protocol):
 
     def gather(self, value: T) -> list[T] | None:
         """Return every rank's value, by rank, on rank 0; None elsewhere."""
+        ...
+
+    def collect(self, payload: bytes) -> Iterator[bytes] | None:
+        """Return every rank's bytes, by rank, on rank 0; None elsewhere. Merged on their way up a tree of ranks."""
         ...
 
     def broadcast(self, value: T) -> T:
@@ -292,6 +394,9 @@ class Bench:
     """This rank's stamps on rank 0's clock, as ns since ``epoch_ns`` of that clock."""
     datagrams: Datagrams | None = None
     """Where the stage goes over RDMA, and this rank has it."""
+    undivided: Transport | None = None
+    """The same transport, whose series have nothing between iterations and two stamps, before the first and after the
+    last; None where a stamp after each costs what moves the data nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +424,7 @@ class Probe:
     """Pair probes: whether (i, j) and (j, i) are different measurements."""
     scopes: tuple[Scope, ...]
     run: Callable[[Bench, Stage, Assignment], Sequence[ProbeResult]]
-    paths: tuple[Carrier, ...] = (Carrier.MPI, Carrier.VERBS)
+    paths: tuple[Carrier, ...] = (Carrier.MPI, Carrier.VERBS, Carrier.NCCL)
     """What may carry it; pair probes alone go over verbs."""
 
 
@@ -354,6 +459,29 @@ class Netlink(Protocol):
         ...
 
 
+class GpuSystem(Protocol):
+    """What the driver tells of this host's GPUs, by PCI address. What it does not tell is None or absent; none raises.
+
+    Several threads may call at once.
+    """
+
+    def survey(self) -> GpuSurvey:
+        """Return which GPUs there are, and of which nothing can be read."""
+        ...
+
+    def levels(self, pci: str) -> GpuLevels:
+        """Return what a GPU shows now: a few calls, each of which takes some 10 µs."""
+        ...
+
+    def condition(self, pci: str) -> GpuCondition:
+        """Return the state of its links and of its memory: a call for each link."""
+        ...
+
+    def counters(self, pci: str) -> Mapping[GpuCount, int]:
+        """Return what it has counted since the driver was loaded."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """The edges to the operating system, to be replaced in tests."""
@@ -367,6 +495,8 @@ class System:
     """Return the addresses of interfaces, with the length of their prefix."""
     neighbours: Callable[[], str | None] = lambda: None
     """Return what the LLDP daemon knows of the other ends of cables, as JSON; None where there is none to ask."""
+    gpus: GpuSystem | None = None
+    """None where NVIDIA's driver is not loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

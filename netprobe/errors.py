@@ -6,6 +6,7 @@ NetprobeError
 ├── LaunchError          the ranks could not be started                      (exit 4)
 ├── TransportError       an MPI or verbs call failed on a rank               (exit 3)
 │   └── PairError        two ranks cannot go on with each other; others can  (a record, no exit)
+├── GpuError             a GPU failed: out of memory, or off the bus         (exit 3)
 └── StoreError           a run directory cannot be read or written           (exit 4)
     └── FormatError      it is of another format, newer, or not ours         (exit 4)
 
@@ -52,6 +53,12 @@ class PairError(TransportError):
     def __init__(self, message: str, cause: Breakdown) -> None:
         super().__init__(message)
         self.cause = cause
+
+
+class GpuError(NetprobeError):
+    """A GPU cannot do what it was asked: its memory is used up, or it no longer answers."""
+
+    exit_code = ExitCode.INCONCLUSIVE
 
 
 class StoreError(NetprobeError):

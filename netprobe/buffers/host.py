@@ -124,8 +124,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _as_mismatch(found: tuple[int, int, int] | None) -> Mismatch | None:
+def _as_mismatch(found: tuple[int, int, tuple[int, ...]] | None) -> Mismatch | None:
     if found is None:
         return None
-    first_offset_bytes, wrong_bytes, xor_mask = found
-    return Mismatch(first_offset_bytes=first_offset_bytes, wrong_bytes=wrong_bytes, xor_mask=xor_mask)
+    first_offset_bytes, wrong_bytes, bit_counts = found
+    return Mismatch(first_offset_bytes=first_offset_bytes, wrong_bytes=wrong_bytes, bit_counts=bit_counts)

@@ -45,15 +45,17 @@ def pattern_bytes(*, seed: int, rank: int, iteration: int, first_word: int, size
 
 
 def mismatch(found: Bytes, expected: Bytes, *, offset_bytes: int = 0, lane_bytes: int = WORD_BYTES) -> Mismatch | None:
-    """Compare a slice that starts ``offset_bytes`` into its stream; the mask is or-ed over lanes of ``lane_bytes``."""
+    """Compare a slice that starts ``offset_bytes`` into its stream; bits are counted by lane of ``lane_bytes``."""
     differing = found ^ expected
     (places,) = np.nonzero(differing)
     if places.size == 0:
         return None
-    mask = 0
-    for place in places.tolist():
-        mask |= int(differing[place]) << (8 * ((offset_bytes + place) % lane_bytes))
-    return Mismatch(first_offset_bytes=int(places[0]), wrong_bytes=int(places.size), xor_mask=mask)
+    flips = np.unpackbits(differing[places, np.newaxis], axis=1, bitorder="little")
+    counts = np.zeros((lane_bytes, 8), dtype=np.int64)
+    np.add.at(counts, (offset_bytes + places) % lane_bytes, flips)
+    return Mismatch(
+        first_offset_bytes=int(places[0]), wrong_bytes=int(places.size), bit_counts=tuple(counts.ravel().tolist())
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +77,14 @@ class Reduction:
         total = REDUCERS[self.op].reduce([self._values(rank, count) for rank in range(self.ranks)])
         return _encoded(total, self.dtype)
 
+    @property
+    def active(self) -> int:
+        """Ranks that give more than the others in each block."""
+        return min(self.ranks, MOST_ACTIVE)
+
     def _values(self, rank: int, count: int) -> Words:
         """Return a rank's contribution as exact integers."""
-        bits, for_active, for_other = self._value_range()
+        bits, for_active, for_other = self.value_range()
         lane_bytes = DTYPE_BYTES[self.dtype]
         pattern = pattern_bytes(
             seed=self.seed, rank=rank, iteration=self.iteration, first_word=0, size_bytes=count * lane_bytes
@@ -85,26 +92,45 @@ class Reduction:
         values = (pattern.view(f"<u{lane_bytes}").astype(np.uint64) & _word(2**bits - 1)) + _word(for_active)
         block = np.arange(count) * lane_bytes // BLOCK_BYTES
         first_active = _base(self.seed, self.ranks, self.iteration) % self.ranks
-        after_leader = (rank - first_active - block * self._active) % self.ranks
-        return np.where(after_leader < self._active, values, _word(for_other))
+        after_leader = (rank - first_active - block * self.active) % self.ranks
+        return np.where(after_leader < self.active, values, _word(for_other))
 
-    @property
-    def _active(self) -> int:
-        return min(self.ranks, MOST_ACTIVE)
-
-    def _value_range(self) -> tuple[int, int, int]:
+    def value_range(self) -> tuple[int, int, int]:
         """Return the bits of an active rank's pattern, what is added to it, and what the other ranks give."""
         largest = LARGEST_EXACT[self.dtype]
         all_bits = largest.bit_length() - 1
         match self.op:
             case "sum":
                 roll = 1 if 2 * self.ranks <= largest else 0
-                return ((largest - roll * self.ranks) // self._active).bit_length() - 1, roll, roll
+                return ((largest - roll * self.ranks) // self.active).bit_length() - 1, roll, roll
             case "prod":
                 return all_bits // MOST_ACTIVE, 1, 1
             case "max":
                 return all_bits, 0, 0
         return all_bits, 0, 2**all_bits
+
+
+def accumulated(target: NDArray[Any], source: NDArray[Any], dtype: str, op: str) -> NDArray[Any]:
+    """Return a step of a ring: elements reduced into others by sum, max or min, each result rounded once.
+
+    Elements of bfloat16 are given as the uint16 that hold them. Sums of integers wrap round.
+    """
+    if dtype != "bfloat16":
+        reduced: NDArray[Any] = REDUCERS[op](target, source)
+        return reduced.astype(target.dtype)
+    one, other = ((each.astype(np.uint32) << np.uint32(16)).view(np.float32) for each in (target, source))
+    bits = REDUCERS[op](one, other).view(np.uint32)
+    to_even = np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    rounded: NDArray[Any] = ((bits + to_even) >> np.uint32(16)).astype(np.uint16)
+    return rounded
+
+
+def spun(seed: int, steps: int) -> int:
+    """Return what so many steps of Knuth's MMIX generator make of a seed."""
+    x = _cut(seed)
+    for _ in range(steps):
+        x = _cut(x * 6364136223846793005 + 1442695040888963407)
+    return x
 
 
 def _encoded(values: Words, dtype: str) -> NDArray[Any]:

@@ -32,6 +32,11 @@ class CounterKey:
     name: str
     """As the driver names it."""
 
+    @property
+    def place(self) -> str:
+        """Whose it is: ``mlx5_0``, with the port's number where it is not the first, or ``eth0``."""
+        return self.device if self.port == 1 else f"{self.device}/{self.port}"
+
     def __str__(self) -> str:
         if self.origin is Origin.RDMA:
             return f"{self.origin}/{self.device}/{self.port}/{self.name}"
@@ -78,3 +83,26 @@ def datagram_key_of(text: str) -> DatagramKey | None:
     if origin != DATAGRAM or len(parts) != DATAGRAM_PARTS or not all(each.isdecimal() for each in parts[:-1]):
         return None
     return DatagramKey(peer=int(parts[0]), size_bytes=int(parts[1]), what=parts[2])
+
+
+GPU: Final = "gpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuKey:
+    """A counter of one GPU: ``gpu/PCI/NAME``."""
+
+    pci: str
+    """As in ``0000:18:00.0``."""
+    name: str
+    """One of model.gpu.GpuCount, or of a later version."""
+
+    def __str__(self) -> str:
+        return f"{GPU}/{self.pci}/{self.name}"
+
+
+def gpu_key_of(text: str) -> GpuKey | None:
+    """Return the key that a text is; None for another counter."""
+    origin, _, rest = text.partition("/")
+    pci, _, name = rest.partition("/")
+    return GpuKey(pci=pci, name=name) if origin == GPU and pci and name else None

@@ -36,6 +36,13 @@ def growth_between(before: Mapping[str, int], after: Mapping[str, int]) -> Growt
     )
 
 
+def saturated(values: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the counters that stand at their largest value: what they count from now on is not known."""
+    return tuple(
+        name for name, value in values.items() if (counter := _known(name)) is not None and is_saturated(counter, value)
+    )
+
+
 def _known(name: str) -> Counter | None:
     key = key_of(name)
     return None if key is None else counter_of(key.origin, key.name)

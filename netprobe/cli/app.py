@@ -6,6 +6,7 @@ Commands are declared here with their options; what they do lives in the modules
 
 import os
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from netprobe.cli.options import (
     Excluded,
     Judging,
     Keeping,
+    OnGpus,
     Rdma,
     RdmaTuning,
     RunDirectory,
@@ -64,7 +66,7 @@ def _before_any_command(
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma)
+@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, gpus=OnGpus)
 def check(
     *,
     profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
@@ -75,6 +77,7 @@ def check(
     keeping: Keeping,
     judging: Judging,
     rdma: Rdma,
+    gpus: OnGpus,
 ) -> int:
     """Measure the fabric and judge it.
 
@@ -86,12 +89,19 @@ def check(
 
     budget_ns = None if budget is None else duration_ns("--budget", budget)
     carriers = rdma.transport or Carriers.AUTO
-    plan = plan_for(profile, budget_ns=budget_ns, all_pairs=all_pairs, carriers=carriers, wish=wish_of(rdma))
-    return measure(plan, ranks, where, keeping, judging)
+    plan = plan_for(
+        profile,
+        budget_ns=budget_ns,
+        all_pairs=all_pairs,
+        carriers=carriers,
+        wish=wish_of(rdma),
+        memories=gpus.memory,
+    )
+    return measure(replace(plan, gpu_map=gpus.places), ranks, where, keeping, judging)
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, tuning=RdmaTuning)
+@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
 def run(
     probe: Annotated[
         str, typer.Argument(help="latency, bandwidth, bidirectional, reach, or a collective such as allreduce.")
@@ -120,6 +130,7 @@ def run(
     judging: Judging,
     rdma: Rdma,
     tuning: RdmaTuning,
+    gpus: OnGpus,
 ) -> int:
     """Run one probe over a sweep of sizes.
 
@@ -145,8 +156,9 @@ def run(
         series_budget_ns=duration_ns("--series", series),
         carriers=rdma.transport or Carriers.MPI,
         wish=wish_of(rdma, tuning),
+        memories=gpus.memory,
     )
-    return measure(plan_for_probe(single), ranks, where, keeping, judging)
+    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, judging)
 
 
 @app.command()
@@ -269,6 +281,40 @@ def ingest(
     elapsed_ns = None if elapsed is None else duration_ns("--elapsed", elapsed)
     wish = Wish(limits=limits, output_format=output_format, verbose=verbose, out=out, elapsed_ns=elapsed_ns)
     return ingest_files(files, wish)
+
+
+@app.command()
+def simulate(
+    *,
+    out: Annotated[Path, typer.Option(parser=directory, metavar="PATH", help="Where the run directory goes.")],
+    topology: Annotated[
+        Path | None, typer.Option(help="A topology as for check; else a rail-optimised one of --nics.")
+    ] = None,
+    nics: Annotated[int, typer.Option(help="8, 64, 256 or 1024 NICs, where no topology is given.")] = 64,
+    faults: Annotated[
+        list[Path] | None, typer.Option(help="TOML file of faults (docs/simulator.md); repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws parts, values and noise; the same gives the same run.")] = 0,
+    profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "pretrain",
+    line_rate: Annotated[int, typer.Option(help="Of every port in Gb/s: 100, 200 or 400.")] = 400,
+) -> int:
+    """Write the run directory that a fabric with known faults would leave behind; judge it as any other.
+
+    The truth is written beside it.
+    """
+    from netprobe.cli.simulate import Simulation
+    from netprobe.cli.simulate import simulate as simulate_fabric
+
+    wanted = Simulation(
+        topology=topology,
+        nics=nics,
+        faults=faults or (),
+        seed=seed,
+        profile=profile,
+        line_gbps=float(line_rate),
+        out=out,
+    )
+    return simulate_fabric(wanted)
 
 
 @app.command()

@@ -107,6 +107,7 @@ def _loopback() -> Answer:
 
 
 def _surroundings(root: Path) -> tuple[Answer, ...]:
+    from netprobe.cli.doctor_gpus import gpu_health_answers
     from netprobe.session.host import has_gpu
 
     in_slurm = "SLURM_JOB_ID" in os.environ
@@ -117,9 +118,19 @@ def _surroundings(root: Path) -> tuple[Answer, ...]:
             seen=shutil.which("ssh") or "no ssh client: --hosts needs one, a Slurm allocation does not",
         ),
         Answer(topic="slurm", can=None, seen="inside an allocation" if in_slurm else "not inside an allocation"),
-        Answer(topic="gpu", can=None, seen=_gpu(is_present=has_gpu(root))),
+        _gpu(is_present=has_gpu(root)),
+        *gpu_health_answers(root),
     )
 
 
-def _gpu(*, is_present: bool) -> str:
-    return "GPU present; this version does not measure GPU memory yet" if is_present else "no GPU on this host"
+def _gpu(*, is_present: bool) -> Answer:
+    """Say whether memory of GPUs can be tested here; nobody is asked where no driver shows any."""
+    if not is_present:
+        return Answer(topic="gpu", can=None, seen="no GPU on this host")
+    from netprobe.buffers._cupy import visible_gpus
+
+    try:
+        found = visible_gpus(os.environ)
+    except NetprobeError as error:
+        return Answer(topic="gpu", can=False, seen=f"GPU present; {error.problem}", remedy=error.remedy or "")
+    return Answer(topic="gpu", can=True, seen=f"memory of {found} GPU{'s' if found != 1 else ''} can be tested (CUDA)")

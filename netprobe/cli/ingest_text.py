@@ -59,13 +59,18 @@ def _headline(found: Ingested) -> str:
         told.append(counted(len(found.benchmarks), "benchmark"))
     if found.hosts:
         told.append(f"counters or settings of {fold(found.hosts)}")
+    if found.nccl_hosts:
+        told.append(f"NCCL's log of {fold(found.nccl_hosts)}")
+    if found.switches:
+        count = len(found.switches)
+        told.append(f"counters of {count:,} switch{'es' * (count > 1)}")
     if found.findings:
         result = counted(len(found.findings), "finding")
     elif not found.is_judged:
         result = "nothing could be judged"
     else:
         result = NOTHING_WRONG if found.exit_code is ExitCode.HEALTHY else TOO_LITTLE
-    return f"{', '.join(told) or 'nothing'}: {result}"
+    return ": ".join((*((", ".join(told),) if told else ()), result))
 
 
 def _lines(console: "Console", lines: Iterable[str]) -> None:

@@ -26,6 +26,8 @@ LARGEST_BYTES: Final = 64 << 20
 """Of a file: logs of days are larger, and hold no more tables."""
 STDIN: Final = "-"
 INGEST_FILE: Final = "ingest.json"
+MOST_NAMES: Final = 6
+"""Of counters that are not used."""
 GZIP: Final = b"\x1f\x8b"
 PROFILE: Final = "ingest"
 
@@ -160,11 +162,23 @@ def line_of(file: ReadFile) -> str:
         parts.append(f"{counted(counters, 'counter')} in {counted(len(file.samples), 'reading')} of ports")
     others = {"link": file.links, "flow-control report": file.qos, "neighbour": file.neighbours, "cable": file.cables}
     parts += [counted(len(told), noun) for noun, told in others.items() if told]
+    if file.nccl:
+        parts.append(f"NCCL's log of {counted(len(file.nccl), 'rank')}")
     if file.switches:
         parts.append(f"switch counters in {counted(len(file.switches), 'row')}")
+    if file.unused_counters:
+        parts.append(_unused(file.unused_counters))
     if file.unread:
         parts.append(f"{counted(file.unread, 'line')} not understood (first: line {file.first_unread})")
     return f"{file.name}: {', '.join(parts)}"
+
+
+def _unused(names: Sequence[str]) -> str:
+    """Return how many counters of a switch nothing is made of, and the first by name."""
+    from netprobe.reporters._wording import counted
+
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{counted(len(names), 'counter')} of switches not used ({', '.join(names[:MOST_NAMES])}{more})"
 
 
 def _judged(read: _Read, limits: Limits, elapsed_ns: int | None) -> "tuple[Run, Ingested]":
@@ -172,7 +186,7 @@ def _judged(read: _Read, limits: Limits, elapsed_ns: int | None) -> "tuple[Run, 
     from netprobe.judge.ingested import Material, judge_ingested
 
     told = together(read.files, read.owners, read.snapshots, elapsed_ns)
-    run = run_of(told.hosts, profile=PROFILE, now=datetime.now(UTC), gaps=(*read.gaps, *told.gaps))
+    run = run_of(told.hosts, profile=PROFILE, now=datetime.now(UTC), gaps=(*read.gaps, *told.gaps), nccl=told.nccl)
     benchmarks = tuple(each for file in read.files for each in file.benchmarks)
     readings = {each.inventory.host: each.readings for each in told.hosts}
     material = Material(
@@ -182,6 +196,7 @@ def _judged(read: _Read, limits: Limits, elapsed_ns: int | None) -> "tuple[Run, 
         files=read.lines,
         assumed=told.assumed,
         switches=told.switches,
+        moments_ns={each.inventory.host: each.moments_ns for each in told.hosts},
     )
     return run, judge_ingested(material, limits)
 

@@ -13,15 +13,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from netprobe.cli.foretelling import ForetellingSink
 from netprobe.cli.options import Judging, Keeping, Where, duration_ns
 from netprobe.cli.output import print_report
 from netprobe.cli.placing import PlacingSink
 from netprobe.cli.progress import Progress, ProgressSink
-from netprobe.cli.reading import judged
+from netprobe.cli.reading import bars, judged
 from netprobe.cli.streams import tell
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError, NetprobeError, PlanError, StoreError
-from netprobe.judge.limits import load_limits
 from netprobe.launch.argv import argv_for
 from netprobe.launch.find import search_here
 from netprobe.launch.job import Patience, unheard
@@ -76,10 +76,9 @@ def task_of(plan: Plan, where: Where) -> Task:
 
 
 def _refuse_early(judging: Judging) -> None:
-    """Refuse what would only be noticed after measuring: a mistyped format or a limits file that cannot be read."""
+    """Refuse what would only be noticed after measuring: a mistyped format, or limits or expectations without sense."""
     pick("format", reporters(), judging.format)
-    if judging.limits is not None:
-        load_limits(judging.limits)
+    bars(judging)
 
 
 def _refuse_launch_options(ranks: int | None, where: Where, surroundings: External) -> None:
@@ -180,8 +179,8 @@ def _writer(plan: Plan, launch: Launch, keeping: Keeping) -> RunWriter:
 
 
 def _warning(onward: Sink, task: Task) -> Sink:
-    """Return a sink that names the hosts that the task's topology has left out; the same one without a topology."""
-    return PlacingSink(onward) if task.leaves else onward
+    """Return a sink that tells beforehand what the plan can tell, and names hosts that a topology has left out."""
+    return ForetellingSink(PlacingSink(onward) if task.leaves else onward)
 
 
 def default_runs() -> Path:
@@ -196,7 +195,7 @@ def _finish(writer: RunWriter, status: RunStatus, error: str | None, judging: Ju
     try:
         with _full_disk_is_told():
             writer.close(status, error)
-        report = judged(writer.directory, judging.limits)
+        report = judged(writer.directory, judging)
         with _full_disk_is_told():
             writer.write_report(report)
         print_report(report, judging, writer.directory)

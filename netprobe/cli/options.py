@@ -10,8 +10,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from netprobe.errors import PlanError
-from netprobe.model.plan import Carriers
+from netprobe.model.plan import Carriers, GpuPlace, Memories
 from netprobe.model.rdma import Engine, Operation
+from netprobe.plan.gpu import parse_gpu_map
 from netprobe.plan.rdma import RdmaWish
 from netprobe.units import parse_duration_ns, parse_size
 
@@ -38,7 +39,8 @@ class Where:
     hostfile: Annotated[Path | None, typer.Option(help="A hostfile of MPICH or Open MPI.")] = None
     ranks_per_host: Annotated[int | None, typer.Option(min=1, help="Ranks on each host; 1 by default.")] = None
     topology: Annotated[
-        Path | None, typer.Option(help="Which leaf switch each host is on: Slurm's topology.conf, or the same lines.")
+        Path | None,
+        typer.Option(help="Which leaf switch each host is on: Slurm's topology.conf, TOML, JSON, cables (CSV)."),
     ] = None
     bind: Annotated[bool, typer.Option("--bind/--no-bind", help="Bind each rank to a core.")] = True
     oversubscribe: Annotated[
@@ -61,6 +63,9 @@ class Judging:
     """Options that say how a run is judged and printed."""
 
     limits: Annotated[Path | None, typer.Option(help="TOML file that overrides limits.")] = None
+    expectations: Annotated[
+        Path | None, typer.Option(help="TOML file of what to expect here, before the shipped table.")
+    ] = None
     format: Annotated[str, typer.Option(help="console, json, markdown or nccl-tests.")] = "console"
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Every figure behind a finding, and the launcher's own output.")
@@ -94,8 +99,8 @@ class Rdma:
     transport: Annotated[
         Carriers | None,
         _rdma(
-            help="What carries messages between hosts: MPI, verbs (RDMA alone), or auto: both where there are devices. "
-            "run: mpi by default; check: auto.",
+            help="What carries messages: MPI, verbs (RDMA alone), nccl (GPUs), or auto: all for which there are "
+            "devices. run: mpi by default; check: auto.",
             show_default=False,
         ),
     ] = None
@@ -143,6 +148,32 @@ class RdmaTuning:
 
 
 NO_TUNING = RdmaTuning()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnGpus:
+    """Options that say which memory is tested, and which GPU a rank uses."""
+
+    memory: Annotated[
+        Memories,
+        typer.Option(
+            rich_help_panel="GPUs",
+            help="Where messages lie: host, device (a GPU), pinned, managed, or auto: the host, and GPUs where there "
+            "are any (run: the host).",
+        ),
+    ] = Memories.AUTO
+    gpu_map: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel="GPUs",
+            help="GPU and NIC of each rank of a host, as in 0:mlx5_0,1:mlx5_1; else the k-th GPU, the nearest NIC.",
+        ),
+    ] = None
+
+    @property
+    def places(self) -> tuple[GpuPlace, ...]:
+        """The map, read; PlanError says what is wrong."""
+        return () if self.gpu_map is None else parse_gpu_map(self.gpu_map)
 
 
 def wish_of(rdma: Rdma, tuning: RdmaTuning = NO_TUNING) -> RdmaWish:

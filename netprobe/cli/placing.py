@@ -18,6 +18,10 @@ class PlacingSink:
         self._onward.emit(record)
         if isinstance(record, RanksReady) and not self._has_told:
             self._has_told = True
-            missing = {rank.host for rank in record.ranks if rank.leaf is None}
+            found = {rank.host for rank in record.ranks if rank.leaf is not None}
+            missing = {rank.host for rank in record.ranks} - found
             if missing:
                 tell(f"netprobe: --topology says nothing of {folded(missing)}: their leaf switches are unknown")
+            partly = {rank.host for rank in record.ranks if rank.leaf is None} - missing
+            if partly:
+                tell(f"netprobe: --topology has fewer rails than ranks on {folded(partly)}: leaf switches are unknown")

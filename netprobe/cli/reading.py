@@ -6,31 +6,40 @@ from netprobe.cli.options import Judging
 from netprobe.cli.output import print_report
 from netprobe.cli.streams import tell
 from netprobe.errors import StoreError
+from netprobe.judge.expectations import load_expectations
 from netprobe.judge.judge import judge
 from netprobe.judge.limits import load_limits
+from netprobe.model.expectation import Expectation
 from netprobe.model.limits import Limits
 from netprobe.model.report import Report
 from netprobe.store.files import REPORT_FILE
 from netprobe.store.reader import read_report, read_run
 
 
-def judged(directory: Path, limits_file: Path | None) -> Report:
-    """Return the report of a run directory under these limits."""
-    limits = Limits() if limits_file is None else load_limits(limits_file)
-    return judge(read_run(directory), limits)
+def judged(directory: Path, judging: Judging) -> Report:
+    """Return the report of a run directory under the limits and expectations that were asked for."""
+    limits, expectations = bars(judging)
+    return judge(read_run(directory, lists=False), limits, expectations)
+
+
+def bars(judging: Judging) -> tuple[Limits, tuple[Expectation, ...]]:
+    """Return what a run is held against; PlanError for a file that cannot be read."""
+    limits = Limits() if judging.limits is None else load_limits(judging.limits)
+    return limits, load_expectations(judging.expectations)
 
 
 def judge_again(directory: Path, judging: Judging) -> int:
     """Judge, print, and return the verdict's exit code; the run directory is left as it is."""
-    report = judged(directory, judging.limits)
+    report = judged(directory, judging)
     print_report(report, judging, directory)
     return report.exit_code
 
 
 def show_report(directory: Path, judging: Judging) -> int:
     """Print the report that was written with the run, or judge a run that has none that can be read."""
-    report = _written_report(directory) if judging.limits is None else None
-    report = report or judged(directory, judging.limits)
+    as_written = judging.limits is None and judging.expectations is None
+    report = _written_report(directory) if as_written else None
+    report = report or judged(directory, judging)
     print_report(report, judging, directory)
     return report.exit_code
 

@@ -13,6 +13,7 @@ from netprobe.catalogue.readings import growth_between
 from netprobe.cli.output import is_readers_terminal, print_drawn, render_options
 from netprobe.cli.snapshotting import reading_of
 from netprobe.cli.streams import tell
+from netprobe.cli.unwatched import places_of, untold
 from netprobe.contracts import RenderOptions, System
 from netprobe.model.snapshot import Reading
 from netprobe.model.verdict import ExitCode
@@ -68,27 +69,33 @@ def watch_counters(system: System, watching: Watching, *, goes_on: bool) -> int:
     if goes_on and is_readers_terminal(sys.stdout):
         _live(system, watching, before)
         return ExitCode.HEALTHY
+    seen = places_of(before)
     while True:
         time.sleep(watching.interval_s)
         after = reading_of(system)
-        rows = rows_between(before, after, watching)
-        print_drawn(table_text(rows, after.at_ns - before.at_ns, watching, render_options(verbose=False)))
+        rows, lines = rows_between(before, after, watching), tuple(untold(seen, before, after))
+        print_drawn(table_text(rows, lines, after.at_ns - before.at_ns, watching, render_options(verbose=False)))
         if not goes_on:
-            return ExitCode.HEALTHY
-        before = after
+            return ExitCode.INCONCLUSIVE if lines else ExitCode.HEALTHY
+        before, seen = after, seen | places_of(after)
 
 
 def _live(system: System, watching: Watching, before: Reading) -> None:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
+    from rich.text import Text
 
+    from netprobe.reporters._wording import visible
+
+    seen = places_of(before)
     with Live(console=Console(), auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(watching.interval_s)
             after = reading_of(system)
             rows = rows_between(before, after, watching)
-            live.update(_table(rows, after.at_ns - before.at_ns, watching), refresh=True)
-            before = after
+            lines = (Text(visible(line), style="yellow") for line in untold(seen, before, after))
+            live.update(Group(_table(rows, after.at_ns - before.at_ns, watching), *lines), refresh=True)
+            before, seen = after, seen | places_of(after)
 
 
 def rows_between(before: Reading, after: Reading, watching: Watching) -> list[Row]:
@@ -99,10 +106,9 @@ def rows_between(before: Reading, after: Reading, watching: Watching) -> list[Ro
         key = key_of(text)
         if key is None or not (grown or watching.shows_all):
             continue
-        port = key.device if key.port == 1 else f"{key.device}/{key.port}"
         rows.append(
             Row(
-                port=port,
+                port=key.place,
                 name=key.name,
                 counter=counter_of(key.origin, key.name),
                 growth=grown,
@@ -112,8 +118,13 @@ def rows_between(before: Reading, after: Reading, watching: Watching) -> list[Ro
     return sorted(rows, key=lambda row: (WEIGHTS.index(row.weight), -row.scaled, row.port, row.name))
 
 
-def table_text(rows: Sequence[Row], elapsed_ns: int, watching: Watching, options: RenderOptions) -> str:
-    """Return the table as text, or that nothing grew."""
+def table_text(
+    rows: Sequence[Row], lines: Sequence[str], elapsed_ns: int, watching: Watching, options: RenderOptions
+) -> str:
+    """Return the table as text, or that nothing grew, and lines below it."""
+    from rich.text import Text
+
+    from netprobe.reporters._wording import visible
     from netprobe.reporters.console import console_for, without_trailing_spaces
 
     console = console_for(options)
@@ -122,6 +133,8 @@ def table_text(rows: Sequence[Row], elapsed_ns: int, watching: Watching, options
             console.print(_table(rows, elapsed_ns, watching))
         else:
             console.print(f"no counter grew within {elapsed_ns / NS_PER_S:.1f} s")
+        for line in lines:
+            console.print(Text(visible(line)))
     return without_trailing_spaces(captured.get())
 
 

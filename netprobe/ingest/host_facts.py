@@ -57,11 +57,14 @@ def _with_qos(inventory: HostInventory, report: QosReport) -> HostInventory:
 def _with_link(inventory: HostInventory, link: Link) -> HostInventory:
     """Return an inventory with a port as a link tells of it."""
     known = next((each for each in inventory.rdma_ports if (each.device, each.port) == (link.device, link.port)), None)
+    earlier = known or _port(link.device, link.port)
     told = replace(
-        known or _port(link.device, link.port),
-        state=link.state,
-        physical_state=link.physical_state,
-        netdev=link.netdev or (None if known is None else known.netdev),
+        earlier,
+        state=link.state or earlier.state,
+        physical_state=link.physical_state or earlier.physical_state,
+        netdev=link.netdev or earlier.netdev,
+        link_layer=link.link_layer or earlier.link_layer,
+        rate_gbps=link.rate_gbps or earlier.rate_gbps,
     )
     return replace(inventory, rdma_ports=(*(each for each in inventory.rdma_ports if each is not known), told))
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from netprobe.ingest.pasted import Line
-from netprobe.ingest.told import Place, Table, Told, as_count, as_float, as_name, benchmarks
+from netprobe.ingest.row_order import is_mixed
+from netprobe.ingest.told import Place, Table, Told, Unjudged, as_count, as_float, as_name, benchmarks
 from netprobe.model.benchmark import Benchmark, BenchmarkRow
 from netprobe.units import NS_PER_US
 
@@ -18,13 +19,14 @@ BITS: Final = 8
 RANK: Final = re.compile(r"#\s+Rank\s+(\d{1,7})\s.*?\bon\s+(\S+)\s+device\b")
 NAMED: Final = re.compile(r"\b(\w{1,40}_perf)\b")
 OUT_OF_BOUNDS: Final = re.compile(r"#\s*Out of bounds values\s*:\s*(\d{1,18})\b")
+AVERAGE: Final = re.compile(r"#\s*Avg bus bandwidth\b")
 STAMP: Final = re.compile(r"\s\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*\s*$")
 REMARK: Final = re.compile(
     r"#\s*($|nThread|Using devices|Rank\s|Avg bus bandwidth|Collective test|Out of bounds|Reducing)"
 )
-LOG: Final = re.compile(r"\bNCCL (?:INFO|TRACE)\b")
 TIMES: Final = ("time", "cputime")
 SAME_RATIO: Final = 0.01
+MIXED: Final = "rows of several tables of nccl-tests that jobs wrote into one file at once"
 FEWEST_NAMES, MOST_NAMES = 3, 5  # size, count, type, and where there are: redop, root
 
 
@@ -40,6 +42,10 @@ class NcclTests:
         self._hosts: dict[str, str] = {}
         """By rank."""
         self._done: list[Table] = []
+        self._sizes: dict[int, dict[tuple[str, ...], list[int]]] = {}
+        """Of each table's lines, by type and what else is measured one after the other."""
+        self._unfinished: set[int] = set()
+        """Tables whose end was not seen."""
 
     def take(self, line: Line) -> bool:
         """Note a heading, a remark or a row."""
@@ -48,7 +54,7 @@ class NcclTests:
             return self._heading(line, text) or self._remark(text)
         if match := NAMED.search(text):
             self._operation = match[1]
-        return self._row(text) or LOG.search(text) is not None
+        return self._row(text)
 
     def take_json(self, line: Line, value: dict[str, object]) -> bool:
         """Note a whole run of nccl-tests ``-J``, or one row of rccl-tests ``-Z json``."""
@@ -65,9 +71,19 @@ class NcclTests:
 
     def told(self) -> Iterator[Told]:
         """Yield one benchmark a table; a table does not say what it is of, but the factor of all-reduce is its own."""
+        mixed = [index for index in self._sizes if self._is_mixed(index)]
+        if mixed:
+            lines = sum(len(sizes) for index in mixed for sizes in self._sizes[index].values())
+            yield Unjudged(file=self._place.file, what=MIXED, lines=lines)
+        for index in mixed:
+            self._done[index].rows = [_wrong_alone(row) for row in self._done[index].rows if row.wrong]
         for each in benchmarks(self._done):
             is_reduced = each.operation is None and _has_factor_of_allreduce(each)
             yield replace(each, operation="all_reduce_perf") if is_reduced else each
+
+    def _is_mixed(self, index: int) -> bool:
+        sweeps = self._sizes[index].values()
+        return any(is_mixed(sizes, follows_unfinished=index - 1 in self._unfinished) for sizes in sweeps)
 
     def _heading(self, line: Line, text: str) -> bool:
         words = text.lstrip("#").split()
@@ -89,6 +105,7 @@ class NcclTests:
             ranks=len(self._hosts) or None,
             hosts=hosts or None,
         )
+        self._unfinished.add(len(self._done))
         self._done.append(Table(about=about))
         return True
 
@@ -99,6 +116,8 @@ class NcclTests:
             self._hosts[match[1]] = match[2]
         elif (match := OUT_OF_BOUNDS.match(text)) and self._done:
             self._done[-1].about = replace(self._done[-1].about, out_of_bounds=int(match[1]))
+        elif AVERAGE.match(text):
+            self._unfinished.discard(len(self._done) - 1)
         elif text.startswith("# Collective test concluded:") and self._done and (match := NAMED.search(text)):
             self._done[-1].about = replace(self._done[-1].about, operation=match[1])
         return REMARK.match(text) is not None
@@ -119,6 +138,8 @@ class NcclTests:
         halves = list(_halves(columns, figures))
         if not halves or any(as_float(half[0][1]) is None for half in halves):
             return False
+        of_table = self._sizes.setdefault(len(self._done) - 1, {})
+        of_table.setdefault(tuple(names[2:]), []).append(size_bytes)
         self._done[-1].rows += (
             _row_of(size_bytes, dict(half), in_place=index > 0 or self._is_in_place_only)
             for index, half in enumerate(halves)
@@ -150,6 +171,11 @@ def _row_of(size_bytes: int, half: dict[str, str], *, in_place: bool) -> Benchma
         p99_ns=_scaled(as_float(half.get("i_p99")), NS_PER_US),
         in_place=in_place,
     )
+
+
+def _wrong_alone(row: BenchmarkRow) -> BenchmarkRow:
+    """Return what is wrong in a row whichever table it is of."""
+    return BenchmarkRow(size_bytes=row.size_bytes, wrong=row.wrong, in_place=row.in_place)
 
 
 def _run(value: dict[str, object], source: str) -> Benchmark | None:

@@ -13,20 +13,25 @@ from netprobe.errors import FormatError
 from netprobe.ingest import qos_json, qos_text, switch_gnmi, switch_snapshot, switch_sonic, switch_tables
 from netprobe.ingest.counters_text import Ethtool, Perfquery, RdmaTool, Rocestat, Sysfs
 from netprobe.ingest.imb_text import Imb
+from netprobe.ingest.nccl_log_text import NcclLogLines
 from netprobe.ingest.nccl_tests_text import NcclTests
 from netprobe.ingest.not_judged import NotJudged
 from netprobe.ingest.osu_text import Osu
 from netprobe.ingest.pasted import NAME, RANK, Line, NoJson, Stream, pieces
 from netprobe.ingest.perftest_text import Perftest
+from netprobe.ingest.ports_text import PortFiles
 from netprobe.ingest.qos_draft import QosReport
+from netprobe.ingest.switch_snapshot import SwitchFile
 from netprobe.ingest.told import Link, Place, Reader, Sample, Told, Unjudged
 from netprobe.inventory import lldp
 from netprobe.model.benchmark import Benchmark
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import Neighbour
+from netprobe.model.nccl import NcclFacts
 from netprobe.model.switches import SwitchPortCounts
 
-READERS: Final = (NcclTests, Perftest, Osu, Imb, Perfquery, Rocestat, RdmaTool, NotJudged, Sysfs, Ethtool)
+READERS: Final = (NcclLogLines, NcclTests, Perftest, Osu, Imb, Perfquery, Rocestat, RdmaTool, NotJudged, PortFiles,
+                  Sysfs, Ethtool)  # fmt: skip
 """In the order in which a line is offered, at first; the last two look at the lines alone, without a heading."""
 ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;:?]{0,32}[A-Za-z]|\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|[()][0-9A-Za-z])")
 LINE_END: Final = re.compile(r"\r\n|\n|\r")
@@ -47,7 +52,8 @@ UNNAMED_SWITCH: Final = "switch"
 LONGEST_LINE: Final = 1 << 16
 """No tool prints a longer one, JSON apart."""
 REMEDY: Final = (
-    "the output of nccl-tests, perftest, OSU, IMB, ethtool -S, perfquery, rdma -j statistic, or netprobe snapshot"
+    "the output of nccl-tests, perftest, OSU, IMB, ethtool -S, perfquery, rdma -j statistic or netprobe snapshot, or "
+    "the log of NCCL"
 )
 
 
@@ -66,6 +72,10 @@ class ReadFile:
     cables: tuple[tuple[str, str, Neighbour], ...] = ()
     """(host, interface, what it is connected to), as the site lists them."""
     switches: tuple[SwitchPortCounts, ...] = ()
+    unused_counters: tuple[str, ...] = ()
+    """Counters of switches that tell nothing which is judged, by name."""
+    nccl: tuple[NcclFacts, ...] = ()
+    """What NCCL's log says, by process."""
     unjudged: tuple[Unjudged, ...] = ()
     unread: int = 0
     """Lines that no reader took; empty ones do not count."""
@@ -77,7 +87,7 @@ class ReadFile:
     def is_empty(self) -> bool:
         """Whether nothing was recognised."""
         told = (self.benchmarks, self.samples, self.links, self.qos, self.neighbours, self.cables, self.switches)
-        return not any((*told, self.unjudged))
+        return not any((*told, self.nccl, self.unjudged))
 
 
 def read_text(text: str, name: str) -> ReadFile:
@@ -134,7 +144,7 @@ class _Text:
 
     def result(self) -> ReadFile:
         """Return everything; formats that are read as a whole are read now."""
-        reports, counts, cables = self._qos(), self._switches(), self._cable_list()
+        reports, switches, cables = self._qos(), self._switches(), self._cable_list()
         tables = [each for each in self._told if isinstance(each, Benchmark)]
         return ReadFile(
             name=self._name,
@@ -142,11 +152,13 @@ class _Text:
             benchmarks=tuple(sorted(tables, key=_begin)),
             samples=tuple(each for each in self._told if isinstance(each, Sample)),
             links=tuple(each for each in self._told if isinstance(each, Link)),
+            nccl=tuple(each for each in self._told if isinstance(each, NcclFacts)),
             unjudged=tuple(each for each in self._told if isinstance(each, Unjudged)),
             qos=reports,
             neighbours=tuple(self._neighbours.items()),
             cables=cables,
-            switches=counts,
+            switches=() if switches is None else switches.counts,
+            unused_counters=() if switches is None else switches.unused,
             unread=len(self._unread),
             first_unread=min(self._unread, default=None),
             gaps=tuple(self._gaps),
@@ -223,15 +235,15 @@ class _Text:
             return ()
         return tuple((host, netdev, neighbour) for (host, netdev), neighbour in told.items())
 
-    def _switches(self) -> tuple[SwitchPortCounts, ...]:
+    def _switches(self) -> SwitchFile | None:
         if not self._is_switch:
-            return ()
+            return None
         try:
-            counts, gap = switch_snapshot.parse(self._text, self._name, UNNAMED_SWITCH)
+            told = switch_snapshot.parse(self._text, self._name, UNNAMED_SWITCH)
         except FormatError:
-            return ()
-        self._gaps += () if gap is None else (gap,)
-        return counts
+            return None
+        self._gaps += () if told.gap is None else (told.gap,)
+        return told
 
 
 def _begin(benchmark: Benchmark) -> int:

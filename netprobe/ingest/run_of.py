@@ -11,6 +11,7 @@ from netprobe.model.counters import IDLE_BEFORE, CounterWindow
 from netprobe.model.endpoint import Rank
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import HostInventory
+from netprobe.model.nccl import NcclFacts
 from netprobe.model.plan import Plan
 from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus
 from netprobe.model.snapshot import Reading
@@ -29,9 +30,18 @@ class HostEvidence:
     """In order of time."""
     span: str = IDLE_BEFORE
     """What ran between them: nothing, or a stage's name."""
+    moments_ns: tuple[int, ...] = ()
+    """Wall-clock time of each reading; empty where it is not told."""
 
 
-def run_of(hosts: Sequence[HostEvidence], *, profile: str, now: datetime, gaps: tuple[Gap, ...] = ()) -> Run:
+def run_of(
+    hosts: Sequence[HostEvidence],
+    *,
+    profile: str,
+    now: datetime,
+    gaps: tuple[Gap, ...] = (),
+    nccl: tuple[NcclFacts, ...] = (),
+) -> Run:
     """Return a run without measurements; each host has one rank, which stands for who read its counters."""
     moment = f"{now:%Y-%m-%dT%H:%M:%S}.000Z"
     ranks = tuple(
@@ -48,6 +58,7 @@ def run_of(hosts: Sequence[HostEvidence], *, profile: str, now: datetime, gaps: 
         launch=Launch(method=profile, argv=(), mpi=""),
         ranks=ranks,
         gaps=gaps,
+        nccl=nccl,
     )
     windows = [
         _window(each.span, number, before, after)

@@ -9,6 +9,8 @@ from netprobe.model.switches import SwitchPortCounts
 from netprobe.system.files import count_of
 
 PLACE: Final = ("switch", "port", "priority")
+SAME_EVENTS: Final = frozenset({"rx_damaged", "rx_errors", "tx_errors"})
+"""Fields of which a switch may have several counters, all for the same frames: the largest is taken, no sum."""
 COUNTS: Final = tuple(each.name for each in fields(SwitchPortCounts) if each.name not in PLACE)
 NS_PER_US: Final = 1_000
 
@@ -20,17 +22,22 @@ class Reading:
     switch: str
     port: str
     priority: int | None
-    field: str
-    """Of SwitchPortCounts."""
+    field: str | None
+    """Of SwitchPortCounts; None for a counter that tells nothing which is judged."""
     counter: str
     """As the switch names it: several counters may add up to one field."""
     value: int
 
 
 def put_together(readings: Iterable[Reading]) -> tuple[SwitchPortCounts, ...]:
-    """Return one record a port and priority; of one counter the last reading counts, different ones add up."""
+    """Return one record a port and priority; of one counter the last reading counts, different ones add up.
+
+    Those that count the same frames do not, and those of no field are left to ``unused``.
+    """
     found: dict[tuple[str, str, int | None], dict[str, dict[str, int]]] = {}
     for each in readings:
+        if each.field is None:
+            continue
         own = found.setdefault((each.switch, each.port, each.priority), {})
         own.setdefault(each.field, {})[each.counter] = each.value
     return tuple(
@@ -38,10 +45,17 @@ def put_together(readings: Iterable[Reading]) -> tuple[SwitchPortCounts, ...]:
             switch=switch,
             port=port,
             priority=priority,
-            **{field: sum(values.values()) for field, values in own.items()},
+            **{field: (max if field in SAME_EVENTS else sum)(values.values()) for field, values in own.items()},
         )
         for (switch, port, priority), own in found.items()
     )
+
+
+def unused(readings: Iterable[Reading]) -> tuple[str, ...]:
+    """Return the names of counters that tell nothing which is judged, in the order of the file."""
+    told = tuple(readings)
+    used = {each.counter for each in told if each.field is not None}
+    return tuple(dict.fromkeys(each.counter for each in told if each.field is None and each.counter not in used))
 
 
 def growth_between(

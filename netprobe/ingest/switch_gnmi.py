@@ -15,6 +15,10 @@ Path = tuple[tuple[str, str | None], ...]
 ELEMENT: Final = re.compile(r"([^/\[\]]+)(?:\[[^=\]]+=((?:[^\]\\]|\\.)*)\])?")
 LAST_DIGIT: Final = re.compile(r"(?:.*\D)?([0-7])")
 PORT_FIELDS: Final = {
+    "in-crc-errors": "rx_damaged",
+    "in-fcs-errors": "rx_damaged",
+    "in-errors": "rx_errors",
+    "out-errors": "tx_errors",
     "in-discards": "drops",
     "out-discards": "drops",
     "in-mac-pause-frames": "rx_pfc",
@@ -22,7 +26,11 @@ PORT_FIELDS: Final = {
     "fec-uncorrectable-blocks": "fec_uncorrectable",
 }
 QUEUE_FIELDS: Final = {"dropped-pkts": "drops", "ecn-marked-pkts": "ecn_marked"}
+INNER: Final = frozenset({"queues", "subinterface"})
+"""Parts of a port whose counters are not those of the port."""
 VALUES: Final = ("uintVal", "uint_val", "intVal", "int_val", "stringVal", "string_val", "jsonIetfVal", "json_ietf_val")
+COUNTED: Final = frozenset({"counters", "queues", "queue"})
+"""Containers whose numbers are counters."""
 MOST_DEPTH: Final = 20
 
 
@@ -32,7 +40,10 @@ def is_ours(told: Mapping[str, object]) -> bool:
 
 
 def readings(told: Mapping[str, object], switch: str) -> Iterator[Reading]:
-    """Yield the counters of all ports; ``switch`` is taken where a notification does not say whose it is."""
+    """Yield the counters of all ports; ``switch`` is taken where a notification does not say whose it is.
+
+    Those that are not known have no field.
+    """
     for notification in _notifications(told, 0):
         prefix, target = _prefix(notification.get("prefix"))
         own = target or _host(notification.get("source")) or switch
@@ -83,18 +94,18 @@ def _leaves(path: Path, value: object, depth: int) -> Iterator[tuple[Path, int]]
 def _reading(path: Path, value: int, switch: str) -> Reading | None:
     keys = {name: key for name, key in path if key is not None}
     port, leaf = keys.get("interface"), path[-1][0] if path else ""
-    if port is None:
-        return None
+    names = {name for name, _ in path}
+    priority, field = None, None
     if "queue" in keys:
         match = LAST_DIGIT.fullmatch(keys["queue"])
-        if match is None or leaf not in QUEUE_FIELDS:
-            return None
-        return Reading(
-            switch=switch, port=port, priority=int(match[1]), field=QUEUE_FIELDS[leaf], counter=leaf, value=value
-        )
-    if leaf not in PORT_FIELDS or any(name in ("queues", "subinterface") for name, _ in path):
-        return None
-    return Reading(switch=switch, port=port, priority=None, field=PORT_FIELDS[leaf], counter=leaf, value=value)
+        priority, field = (None, None) if match is None else (int(match[1]), QUEUE_FIELDS.get(leaf))
+    elif not names & INNER:
+        field = PORT_FIELDS.get(leaf)
+    if port is None:
+        field = None
+    if field is None and not names & COUNTED:
+        return None  # a setting, such as an MTU
+    return Reading(switch=switch, port=port or "", priority=priority, field=field, counter=leaf, value=value)
 
 
 def _prefix(told: object) -> tuple[Path, str | None]:

@@ -4,12 +4,13 @@ Which port a host is attached to is told by LLDP or by the site (netprobe.invent
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from netprobe.errors import FormatError
 from netprobe.ingest import switch_gnmi, switch_sonic
 from netprobe.ingest.pasted import Line, NoJson, Stream, pieces, streams, unread
-from netprobe.ingest.switch_counts import Reading, put_together
+from netprobe.ingest.switch_counts import Reading, put_together, unused
 from netprobe.ingest.switch_tables import Tables
 from netprobe.model.finding import Gap
 from netprobe.model.switches import SwitchPortCounts
@@ -17,20 +18,30 @@ from netprobe.model.switches import SwitchPortCounts
 REMEDY: Final = "sonic-db-dump -n COUNTERS_DB -y, gnmic get, or the output of show pfc counters"
 
 
-def parse(text: str, origin: str, switch: str) -> tuple[tuple[SwitchPortCounts, ...], Gap | None]:
-    """Return what a file tells of each port and priority, and one gap for what cannot be read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchFile:
+    """What a file tells of switches."""
+
+    counts: tuple[SwitchPortCounts, ...]
+    gap: Gap | None
+    """For what cannot be read."""
+    unused: tuple[str, ...]
+    """Counters that it has and that tell nothing which is judged, by name."""
+
+
+def parse(text: str, origin: str, switch: str) -> SwitchFile:
+    """Return what a file tells of each port and priority, and what of it is not used.
 
     ``switch`` is whose file it is, where it does not say so itself. Raises FormatError when it tells no counters.
     """
     damaged: list[Line] = []
-    counts = put_together(
-        reading for stream in streams(text) for reading in _readings(stream, stream.host or switch, damaged)
-    )
+    readings = [each for stream in streams(text) for each in _readings(stream, stream.host or switch, damaged)]
+    counts = put_together(readings)
     gap = unread("switch", origin, damaged)
     if not counts:
         reason = gap.reason if gap is not None else f"{origin} has no counters of a switch"
         raise FormatError(reason, remedy=REMEDY)
-    return counts, gap
+    return SwitchFile(counts=counts, gap=gap, unused=unused(readings))
 
 
 def _readings(stream: Stream, switch: str, damaged: list[Line]) -> Iterator[Reading]:

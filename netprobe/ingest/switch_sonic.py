@@ -18,6 +18,9 @@ PRIORITY_FIELDS: Final = {"RX_PKTS": "rx_pfc", "TX_PKTS": "tx_pfc", "RX_PAUSE_DU
 PORT_FIELDS: Final = {
     "SAI_PORT_STAT_PAUSE_RX_PKTS": "rx_pfc",
     "SAI_PORT_STAT_PAUSE_TX_PKTS": "tx_pfc",
+    "SAI_PORT_STAT_ETHER_STATS_CRC_ALIGN_ERRORS": "rx_damaged",
+    "SAI_PORT_STAT_IF_IN_ERRORS": "rx_errors",
+    "SAI_PORT_STAT_IF_OUT_ERRORS": "tx_errors",
     "SAI_PORT_STAT_IF_IN_DISCARDS": "drops",
     "SAI_PORT_STAT_IF_OUT_DISCARDS": "drops",
     "SAI_PORT_STAT_WRED_DROPPED_PACKETS": "wred_drops",
@@ -42,7 +45,10 @@ def is_ours(told: Mapping[str, object]) -> bool:
 
 
 def readings(told: Mapping[str, object], switch: str) -> Iterator[Reading]:
-    """Yield the counters of all ports; a port whose name the dump does not tell is left out."""
+    """Yield the counters of all ports; a port whose name the dump does not tell is left out.
+
+    Counters that are not known have no field.
+    """
     tables = _hashes(told)
     for port, oid in tables.get(PORT_MAP, {}).items():
         yield from _port(tables.get(f"{TABLE}{oid}", {}), switch, port)
@@ -54,7 +60,8 @@ def readings(told: Mapping[str, object], switch: str) -> Iterator[Reading]:
 
 
 def _port(counters: Hash, switch: str, port: str) -> Iterator[Reading]:
-    yield from _known(counters, PORT_FIELDS, switch, port, None)
+    others = {name: text for name, text in counters.items() if not _is_of_priority(name)}
+    yield from _known(others, PORT_FIELDS, switch, port, None)
     for name, text in counters.items():
         match = PRIORITY_COUNTER.fullmatch(name)
         if match is None and (estimate := ESTIMATE.fullmatch(name)):
@@ -70,9 +77,13 @@ def _port(counters: Hash, switch: str, port: str) -> Iterator[Reading]:
 
 
 def _known(counters: Hash, known: Mapping[str, str], switch: str, port: str, priority: int | None) -> Iterator[Reading]:
-    for name, field in known.items():
-        if (value := number(counters.get(name))) is not None:
-            yield Reading(switch=switch, port=port, priority=priority, field=field, counter=name, value=value)
+    for name, text in counters.items():
+        if (value := number(text)) is not None:
+            yield Reading(switch=switch, port=port, priority=priority, field=known.get(name), counter=name, value=value)
+
+
+def _is_of_priority(name: str) -> bool:
+    return any(pattern.fullmatch(name) for pattern in (PRIORITY_COUNTER, ESTIMATE))
 
 
 def _hashes(told: Mapping[str, object]) -> dict[str, Hash]:

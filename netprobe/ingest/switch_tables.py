@@ -15,9 +15,12 @@ RULE: Final = re.compile(r"[-\s]+")
 PROMPT: Final = re.compile(r"\S{1,64}@([\w.-]{1,253}):[^$#]*[$#]")
 QUEUE: Final = re.compile(r"(.+):([0-7])")
 QUEUE_NAME: Final = re.compile(r"(?:UC)?([0-7])")
+QUEUE_TITLE: Final = "TxQ"
 TITLES: Final = frozenset({"Port Rx", "Port Tx", "IFACE", "Port", "QUEUE"})
 """What the first column is called."""
 COLUMNS: Final = {
+    "RX_ERR": "rx_errors",
+    "TX_ERR": "tx_errors",
     "RX_DRP": "drops",
     "TX_DRP": "drops",
     "FEC_UNCORR": "fec_uncorrectable",
@@ -26,6 +29,8 @@ COLUMNS: Final = {
     "EcnMarked/pkts": "ecn_marked",
     "STORM DETECTED/RESTORED": "pfc_watchdog_storms",
 }
+PARTED: Final = ("pfc_watchdog_storms", None)
+"""What may have two figures in a cell, of which the first says whether there is one."""
 PFC_COLUMN: Final = re.compile(r"PFC([0-7])")
 
 
@@ -35,8 +40,8 @@ class Tables:
     def __init__(self, switch: str) -> None:
         self._switch = switch
         self._titles: tuple[str, ...] = ()
-        self._fields: tuple[tuple[str, str, int | None] | None, ...] = ()
-        """Of each column: its title, what it tells, and of which priority; None for a column that tells nothing."""
+        self._fields: tuple[tuple[str, str | None, int | None], ...] = ()
+        """Of each column: its title, what it tells if that is known, and of which priority."""
         self.damaged: list[Line] = []
         """Rows with other columns than their table."""
 
@@ -59,12 +64,9 @@ class Tables:
             self.damaged.append(line)
             return
         port, priority = _place(dict(zip(self._titles, cells, strict=True)))
-        for told, text in zip(self._fields, cells, strict=True):
-            if told is None:
-                continue
-            title, field, own_priority = told
-            value = number(text.partition("/")[0] if field == "pfc_watchdog_storms" else text)
-            if value is not None:
+        for (title, field, own_priority), text in zip(self._fields[1:], cells[1:], strict=True):
+            value = number(text.partition("/")[0] if field in PARTED else text)
+            if value is not None and title != QUEUE_TITLE:
                 yield Reading(
                     switch=self._switch,
                     port=port,
@@ -80,13 +82,12 @@ def _place(row: dict[str, str]) -> tuple[str, int | None]:
     first = next(iter(row.values()))
     if "QUEUE" in row and (match := QUEUE.fullmatch(first)):
         return match[1], int(match[2])
-    queue = QUEUE_NAME.fullmatch(row.get("TxQ", ""))
+    queue = QUEUE_NAME.fullmatch(row.get(QUEUE_TITLE, ""))
     return first, None if queue is None else int(queue[1])
 
 
-def _field(first: str, title: str) -> tuple[str, str, int | None] | None:
-    """Return a column's title with what it tells, and of which priority where it is of one."""
+def _field(first: str, title: str) -> tuple[str, str | None, int | None]:
+    """Return a column's title with what it tells if that is known, and of which priority where it is of one."""
     if first in ("Port Rx", "Port Tx") and (match := PFC_COLUMN.fullmatch(title)):
         return title, "rx_pfc" if first == "Port Rx" else "tx_pfc", int(match[1])
-    field = COLUMNS.get(title)
-    return None if field is None else (title, field, None)
+    return title, COLUMNS.get(title), None

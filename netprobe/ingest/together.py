@@ -6,6 +6,7 @@ What a text does not say is assumed, and told: samples without a host are of one
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
@@ -19,8 +20,10 @@ from netprobe.inventory.lldp import with_neighbours
 from netprobe.model.counters import BETWEEN_READINGS
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import HostInventory
+from netprobe.model.nccl import NcclFacts
 from netprobe.model.snapshot import Reading, Snapshot
 from netprobe.model.switches import SwitchPortCounts
+from netprobe.units import NS_PER_S
 
 UNNAMED_HOST: Final = "unnamed"
 MOST_DECREASES_RATIO: Final = 0.05
@@ -41,6 +44,8 @@ class Gathered:
     """Hosts whose readings were only taken to be of one host, or of one port."""
     switches: tuple[SwitchPortCounts, ...] = ()
     """Growth between two snapshots of a switch."""
+    nccl: tuple[NcclFacts, ...] = ()
+    """What NCCL's log says, its hosts called what the others are called."""
 
 
 def together(
@@ -55,6 +60,7 @@ def together(
             inventory=inventories.get(host) or HostInventory(host=host),
             readings=tuple(_readings(by_host.get(host, {}), elapsed_ns)),
             span=BETWEEN_READINGS,
+            moments_ns=_moments_ns(by_host.get(host, {}), elapsed_ns),
         )
         for host in dict.fromkeys([*by_host, *inventories])
         if host in by_host or host not in {each.inventory.host for each in taken}
@@ -69,7 +75,26 @@ def together(
         *_untimed(evidence),
         *switches.gaps,
     )  # fmt: skip
-    return Gathered(hosts=hosts, gaps=gaps, assumed=frozenset(host for host, _ in pairings), switches=switches.counts)
+    return Gathered(
+        hosts=hosts,
+        gaps=gaps,
+        assumed=frozenset(host for host, _ in pairings),
+        switches=switches.counts,
+        nccl=tuple(_of_nccl(files, owners, [each.inventory.host for each in hosts])),
+    )
+
+
+def _of_nccl(files: Sequence[ReadFile], owners: Sequence[str | None], known: Sequence[str]) -> Iterator[NcclFacts]:
+    """Yield what NCCL says, by the names that hosts have here: NCCL cuts them at the first dot.
+
+    A log of one host is of whom it was said to be; one of several names them itself.
+    """
+    whole = {name.partition(".")[0]: name for name in known}
+    for file, owner in zip(files, owners, strict=True):
+        is_of_one = len({each.host for each in file.nccl}) == 1
+        for each in file.nccl:
+            own = owner if owner is not None and is_of_one else None
+            yield replace(each, host=own or whole.get(each.host, each.host) or UNNAMED_HOST)
 
 
 def _samples(owned: Iterable[tuple[ReadFile, str]]) -> dict[str, dict[Port, list[Sample]]]:
@@ -122,9 +147,31 @@ def _of_snapshots(snapshots: Iterable[Snapshot], told: Mapping[str, HostInventor
             [each.readings[-1] for each in own if each.readings],
         )
         if len(own) == 1:
-            yield HostEvidence(inventory=inventory, readings=own[0].readings)
+            yield HostEvidence(inventory=inventory, readings=own[0].readings, moments_ns=_within(own[0]))
         else:
-            yield HostEvidence(inventory=inventory, readings=tuple(_forward(last)), span=BETWEEN_READINGS)
+            told_ns = [_taken_ns(each) for each in own if each.readings]
+            yield HostEvidence(
+                inventory=inventory,
+                readings=tuple(_forward(last)),
+                span=BETWEEN_READINGS,
+                moments_ns=() if None in told_ns else tuple(each for each in told_ns if each is not None),
+            )
+
+
+def _within(snapshot: Snapshot) -> tuple[int, ...]:
+    """Return when each reading of one snapshot was made, as far as its own time tells."""
+    taken_ns = _taken_ns(snapshot)
+    if taken_ns is None:
+        return ()
+    return tuple(taken_ns + each.at_ns - snapshot.readings[0].at_ns for each in snapshot.readings)
+
+
+def _taken_ns(snapshot: Snapshot) -> int | None:
+    try:
+        moment = datetime.fromisoformat(snapshot.taken)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else int(moment.timestamp()) * NS_PER_S
 
 
 def _forward(readings: Iterable[Reading]) -> Iterator[Reading]:
@@ -133,6 +180,13 @@ def _forward(readings: Iterable[Reading]) -> Iterator[Reading]:
     for reading in readings:
         at_ns = max(at_ns, reading.at_ns)
         yield replace(reading, at_ns=at_ns)
+
+
+def _moments_ns(own: Mapping[Port, Sequence[Sample]], elapsed_ns: int | None) -> tuple[int, ...]:
+    """Return the wall-clock times of a host's readings, where every sample tells its own."""
+    if any(sample.at_ns is None for samples in own.values() for sample in samples):
+        return ()
+    return tuple(each.at_ns for each in _readings(own, elapsed_ns))
 
 
 def _readings(own: Mapping[Port, Sequence[Sample]], elapsed_ns: int | None) -> Iterator[Reading]:

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from netprobe.catalogue.keys import Origin
 from netprobe.ingest.pasted import Line
 from netprobe.model.benchmark import Benchmark, BenchmarkRow
+from netprobe.model.nccl import NcclFacts
 from netprobe.system.files import LARGEST_COUNT, count_of
 
 LONGEST_NAME: Final = 253
@@ -59,6 +60,8 @@ class Link:
     state: str | None
     physical_state: str | None
     netdev: str | None
+    link_layer: str | None = None
+    rate_gbps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class Unjudged:
     lines: int
 
 
-Told = Sample | Benchmark | Link | Unjudged
+Told = Sample | Benchmark | Link | NcclFacts | Unjudged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,12 @@
 Does not handle: iWARP, whose queue pairs need a connection manager.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from netprobe.errors import UnavailableError
+from netprobe.locate.pci_distance import PciDistance
 from netprobe.locate.roce import LINK_LOCAL, address_of, chosen, family_of, payload_bytes
 from netprobe.model.inventory import Gid, RdmaPort
 from netprobe.model.rdma import RdmaEndpoint, RdmaOptions
@@ -15,14 +17,18 @@ from netprobe.registry import suggestion
 SLOWEST_SHARE: Final = 0.5
 """Of the fastest port's rate: what has less serves management or storage; a rail that came up at half has not."""
 INFINIBAND: Final = "InfiniBand"
+NO_DISTANCES: Final[Mapping[str, PciDistance]] = MappingProxyType({})
 
 
-def choose_endpoint(ports: tuple[RdmaPort, ...], wish: RdmaOptions, place: int) -> RdmaEndpoint:
+def choose_endpoint(
+    ports: tuple[RdmaPort, ...], wish: RdmaOptions, place: int, distances: Mapping[str, PciDistance] = NO_DISTANCES
+) -> RdmaEndpoint:
     """Return the endpoint of the rank at this place on its host, as rank 0; UnavailableError where there is none.
 
     ``ports`` in the order in which people count them, as rdma_ports returns them: rank k uses the k-th that is active.
+    ``distances``, by device, from the GPU that the rank uses: then it is the k-th of the nearest.
     """
-    port, why_port = _port(ports, wish, place)
+    port, why_port = _port(ports, wish, place, distances)
     gid, why_gid = _gid(port, wish)
     return RdmaEndpoint(
         rank=0,
@@ -61,7 +67,9 @@ def gid_title(gid: Gid) -> str:
     return " ".join((f"GID {gid.index}", *([gid.kind] if gid.kind else []), address_of(gid)))
 
 
-def _port(ports: Sequence[RdmaPort], wish: RdmaOptions, place: int) -> tuple[RdmaPort, str]:
+def _port(
+    ports: Sequence[RdmaPort], wish: RdmaOptions, place: int, distances: Mapping[str, PciDistance]
+) -> tuple[RdmaPort, str]:
     """Return the port to use, and why it is this one where there are several."""
     if not ports:
         raise UnavailableError("there is no RDMA device", remedy="rdma link, or netprobe doctor")
@@ -72,10 +80,14 @@ def _port(ports: Sequence[RdmaPort], wish: RdmaOptions, place: int) -> tuple[Rdm
         raise UnavailableError(f"no RDMA port is active: {_listed(map(port_title, ports))}", remedy=_wake(ports[0]))
     usable = _fast(active)
     left_out = [port.name for port in active if port not in usable]
-    port = usable[place % len(usable)]
-    number = f"active port {place % len(usable) + 1} of {len(usable)}" if len(usable) > 1 else ""
     slow = f"left out as slower: {_listed(left_out)}" if left_out else ""
-    return port, "; ".join(reason for reason in (number, slow) if reason)
+    nearest = min((distances[port.device] for port in usable if port.device in distances), default=None)
+    if nearest is not None:
+        near = [port for port in usable if distances.get(port.device) is nearest]
+        reasons = (f"nearest to the GPU ({nearest.name})", slow)
+        return near[place % len(near)], "; ".join(reason for reason in reasons if reason)
+    number = f"active port {place % len(usable) + 1} of {len(usable)}" if len(usable) > 1 else ""
+    return usable[place % len(usable)], "; ".join(reason for reason in (number, slow) if reason)
 
 
 def _wished(ports: Sequence[RdmaPort], wished: str) -> RdmaPort:

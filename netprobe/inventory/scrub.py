@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from netprobe.model.inventory import Gid, HostInventory, NetDevice, RdmaPort, SystemSettings
 from netprobe.model.snapshot import Snapshot
@@ -19,8 +19,6 @@ NAMED_AFTER_ADDRESS: Final = re.compile(r"\b([a-z]+x)([0-9a-f]{12})(?![0-9a-zA-Z
 """Devices that systemd and rdma-core name after their hardware address: enx0c42a1123456, rocex0c42a1123456."""
 SWITCHES: Final = "SLURM_TOPOLOGY_ADDR"
 """Names of switches from the top down, then of the host, with dots between them."""
-
-T = TypeVar("T")
 
 MAPPED: Final = ["0000"] * 5 + ["ffff"]
 LINK_LOCAL: Final = ["fe80"]
@@ -57,17 +55,14 @@ def scrubbed(snapshot: Snapshot) -> Snapshot:
     """
     names = _Placeholders()
     scrub = replace(snapshot, inventory=_inventory(snapshot.inventory, names), is_scrubbed=True)
-    return _with_devices(scrub, names)
-
-
-def _with_devices(value: T, names: _Placeholders) -> T:
-    """Return the same with other names of devices, in all texts of it."""
-    return _renamed(value, names)  # type: ignore[no-any-return]  # of whatever type it had
+    renamed: Snapshot = _renamed(scrub, names)
+    return renamed
 
 
 def _renamed(value: Any, names: _Placeholders) -> Any:  # noqa: ANN401 - whatever a snapshot holds
+    """Return the same with other names of devices, in all texts of it."""
     if isinstance(value, str):
-        return names.device(value) if type(value) is str else value
+        return names.device(value)
     if isinstance(value, tuple):
         return tuple(_renamed(each, names) for each in value)
     if isinstance(value, Mapping):

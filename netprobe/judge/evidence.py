@@ -6,15 +6,20 @@ between hosts is read off its ranks.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from netprobe.catalogue.keys import Origin
 from netprobe.judge.datagrams import PREFIX as DATAGRAMS
 from netprobe.judge.datagrams import datagram_table
+from netprobe.judge.flows import flow_table, without_flows
+from netprobe.judge.gpus import PREFIX as GPUS
+from netprobe.judge.gpus import gpu_growths
+from netprobe.judge.hops import hop_tables
+from netprobe.judge.pair_tables import pair_tables, with_carrier, with_pipelined, with_scope
 from netprobe.judge.ports import port_table
 from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
@@ -28,25 +33,23 @@ from netprobe.model.evidence import (
     DatagramTable,
     Evidence,
     GroupResult,
-    PairTable,
+    IntArray,
 )
-from netprobe.model.plan import REACH, Path, Plan, Scope
-from netprobe.model.rdma import Operation
-from netprobe.model.run import RunHeader, RunStatus
-from netprobe.model.series import Fault, Metric, Phase
+from netprobe.model.plan import REACH, Memory, Path, Plan, Scope
+from netprobe.model.run import RunHeader, RunStatus, StageOutcome
+from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
-from netprobe.registry import probes
-from netprobe.stats.quantiles import FlatHistograms, quantile_ns
+from netprobe.stats.distinct import sorted_distinct
 from netprobe.store.reader import Run
+from netprobe.store.series_table import UNJUDGED, with_digest
 from netprobe.units import NS_PER_MS
 
 PAIR_METRICS: Final = (Metric.ROUND_TRIP, Metric.WINDOW)
 SPAN_METRICS: Final = (Metric.WIRE, Metric.RESPONDING, Metric.PROBING)
-SAME_PAIRS: Final = ("probe", "metric", "scope", "path", "operation", "size_bytes", "bytes_per_iteration", "window")
-PAIR_KEYS: Final = ("stage", *SAME_PAIRS)
 GROUP_KEYS: Final = ("stage", "probe", "size_bytes", "dtype", "op", "root", "in_place")
 RDMA: Final = f"{Origin.RDMA}/"
 ETHTOOL: Final = f"{Origin.ETHTOOL}/"
+NO_PAIRS: Final = np.zeros(0, dtype=np.int64)
 SHORTEST_ROUND_NS: Final = 10 * NS_PER_MS
 ENDED_EARLY: Final = {
     RunStatus.RUNNING: "the program ended before the run did (killed, or the machine went down)",
@@ -57,25 +60,29 @@ ENDED_EARLY: Final = {
 
 def evidence_of(run: Run) -> Evidence:
     """Return what the judges may look at."""
-    timed = _with_statistics(run.series.filter((pl.col("phase") == Phase.TIMED) & (pl.col("iterations") > 0)))
+    timed = _with_statistics(_where(run.series, (pl.col("phase") == Phase.TIMED) & (pl.col("iterations") > 0)))
     header = run.header
-    of_pairs = timed.filter(pl.col("dst").is_not_null())
-    with_path = _with_path(_with_scope(of_pairs, header), header.plan)
-    pairs = with_path.filter(pl.col("metric").is_in(PAIR_METRICS))
-    spans = with_path.filter(pl.col("metric").is_in(SPAN_METRICS))
+    is_of_pair = pl.col("dst").is_not_null()
+    pairs = with_pipelined(_where(timed, is_of_pair & _is_any(PAIR_METRICS)), timed)
+    spans = _where(timed, is_of_pair & _is_any(SPAN_METRICS))
     is_of_port = pl.col("counter").str.starts_with(RDMA) | pl.col("counter").str.starts_with(ETHTOOL)
     is_of_datagrams = pl.col("counter").str.starts_with(DATAGRAMS)
+    is_of_gpu = pl.col("counter").str.starts_with(GPUS)
     of_ports = run.counters.filter(is_of_port)
-    counters = _counters(run.counters.filter(~is_of_port & ~is_of_datagrams), header.plan)
+    of_pairs = with_scope(pairs if len(of_ports) else pairs.clear(), header)
+    counters = _counters(run.counters.filter(~is_of_port & ~is_of_datagrams & ~is_of_gpu), header.plan)
     datagrams = datagram_table(run.counters.filter(is_of_datagrams))
+    faults = tuple(_faults(run.series, header.plan))
     return Evidence(
         plan=header.plan,
         ranks=header.ranks,
         clocks=header.clocks,
-        pairs=tuple(_pair_tables(pairs)),
+        pairs=tuple(pair_tables(without_flows(pairs, header.plan), header)),
         groups=tuple(_group_results(timed, header)),
         arrivals=tuple(_arrival_tables(timed)),
-        faults=_faults(run.series),
+        hops=tuple(hop_tables(timed)),
+        faults=tuple(fault for fault, _ in faults),
+        fault_paths=tuple(path for _, path in faults),
         coverage=_coverage(run, pairs, timed, datagrams),
         gaps=tuple(dict.fromkeys((*header.gaps, *(gap for each in header.outcomes for gap in each.gaps)))),
         run_error=header.error or ENDED_EARLY.get(header.status),
@@ -86,116 +93,46 @@ def evidence_of(run: Run) -> Evidence:
         stuck_pairs=header.stuck_pairs,
         failures=tuple(failure for outcome in header.outcomes for failure in outcome.failures),
         endpoints=header.endpoints,
+        gpus=header.gpus,
+        nccl=header.nccl,
+        gpu_windows=run.gpu_windows,
+        gpu_growths=gpu_growths(run.counters.filter(is_of_gpu)),
         datagrams=datagrams,
-        spans=tuple(_pair_tables(_named_by_span(spans))),
+        flows=flow_table(pairs, header.plan),
+        spans=tuple(pair_tables(spans, header, by_span=True)),
         inventories={inventory.host: inventory for inventory in run.inventories},
-        ports=port_table(of_ports, pairs, header.ranks, run.inventories),
+        ports=port_table(of_ports, of_pairs, header.ranks, run.inventories),
         unread=unread_ports(of_ports, header, run.inventories),
     )
 
 
+def _is_any(metrics: tuple[Metric, ...]) -> pl.Expr:
+    # Not is_in, which turns the names of millions of rows into text first.
+    return pl.any_horizontal([pl.col("metric") == metric.value for metric in metrics])
+
+
+def _where(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
+    """Return the rows of which it is true; the same table where that is all of them, instead of a copy."""
+    mask = frame.select(condition.fill_null(value=False)).to_series()
+    return frame if mask.all() else frame.filter(mask)
+
+
 def _with_statistics(timed: pl.DataFrame) -> pl.DataFrame:
     """Replace the histograms by their quantiles; rows whose histogram is empty were not measured, and go."""
-    timed = timed.filter(pl.col("histogram_counts").list.sum() > 0)
-    flat = FlatHistograms(
-        bins=_flattened(timed["histogram_bins"]),
-        counts=_flattened(timed["histogram_counts"]),
-        lengths=timed["histogram_bins"].list.len().to_numpy().astype(np.int64),
-        min_ns=timed["min_ns"].to_numpy().astype(np.float64),
-        max_ns=timed["max_ns"].to_numpy().astype(np.float64),
-    )
-    return timed.drop("histogram_bins", "histogram_counts", "slowest").with_columns(
-        timed["histogram_counts"].list.sum().alias("samples"),
-        pl.Series("p50_ns", quantile_ns(flat, 0.5)),
-        pl.Series("p99_ns", quantile_ns(flat, 0.99)),
-        pl.Series("p999_ns", quantile_ns(flat, 0.999)),
-    )
-
-
-def _flattened(lists: pl.Series) -> NDArray[np.int64]:
-    # explode() would make a null of an empty list, but none is left here.
-    return lists.explode().to_numpy().astype(np.int64) if len(lists) else np.zeros(0, dtype=np.int64)
-
-
-def _with_scope(pairs: pl.DataFrame, header: RunHeader) -> pl.DataFrame:
-    host_of = placement_of(header.ranks).host_of
-    src, dst = pairs["src"].to_numpy(), pairs["dst"].to_numpy()
-    is_within = host_of[src] == host_of[dst] if len(pairs) else np.zeros(0, dtype=bool)
-    scope = np.where(is_within, Scope.WITHIN_HOST.value, Scope.BETWEEN_HOSTS.value)
-    return pairs.with_columns(pl.Series("scope", scope, dtype=pl.String))
-
-
-def _with_path(pairs: pl.DataFrame, plan: Plan) -> pl.DataFrame:
-    """Add what carried the messages; a stage that the plan does not have went over MPI, as all once did."""
-    path_of = {stage.id: stage.path.value for stage in plan.stages}
-    verb_of = {stage.id: stage.rdma.operation.value for stage in plan.stages if stage.rdma is not None}
-    return pairs.with_columns(
-        path=pl.col("stage").replace_strict(path_of, default=Path.MPI.value, return_dtype=pl.String),
-        operation=pl.col("stage").replace_strict(verb_of, default=None, return_dtype=pl.String),
-    )
-
-
-def _named_by_span(spans: pl.DataFrame) -> pl.DataFrame:
-    """Return parts of round trips under names of their own: ``reach-wire``."""
-    return spans.with_columns(probe=pl.format("{}-{}", "probe", pl.col("metric").str.strip_suffix("_ns")))
-
-
-def _with_second_pass(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Put the rows of a second pass with those of the stage they follow: a suspect then simply has more partners."""
-    is_second = pl.col("stage").str.starts_with(SECOND_PASS)
-    followed = pairs.filter(~is_second).unique(SAME_PAIRS, keep="first", maintain_order=True)
-    found = pairs.join(
-        followed.select(*SAME_PAIRS, followed="stage"),
-        on=SAME_PAIRS,
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )
-    return found.with_columns(
-        round_index=pl.col("round_index") + pl.when(is_second).then(SECOND_PASS_ROUND).otherwise(0),
-        stage=pl.when(is_second).then(pl.coalesce("followed", "stage")).otherwise(pl.col("stage")),
-    ).drop("followed")
-
-
-def _pair_tables(pairs: pl.DataFrame) -> Iterator[PairTable]:
-    for _, rows in _with_second_pass(pairs).group_by(*PAIR_KEYS, maintain_order=True):
-        first = rows.row(0, named=True)
-        yield PairTable(
-            stage=first["stage"],
-            probe=first["probe"],
-            metric=Metric(first["metric"]),
-            scope=Scope(first["scope"]),
-            size_bytes=first["size_bytes"],
-            bytes_per_iteration=first["bytes_per_iteration"],
-            window=first["window"],
-            directed=_is_directed(first["probe"]),
-            src=rows["src"].to_numpy(),
-            dst=rows["dst"].to_numpy(),
-            round_index=rows["round_index"].to_numpy(),
-            samples=rows["samples"].to_numpy(),
-            min_ns=rows["min_ns"].to_numpy().astype(np.float64),
-            p50_ns=rows["p50_ns"].to_numpy(),
-            p99_ns=rows["p99_ns"].to_numpy(),
-            p999_ns=rows["p999_ns"].to_numpy(),
-            max_ns=rows["max_ns"].to_numpy().astype(np.float64),
-            total_ns=rows["total_ns"].to_numpy().astype(np.float64),
-            path=Path(first["path"]),
-            operation=None if first["operation"] is None else Operation(first["operation"]),
-        )
-
-
-def _is_directed(probe: str) -> bool:
-    """Return whether a probe measures the directions apart; an unknown one is judged by pairs, which blames less."""
-    known = probes().get(probe)
-    return known is not None and known.both_directions
+    digested = timed if "samples" in timed else with_digest(timed).drop(UNJUDGED)
+    return _where(digested, pl.col("samples") > 0)
 
 
 def _group_results(timed: pl.DataFrame, header: RunHeader) -> Iterator[GroupResult]:
     ranks_of = {outcome.stage: len(outcome.ranks) for outcome in header.outcomes}
-    for row in timed.filter(pl.col("metric") == Metric.OPERATION).iter_rows(named=True):
+    undivided = _undivided(timed)
+    operations = timed.filter(pl.col("metric") == Metric.OPERATION)
+    for row in with_carrier(operations, header.plan).iter_rows(named=True):
         wrong_bytes = sum(fault["wrong_bytes"] for fault in row["faults"])
         yield GroupResult(
             **{key: row[key] for key in GROUP_KEYS},
+            path=Path(row["path"]),
+            memory=Memory(row["send_memory"]),
             ranks=ranks_of.get(row["stage"]) or len(header.ranks),
             iterations=row["iterations"],
             mean_ns=row["total_ns"] / row["iterations"],
@@ -203,7 +140,21 @@ def _group_results(timed: pl.DataFrame, header: RunHeader) -> Iterator[GroupResu
             p99_ns=_known(row["p99_ns"]),
             max_ns=float(row["max_ns"]),
             wrong_bytes=wrong_bytes if row["checked_iterations"] else None,
+            **undivided.get(tuple(row[key] for key in GROUP_KEYS), {}),
         )
+
+
+def _undivided(timed: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the figures of runs that nothing divides, by the collective that they are of."""
+    figures: dict[tuple[Any, ...], dict[str, Any]] = {}
+    is_of_group = pl.col("dst").is_null() & (pl.col("metric") == Metric.PIPELINED)
+    for row in timed.filter(is_of_group).iter_rows(named=True):
+        iterations = row["iterations"] * row["window"]
+        figures[tuple(row[key] for key in GROUP_KEYS)] = {
+            "pipelined_ns": row["total_ns"] / iterations,
+            "pipelined_iterations": iterations,
+        }
+    return figures
 
 
 def _known(value: float) -> float | None:
@@ -300,10 +251,11 @@ def _waiting_ratio(counters: CounterTable, ranks: tuple[Rank, ...]) -> dict[str,
     }
 
 
-def _faults(series: pl.DataFrame) -> tuple[Fault, ...]:
-    """Return the faults of all rows: a wrong byte counts wherever it was seen."""
-    faulty = series.filter(pl.col("faults").list.len() > 0)
-    return tuple(Fault(**fault) for faults in faulty["faults"] for fault in faults)
+def _faults(series: pl.DataFrame, plan: Plan) -> Iterator[tuple[Fault, Path]]:
+    """Yield the faults of all rows, and what carried the bytes: a wrong one counts wherever it was seen."""
+    faulty = with_carrier(_where(series, pl.col("faults").list.len() > 0), plan)
+    for faults, path in zip(faulty["faults"], faulty["path"], strict=True):
+        yield from ((Fault(**{**fault, "bit_counts": tuple(fault["bit_counts"])}), Path(path)) for fault in faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,8 +268,8 @@ class _PairCount:
 def _coverage(run: Run, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable) -> Coverage:
     header = run.header
     counted = _pair_count(header, pairs, datagrams)
-    moved = run.series.filter(pl.col("metric").is_in([*PAIR_METRICS, Metric.OPERATION]))
-    bytes_moved = moved.select((pl.col("bytes_per_iteration") * pl.col("iterations")).sum()).item()
+    of_row = pl.when(_is_any(MOVING_METRICS)).then(pl.col("bytes_per_iteration") * pl.col("iterations")).otherwise(0)
+    bytes_moved = run.series.select(of_row.sum()).item() + run.left_out_bytes
     return Coverage(
         ranks=len(header.ranks),
         hosts=len({rank.host for rank in header.ranks}),
@@ -338,25 +290,71 @@ def _pair_count(header: RunHeader, pairs: pl.DataFrame, datagrams: DatagramTable
 
     Of datagrams a count is an answer, also where nothing came back.
     """
-    sizes = pairs.group_by("stage", "src", "dst").agg(pl.col("size_bytes").n_unique())
-    most = dict(sizes.group_by("stage").agg(pl.col("size_bytes").max()).iter_rows())
-    measured = {(stage, src, dst) for stage, src, dst, count in sizes.iter_rows() if count == most[stage]}
-    measured |= set(zip(datagrams.stage, datagrams.src.tolist(), datagrams.dst.tolist(), strict=True))
-    planned = {
-        (outcome.stage, *pair)
-        for outcome in header.outcomes
-        for pair in outcome.planned_pairs
-        if (outcome.stage, *pair) in measured or not any(gap.topic == REACH for gap in outcome.gaps)
-    }  # a NIC without datagrams has told so
-    failed = {(each.stage, each.src, each.dst) for outcome in header.outcomes for each in outcome.failures}
-    return _PairCount(planned=len(planned), measured=len(planned & measured), failed=len((planned & failed) - measured))
+    ranks = len(header.ranks)
+    measured = _measured_pairs(pairs, datagrams, ranks)
+    by_stage: dict[str, list[StageOutcome]] = {}
+    for outcome in header.outcomes:
+        by_stage.setdefault(outcome.stage, []).append(outcome)
+    counts = [_count_of_stage(outcomes, measured.get(stage, NO_PAIRS), ranks) for stage, outcomes in by_stage.items()]
+    return _PairCount(
+        planned=sum(each.planned for each in counts),
+        measured=sum(each.measured for each in counts),
+        failed=sum(each.failed for each in counts),
+    )
+
+
+def _count_of_stage(outcomes: list[StageOutcome], measured: IntArray, ranks: int) -> _PairCount:
+    planned, strangers = [NO_PAIRS], 0
+    for outcome in outcomes:
+        keys, others = _pair_keys(outcome.planned_pairs, ranks)
+        if any(gap.topic == REACH for gap in outcome.gaps):  # a NIC without datagrams has told so
+            keys, others = keys[np.isin(keys, measured)], 0
+        planned.append(keys)
+        strangers += others
+    wanted = sorted_distinct(np.concatenate(planned))
+    done = np.isin(wanted, measured, assume_unique=True)
+    failed, _ = _pair_keys(tuple((each.src, each.dst) for outcome in outcomes for each in outcome.failures), ranks)
+    return _PairCount(
+        planned=len(wanted) + strangers,
+        measured=int(done.sum()),
+        failed=int(np.isin(wanted[~done], failed).sum()),
+    )
+
+
+def _pair_keys(pairs: tuple[tuple[int, int], ...], ranks: int) -> tuple[IntArray, int]:
+    """Return pairs as one number each, and how many of others there are: a header written by hand may have any."""
+    try:
+        ends = np.fromiter(chain.from_iterable(pairs), np.int64, 2 * len(pairs)).reshape(-1, 2)
+    except OverflowError:
+        own = tuple(pair for pair in pairs if all(0 <= end < ranks for end in pair))
+        return _pair_keys(own, ranks)[0], len(set(pairs) - set(own))
+    is_known = ((ends >= 0) & (ends < ranks)).all(axis=1)
+    strangers = {tuple(pair) for pair in ends[~is_known].tolist()}
+    return ends[is_known, 0] * ranks + ends[is_known, 1], len(strangers)
+
+
+def _measured_pairs(pairs: pl.DataFrame, datagrams: DatagramTable, ranks: int) -> dict[str, IntArray]:
+    """Return the pairs of each stage that have all of its sizes, or a count of datagrams."""
+    measured: dict[str, IntArray] = {}
+    for (stage,), rows in pairs.select("stage", "src", "dst", "size_bytes").partition_by("stage", as_dict=True).items():
+        keys, size = rows["src"].to_numpy() * ranks + rows["dst"].to_numpy(), rows["size_bytes"].to_numpy()
+        of_sizes = np.sort(np.concatenate([sorted_distinct(keys[size == each]) for each in np.unique(size)]))
+        starts = np.flatnonzero(np.diff(of_sizes, prepend=-1))
+        count = np.diff(starts, append=len(of_sizes))
+        measured[stage] = of_sizes[starts[count == count.max()]]
+    stages = np.array(datagrams.stage, dtype=object)
+    for stage in dict.fromkeys(datagrams.stage):
+        own = stages == stage
+        counted = datagrams.src[own] * ranks + datagrams.dst[own]
+        measured[stage] = sorted_distinct(np.concatenate([measured.get(stage, NO_PAIRS), counted]))
+    return measured
 
 
 def _untested_ranks(
     header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable
 ) -> tuple[int, ...]:
     # A collective has no result unless every rank that was still there took part.
-    together = set(timed.filter(pl.col("metric") == Metric.OPERATION)["stage"].unique().to_list())
+    together = set(timed.filter(pl.col("metric") == Metric.OPERATION.value)["stage"].unique().to_list())
     crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
     tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list(), *(r for crew in crews for r in crew)}
     tested.update(datagrams.src.tolist())

@@ -12,18 +12,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from netprobe.detectors._words import listed
+from netprobe.detectors._words import listed, tells_of_gpu
 from netprobe.judge.naming import Mark, Named, marks_of, named, sought_of
 from netprobe.judge.precedence import outranked
 from netprobe.model.finding import Confidence, Fact, Finding, Severity
 
 CAUSES: Final = (
-    "dead-host", "hung-host", "partition", "mtu", "link-flap", "physical-errors", "pause-storm", "packet-loss",
-    "pfc-missing", "pause-source", "rnr-stall", "link-downgrade", "pcie-downgrade", "host-noise", "slow-link",
-    "slow-host",
+    "dead-host", "hung-host", "partition", "mtu", "leaf-fault", "link-flap", "physical-errors", "pause-storm",
+    "packet-loss", "pfc-missing", "pause-source", "rnr-stall", "link-downgrade", "pcie-downgrade", "gpu-throttle",
+    "nvlink-degraded", "host-noise", "slow-link", "slow-host",
 )  # fmt: skip
 """Detectors whose findings explain others; each one also those that come after it, where they are symptoms."""
-SYMPTOMS: Final = frozenset({"slow-link", "slow-host", "jitter", "slow-pair", "asymmetry", "straggler", "expectation"})
+OF_GPUS: Final = frozenset({"gpu-throttle", "nvlink-degraded"})
+"""They make nothing slow but what is measured in memory of GPUs."""
+SYMPTOMS: Final = frozenset(
+    {"slow-link", "slow-host", "jitter", "slow-pair", "asymmetry", "straggler", "expectation", "layer-gap", "slow-hop"}
+)
 RATES_OF_HOSTS: Final = frozenset({"slow-link", "slow-host"})
 PATHS: Final = frozenset({"slow-pair", "asymmetry"})
 """What they name is left after the rates of hosts are taken away, which therefore cannot explain it."""
@@ -45,7 +49,7 @@ def explained(findings: Sequence[Finding], hosts: Iterable[str]) -> tuple[Findin
         if root != index:
             folded.setdefault(root, []).append(finding)
     return tuple(
-        _with_symptoms(finding, folded.get(index, ()))
+        _with_symptoms(finding, whom[index], folded.get(index, ()))
         for index, finding in enumerate(findings)
         if causes[index] is None
     )
@@ -97,6 +101,8 @@ def _hides(cause: Finding, culprit: Named, symptom: Finding) -> bool:
 def _may_explain(cause: Finding, symptom: Finding) -> bool:
     if cause.detector in RATES_OF_HOSTS and symptom.detector in PATHS:
         return False
+    if cause.detector in OF_GPUS and not (symptom.facts and all(tells_of_gpu(fact.metric) for fact in symptom.facts)):
+        return False
     if symptom.detector in CAUSES and CAUSES.index(cause.detector) >= CAUSES.index(symptom.detector):
         return False
     # What is only worth a warning does not slow anybody down, and must not hide who does.
@@ -111,7 +117,7 @@ def _covers(culprit: Named, symptom: Named) -> bool:
     )
 
 
-def _with_symptoms(cause: Finding, symptoms: Sequence[Finding]) -> Finding:
+def _with_symptoms(cause: Finding, culprit: Named | None, symptoms: Sequence[Finding]) -> Finding:
     if not symptoms:
         return cause
     names = dict.fromkeys(symptom.detector for symptom in symptoms)
@@ -124,7 +130,14 @@ def _with_symptoms(cause: Finding, symptoms: Sequence[Finding]) -> Finding:
         confidence=min(sure, key=CONFIDENCES.index),
         summary=f"{cause.summary}; also seen: {', '.join(names)}",
         facts=(*cause.facts, *(fact for name in names for fact in _as_facts(name, symptoms, cause))),
+        victims=_victims(cause, culprit, symptoms),
     )
+
+
+def _victims(cause: Finding, culprit: Named | None, symptoms: Sequence[Finding]) -> tuple[str, ...]:
+    """Return the hosts that symptoms blame and that are none of those which the cause names."""
+    own = {*cause.hosts, *(() if culprit is None else culprit.hosts)}
+    return tuple(dict.fromkeys(host for each in symptoms for host in each.hosts if host not in own))
 
 
 def _as_facts(detector: str, symptoms: Sequence[Finding], cause: Finding) -> Iterator[Fact]:

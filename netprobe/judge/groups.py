@@ -19,14 +19,25 @@ CONFIDENCES: Final = tuple(Confidence)
 
 
 def leaves(evidence: Evidence) -> dict[str, str]:
-    """Return the switch behind each port, by its subject; ports whose neighbour nobody tells are absent."""
+    """Return the switch behind each port, by its subject: its neighbour, or that of its host; absent if none tells."""
     ports, found = evidence.ports, {}
+    of_ranks = host_leaves(evidence)
     for port, (host, netdev) in enumerate(zip(ports.host, ports.netdev, strict=True)):
         inventory = evidence.inventories.get(host)
         device = None if inventory is None else inventory.net_device(netdev)
         if device is not None and device.neighbour is not None:
             found[ports.subject(port)] = device.neighbour.system
+        elif host in of_ranks:
+            found[ports.subject(port)] = of_ranks[host]
     return found
+
+
+def host_leaves(evidence: Evidence) -> dict[str, str]:
+    """Return the switch behind each host, as its ranks tell; hosts that are on none or on several are absent."""
+    told: dict[str, set[str | None]] = {}
+    for rank in evidence.ranks:
+        told.setdefault(rank.host, set()).add(rank.leaf)
+    return {host: leaf for host, (leaf, *others) in told.items() if leaf is not None and not others}
 
 
 def grouped(findings: Sequence[Finding], leaf_of: Mapping[str, str]) -> tuple[Finding, ...]:

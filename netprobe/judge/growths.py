@@ -100,7 +100,7 @@ def port_name(key: CounterKey, carried: Mapping[str, str]) -> str:
     """Return what reports call a port; ``carried`` are RDMA ports by the interface that they use."""
     if key.origin is Origin.ETHTOOL:
         return carried.get(key.device, key.device)
-    return key.device if key.port == 1 else f"{key.device}/{key.port}"
+    return key.place
 
 
 def _finding(host: str, port: str, counters: Mapping[str, int]) -> Finding:

@@ -1,18 +1,20 @@
 """Judge what was put together from other tools' outputs: counters between readings, settings, and benchmarks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netprobe.catalogue.counter import Weight
 from netprobe.catalogue.growth import is_saturated
 from netprobe.detectors._fleet import HostPort, alike
 from netprobe.detectors._roce_rules import is_judgeable, lacks_of, tells_pfc
+from netprobe.detectors._words import listed
 from netprobe.judge.benchmarks import Note, judged
 from netprobe.judge.candidates import unjudged_pauses, with_candidates
 from netprobe.judge.growths import ID as COUNTERS
 from netprobe.judge.growths import TROUBLE, grown, known_counter, port_name, told_by
 from netprobe.judge.judge import merged, settled, worst_first
+from netprobe.judge.partners import HostCounts, with_partners
 from netprobe.judge.remarks import all_active, remarks
 from netprobe.judge.switches import switch_notes
 from netprobe.model.benchmark import Benchmark
@@ -27,11 +29,24 @@ from netprobe.registry import detectors
 from netprobe.store.reader import Run
 
 OF_MEASUREMENTS: Final = frozenset(
-    {"asymmetry", "corruption", "coverage", "expectation", "jitter", "slow-host", "slow-link", "slow-pair", "straggler"}
+    {
+        "asymmetry",
+        "corruption",
+        "coverage",
+        "expectation",
+        "jitter",
+        "slow-hop",
+        "slow-host",
+        "slow-link",
+        "slow-pair",
+        "straggler",
+    }
 )
 """Detectors that have nothing to say where netprobe measured nothing."""
 SAID_HERE: Final = frozenset({COUNTERS})
 """Detectors whose answers judge.growths gives with more: of all counters of trouble, whatever their names."""
+OF_NCCL: Final = "nccl-fallback"
+"""The detector of NCCL's log, which needs nothing else."""
 NOTABLE: Final = (*TROUBLE, Weight.NOTE)
 
 
@@ -68,6 +83,10 @@ class Ingested:
     history: tuple[Total, ...]
     """Never a finding: it may be long ago."""
     benchmarks: tuple[Benchmark, ...]
+    switches: tuple[str, ...]
+    """Those of which two snapshots tell what grew."""
+    nccl_hosts: tuple[str, ...]
+    """Those whose NCCL told in its log which way it took."""
     is_judged: bool
     """Whether anything at all could be judged."""
 
@@ -95,6 +114,8 @@ class Material:
     """Hosts whose readings were only taken to be of one host."""
     switches: tuple[SwitchPortCounts, ...] = ()
     """Growth between two snapshots of a switch."""
+    moments_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Wall-clock time of each reading by host; empty where it is not told."""
 
 
 def judge_ingested(material: Material, limits: Limits) -> Ingested:
@@ -116,6 +137,7 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
     answers = [_capped(each, material.assumed, evidence) if isinstance(each, Finding) else each for each in answers]
     answers += switch_notes(material.switches, run.inventories)
     answers += _settings_gaps(unjudged)
+    answers += _uncounted(run.inventories, material.readings)
     answers += (answer for benchmark in material.benchmarks for answer in judged(benchmark, limits))
     gaps = [*evidence.gaps, *(each for each in answers if isinstance(each, Gap))]
     findings = [each for each in answers if isinstance(each, Finding)]
@@ -124,15 +146,18 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         hosts=tuple(each.host for each in run.inventories),
         windows=windows,
         settings=settings,
-        findings=_settled(findings, evidence),
+        findings=_with_partners(_settled(findings, evidence), material),
         gaps=tuple(merged(gaps)),
         notes=tuple(each for each in answers if isinstance(each, Note)),
         history=tuple(
             total for each in run.inventories for total in _totals(each, material.readings.get(each.host, ()))
         ),
         benchmarks=material.benchmarks,
+        switches=tuple(dict.fromkeys(each.switch for each in material.switches)),
+        nccl_hosts=tuple(dict.fromkeys(each.host for each in evidence.nccl)),
         is_judged=bool(
             windows
+            or any(each.network_ways for each in evidence.nccl)
             or settings > len(unjudged)
             or any(_is_judged(each, limits) for each in material.benchmarks)
             or (run.inventories and all(map(all_active, run.inventories)) and not any(material.readings.values()))
@@ -144,7 +169,8 @@ def _detected(evidence: Evidence, limits: Limits, windows: int, settings: int) -
     """Yield what detectors say; audits of settings are told of no port that is only taken for one."""
     counted = replace(evidence, ports=with_candidates(evidence.ports, evidence.inventories))
     for detector in detectors().values():
-        if detector.id not in OF_MEASUREMENTS | SAID_HERE and (windows or (settings and detector.audits)):
+        has_matter = windows or (settings and detector.audits) or (evidence.nccl and detector.id == OF_NCCL)
+        if detector.id not in OF_MEASUREMENTS | SAID_HERE and has_matter:
             yield from detector.detect(evidence if detector.audits else counted, limits)
     yield from unjudged_pauses(counted.ports, evidence.inventories)
 
@@ -154,6 +180,20 @@ def _settled(findings: Sequence[Finding], evidence: Evidence) -> tuple[Finding, 
     counters = [each for each in findings if each.detector == COUNTERS]
     others = settled((each for each in findings if each.detector != COUNTERS), evidence)
     return tuple(sorted((*others, *counters), key=worst_first))
+
+
+def _with_partners(findings: Sequence[Finding], material: Material) -> tuple[Finding, ...]:
+    """Return findings, losses that damage elsewhere probably explains with that."""
+    hosts = (
+        HostCounts(
+            inventory=each,
+            readings=material.readings.get(each.host, ()),
+            moments_ns=material.moments_ns.get(each.host, ()),
+            is_assumed=each.host in material.assumed,
+        )
+        for each in material.run.inventories
+    )
+    return with_partners(findings, hosts)
 
 
 def _capped(finding: Finding, assumed: frozenset[str], evidence: Evidence) -> Finding:
@@ -224,6 +264,17 @@ def _lifetime(host: str, readings: Sequence[Reading]) -> Iterator[Gap]:
             topic="counters",
             reason=f"{host}: lifetime totals; two readings tell what happens now",
             remedy="the same again after the test, and both files here",
+        )
+
+
+def _uncounted(inventories: Sequence[HostInventory], readings: Mapping[str, tuple[Reading, ...]]) -> Iterator[Gap]:
+    """Yield what nobody looked at where ports are told without one counter: a port that is up may lose packets."""
+    hosts = [each.host for each in inventories if each.rdma_ports and not readings.get(each.host)]
+    if hosts:
+        yield Gap(
+            topic="counters",
+            reason=f"{listed(hosts)}: no counters were handed over, so losses, errors and pauses were not looked at",
+            remedy="netprobe snapshot there before and after the test, or ethtool -S and the counters of its ports",
         )
 
 

@@ -1,6 +1,6 @@
 """From a run to a report: evidence, all detectors, causes with their symptoms, verdict, figures.
 
-Pure: the same run and limits give the same report.
+Pure: the same run, limits and expectations give the same report.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,15 @@ from itertools import chain
 from typing import Final
 
 from netprobe.judge.explain import explained
-from netprobe.judge.groups import grouped, leaves
-from netprobe.judge.summary import endpoint_summary, group_summary, pair_summary
+from netprobe.judge.groups import grouped, host_leaves, leaves
+from netprobe.judge.layers import layer_summaries
+from netprobe.judge.nccl import nccl_summaries
+from netprobe.judge.sensitivity import measured_sensitivity
+from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
+from netprobe.model.expectation import Expectation
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.report import REPORT_FORMAT, Report
@@ -28,11 +32,11 @@ SEVERITIES: Final = tuple(Severity)
 CONFIDENCES: Final = tuple(Confidence)
 
 
-def judge(run: Run, limits: Limits) -> Report:
-    """Return the report on a run under these limits."""
+def judge(run: Run, limits: Limits, expectations: tuple[Expectation, ...] = ()) -> Report:
+    """Return the report on a run under these limits, held against a table of expectations; by default there is none."""
     from netprobe.judge.evidence import evidence_of  # loads polars, which ranks that merely could judge never need
 
-    evidence = evidence_of(run)
+    evidence = replace(evidence_of(run), expectations=expectations)
     answers = list(_answers(evidence, limits))
     findings = settled((each for each in answers if isinstance(each, Finding)), evidence)
     gaps = tuple(merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
@@ -48,7 +52,8 @@ def _answers(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
 
 def settled(findings: Iterable[Finding], evidence: Evidence) -> tuple[Finding, ...]:
     """Return the findings that stand, worst first: ports of a switch together, symptoms with their cause."""
-    of_switches = grouped(sorted(findings, key=worst_first), leaves(evidence))
+    of_ports = grouped(sorted(findings, key=worst_first), leaves(evidence))
+    of_switches = grouped(of_ports, host_leaves(evidence))  # counters of TCP are of hosts
     return tuple(sorted(explained(of_switches, placement_of(evidence.ranks).hosts), key=worst_first))
 
 
@@ -83,6 +88,11 @@ def _report(
         calibration=header.calibration,
         clock_error_bound_ns=max((clock.error_bound_ns for clock in header.clocks if clock is not None), default=None),
         endpoints=tuple(endpoint_summary(each, evidence) for each in evidence.endpoints),
+        gpus=gpu_summaries(evidence, limits),
+        nccl=nccl_summaries(evidence.nccl, header.environment),
+        layers=layer_summaries(evidence.pairs),
+        sensitivity=measured_sensitivity(evidence),
+        dropped=header.plan.dropped,
     )
 
 
@@ -99,7 +109,7 @@ def _run_gaps(evidence: Evidence) -> Iterator[Gap]:
         yield Gap(
             topic="second pass",
             reason="leaf switches are unknown, so both new partners of a suspect may be on its own leaf",
-            remedy="--topology FILE, lines as in Slurm's topology.conf",
+            remedy="--topology FILE, such as Slurm's topology.conf",
         )
 
 

@@ -136,7 +136,7 @@ class _Ports:
         host, key = self._host_of[rank], known.key
         if key.origin is Origin.ETHTOOL:
             return host, self._carried.get((host, key.device), key.device)
-        return host, key.device if key.port == 1 else f"{key.device}/{key.port}"
+        return host, key.place
 
     def _is_netdev(self, port: tuple[str, str]) -> bool:
         return any(

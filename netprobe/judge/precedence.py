@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from netprobe.detectors._words import tells_of_gpu
 from netprobe.judge.naming import Mark, Named, marks_of, sought_of
 from netprobe.model.finding import Finding, Severity
 from netprobe.model.meaning import Meaning
@@ -40,6 +41,10 @@ class Rule:
     """Whether the loser may be beaten only where it blames no host."""
     limit: str | None = None
     """The limit against which some fact of the loser has to be held; None: any, or none."""
+    of_gpus: bool = False
+    """Whether all that the loser tells has to be of GPU memory."""
+    because: str = ""
+    """What the winner's summary has to say."""
 
 
 GAVE_UP: Final = (Meaning.RETRIES_EXCEEDED, Meaning.RNR_RETRIES_EXCEEDED, Meaning.COMPLETION_ERROR)
@@ -118,14 +123,48 @@ STORMS: Final = (
         why="holes that a storm leaves look like packets that overtook",
         blameless=True,
     ),
-    Rule(winner="pause-storm", loser="rnr-stall", on=On.RUN, why="who waits behind a storm posts no buffers"),
     Rule(winner="pause-storm", loser="ecn-inactive", on=On.RUN, why="nobody marks for a port that stops without load"),
 )
 """What a port that stops everybody leaves behind at others, who are its victims. A slow receiver (pause-source) is no
 such port: queues in front of it are marked before they pause, so that missing marks are a fault of their own."""
 
+GPUS: Final = (
+    *(
+        Rule(winner="gpudirect-off", loser=loser, on=On.LINK, why="its GPUs are why, and not its link", of_gpus=True)
+        for loser in ("slow-link", "slow-host")
+    ),
+    Rule(
+        winner="gpudirect-off",
+        loser="affinity",
+        on=On.LINK,
+        why="what the distance costs was measured",
+        because="crosses the root complex",
+    ),
+)
+"""What slow GPU memory leaves behind in the rates of a host; where host memory is slow too, that is another fault."""
+
+LEAVES: Final = (
+    Rule(
+        # The leaf as a whole, by its own name: damage that most of its ports count is why it is slow.
+        winner="physical-errors",
+        loser="leaf-fault",
+        on=On.PORT,
+        why="damage at most of its ports is why the leaf is slow",
+    ),
+    Rule(winner="link-flap", loser="leaf-fault", on=On.PORT, why="ports that go down together are why it is slow"),
+    *(
+        Rule(winner="leaf-fault", loser=loser, on=On.LINK, why="what a switch does to most of its ports is one fault")
+        for loser in ("packet-loss", "pause-victim", "out-of-order")
+    ),
+    Rule(winner="packet-loss", loser="oversubscribed", on=On.PORT, why="a link that loses is why it carries less"),
+)
+"""A leaf against its members. Damage that a member counts itself (physical-errors, link-flap) is its own cable's, and
+stays; a setting that differs is no reason for a leaf, and is told beside it."""
+
 RULES: Final = (
     *FAILURES,
+    *GPUS,
+    *LEAVES,
     Rule(winner="link-flap", loser="physical-errors", on=On.LINK, why="a link that trains again counts errors"),
     Rule(winner="link-flap", loser="packet-loss", on=On.LINK, why="what is sent while a link is down is lost"),
     Rule(
@@ -176,7 +215,11 @@ def outranked(findings: Sequence[Finding], named: Sequence[Named | None]) -> dic
         winners = _Winners.of(of_detector.get(rule.winner, ()) if losers else (), findings, named)
         for loser in losers:
             near = winners.near(rule.on, findings[loser], named[loser])
-            able = (at for at in near if _is_of_phase(rule, findings[at], findings[loser]))
+            able = (
+                at
+                for at in near
+                if rule.because in findings[at].summary and _is_of_phase(rule, findings[at], findings[loser])
+            )
             winner = next((at for at in able if _beats(rule.on, findings, named, at, loser)), None)
             if winner is not None:
                 beaten[loser] = winner
@@ -214,6 +257,8 @@ def _is_about(rule: Rule, loser: Finding) -> bool:
     if rule.blameless and loser.hosts:
         return False
     if rule.limit is not None and all(rule.limit not in fact.basis for fact in loser.facts):
+        return False
+    if rule.of_gpus and not all(tells_of_gpu(fact.metric) for fact in loser.facts):
         return False
     if rule.about is None:
         return True

@@ -10,7 +10,7 @@ from typing import Final
 
 from netprobe.catalogue.counter import Counter
 from netprobe.catalogue.growth import is_saturated
-from netprobe.catalogue.keys import CounterKey, Origin, key_of
+from netprobe.catalogue.keys import Origin, key_of
 from netprobe.catalogue.lookup import counter_of
 from netprobe.judge.benchmarks import Note
 from netprobe.model.inventory import HostInventory
@@ -76,12 +76,8 @@ def _ports(reading: Reading) -> dict[tuple[Origin, str], list[_Shown]]:
         key = key_of(text)
         counter = None if key is None else counter_of(key.origin, key.name)
         if key is not None and counter is not None:
-            found.setdefault((key.origin, _name(key)), []).append(_Shown(name=key.name, counter=counter, value=value))
+            found.setdefault((key.origin, key.place), []).append(_Shown(name=key.name, counter=counter, value=value))
     return found
-
-
-def _name(key: CounterKey) -> str:
-    return key.device if key.port == 1 else f"{key.device}/{key.port}"
 
 
 def _of_port(origin: Origin, shown: Sequence[_Shown]) -> Iterator[str]:

@@ -1,16 +1,23 @@
 """The figures of a report: one row for each probe, scope and size."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from netprobe.detectors._gpu_copies import copies_of
+from netprobe.detectors._gpus import HostGpu, host_gpus
 from netprobe.detectors._rdma_ends import ETHERNET
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.locate.roce import payload_bytes
 from netprobe.model.collective import SHAPES
 from netprobe.model.evidence import Evidence, GroupResult, PairTable
+from netprobe.model.gpu import GpuEndpoint
+from netprobe.model.limits import Limits
 from netprobe.model.plan import DTYPE_BYTES
 from netprobe.model.rdma import RdmaEndpoint
-from netprobe.model.report import EndpointSummary, GroupSummary, PairSummary
+from netprobe.model.report import EndpointSummary, GpuSummary, GroupSummary, PairSummary
 from netprobe.model.series import Metric
+from netprobe.stats.distinct import sorted_distinct
 from netprobe.stats.rates import algbw_gigabytes_per_s, busbw_gigabytes_per_s, window_gbps
 from netprobe.units import NS_PER_S
 
@@ -29,7 +36,7 @@ def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
         scope=table.scope,
         size_bytes=table.size_bytes,
         window=table.window,
-        pairs=len({*zip(table.src.tolist(), table.dst.tolist(), strict=True)}),
+        pairs=len(sorted_distinct(table.src * (1 + int(table.dst.max())) + table.dst)),
         samples=int(table.samples.sum()),
         typical_ns=typical_ns / halves,
         p99_ns=_scaled(_median_if_most_know(table.p99_ns), halves),
@@ -43,7 +50,16 @@ def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
         worst_gbps=window_gbps(table.bytes_per_iteration, worst_ns) if has_others and streams else None,
         path=table.path,
         operation=table.operation,
+        send_memory=table.send_memory,
+        receive_memory=table.receive_memory,
+        pipelined_gbps=_pipelined_gbps(table),
     )
+
+
+def _pipelined_gbps(table: PairTable) -> float | None:
+    if table.pipelined_ns is None:
+        return None
+    return window_gbps(table.bytes_per_iteration, float(np.nanmedian(table.pipelined_ns)))
 
 
 def _median_if_most_know(p99_ns: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:
@@ -81,6 +97,20 @@ def group_summary(result: GroupResult) -> GroupSummary:
         algbw_gigabytes_per_s=algbw_gigabytes_per_s(result.probe, result.size_bytes, result.mean_ns, result.ranks),
         busbw_gigabytes_per_s=busbw_gigabytes_per_s(result.probe, result.size_bytes, result.mean_ns, result.ranks),
         wrong_bytes=result.wrong_bytes,
+        path=result.path,
+        memory=result.memory,
+        pipelined_ns=result.pipelined_ns,
+        pipelined_iterations=result.pipelined_iterations,
+        pipelined_algbw_gigabytes_per_s=_pipelined(algbw_gigabytes_per_s, result),
+        pipelined_busbw_gigabytes_per_s=_pipelined(busbw_gigabytes_per_s, result),
+    )
+
+
+def _pipelined(rate: Callable[[str, int, float, int], float | None], result: GroupResult) -> float | None:
+    return (
+        None
+        if result.pipelined_ns is None
+        else rate(result.probe, result.size_bytes, result.pipelined_ns, result.ranks)
     )
 
 
@@ -104,6 +134,33 @@ def endpoint_summary(endpoint: RdmaEndpoint, evidence: Evidence) -> EndpointSumm
         gid=endpoint.gid,
         mtu_bytes=_packet_bytes(endpoint, host, evidence),
         why=endpoint.why,
+    )
+
+
+def gpu_summaries(evidence: Evidence, limits: Limits) -> tuple[GpuSummary, ...]:
+    """Return the GPU that each rank used, and what it copied."""
+    told = {(each.host, each.pci): each for each in host_gpus(evidence)}
+    host_of = placement_of(evidence.ranks).host
+    return tuple(
+        _gpu_summary(each, host_of(each.rank), told.get((host_of(each.rank), each.pci)), evidence, limits)
+        for each in evidence.gpus
+    )
+
+
+def _gpu_summary(gpu: GpuEndpoint, host: str, told: HostGpu | None, evidence: Evidence, limits: Limits) -> GpuSummary:
+    copies, are_slow = copies_of(gpu, told, evidence, limits)
+    return GpuSummary(
+        rank=gpu.rank,
+        host=host,
+        ordinal=gpu.ordinal,
+        pci=gpu.pci,
+        name=gpu.name,
+        nic=gpu.nic,
+        why=gpu.why,
+        takes_mpi=gpu.takes_mpi,
+        driver=gpu.driver,
+        copies=copies,
+        copies_are_slow=are_slow,
     )
 
 

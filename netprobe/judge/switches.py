@@ -10,9 +10,12 @@ from netprobe.units import format_count
 
 FIGURES: Final[Mapping[str, str]] = {
     "pfc_watchdog_storms": "storms seen by the PFC watchdog",
+    "rx_damaged": "frames received with a wrong checksum (CRC)",
     "drops": "packets dropped",
     "wred_drops": "packets dropped early",
     "fec_uncorrectable": "frames that FEC could not correct",
+    "rx_errors": "frames received with any error, wrong checksums among them",
+    "tx_errors": "frames that could not be sent",
     "rx_pfc": "PFC frames received",
     "tx_pfc": "PFC frames sent",
     "rx_pause_ns": "stopped",
@@ -42,6 +45,8 @@ def _note(grown: SwitchPortCounts, attached: str | None) -> Note:
     where = "" if grown.priority is None else f"priority {grown.priority}: "
     whom = "" if attached is None else f" ({attached})"
     counts = {what: value for name, what in FIGURES.items() if (value := getattr(grown, name))}
+    if grown.rx_errors == grown.rx_damaged:
+        counts.pop(FIGURES["rx_errors"], None)  # nothing but wrong checksums, and those are told
     figures = (
         f"{what} for {format_count(value, 'ns')}" if what == FIGURES["rx_pause_ns"] else f"{what} {value:,}"
         for what, value in counts.items()

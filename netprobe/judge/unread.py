@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from netprobe.catalogue.keys import Origin, key_of
+from netprobe.catalogue.keys import key_of
 from netprobe.model.inventory import HostInventory
 from netprobe.model.ports import UnreadPort
 from netprobe.model.run import RunHeader
@@ -54,6 +54,4 @@ def _stages_of(counters: pl.DataFrame, host_of: dict[int, str]) -> dict[Place, s
 
 def _port_name(counter: str) -> str | None:
     key = key_of(counter)
-    if key is None:
-        return None
-    return key.device if key.origin is Origin.ETHTOOL or key.port == 1 else f"{key.device}/{key.port}"
+    return None if key is None else key.place

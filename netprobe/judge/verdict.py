@@ -41,13 +41,16 @@ def was_measured(evidence: Evidence) -> bool:
 
 
 def healthy_hosts(verdict: Verdict, findings: Iterable[Finding], evidence: Evidence) -> tuple[str, ...]:
-    """Return the hosts that were measured and that nobody asks to leave out or did so, in order of their ranks.
+    """Return the hosts that were measured, that nobody asks to leave out or did so, and that are no fault's victims.
 
+    They are in order of their ranks.
     None without a verdict: a host that half a plan has cleared must not be taken for a healthy one.
     """
     if verdict is Verdict.INCONCLUSIVE:
         return ()
-    left_out = {host for finding in findings for host in finding.hosts} | {each.host for each in evidence.benched}
+    told = tuple(findings)
+    left_out = {host for finding in told for host in (*finding.hosts, *finding.victims)}
+    left_out |= {each.host for each in evidence.benched}
     untested = set(evidence.coverage.untested_ranks)
     measured = dict.fromkeys(rank.host for rank in evidence.ranks if rank.rank not in untested)
     return tuple(host for host in measured if host not in left_out)

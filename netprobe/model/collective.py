@@ -5,7 +5,7 @@ n ranks, ``size`` in bytes as printed in the first column:
 =================  ============================  ==============
 operation          size                          busbw / algbw
 =================  ============================  ==============
-all-reduce         one rank's buffer             2 (n-1) / n
+all-reduce, ring   one rank's buffer             2 (n-1) / n
 reduce-scatter     one rank's whole input        (n-1) / n
 all-gather         one rank's whole output       (n-1) / n
 all-to-all         one rank's whole input        (n-1) / n
@@ -53,6 +53,9 @@ def _shape(id: str, nccl_name: str, factor: Callable[[int], float], **traits: bo
     return CollectiveShape(id=id, nccl_name=nccl_name, busbw_factor=factor, **{**defaults, **traits})
 
 
+TRACED_RING = "traced_ring"
+"""An all-reduce of netprobe's own, made of messages between neighbours; no library offers it as one call."""
+
 SHAPES: dict[str, CollectiveShape] = {
     shape.id: shape
     for shape in (
@@ -64,5 +67,9 @@ SHAPES: dict[str, CollectiveShape] = {
         _shape("reduce", "reduce_perf", _one, reduces=True, rooted=True),
         _shape("sendrecv", "sendrecv_perf", _one, has_in_place=False),
         _shape("barrier", "barrier_perf", _one, has_in_place=False),
+        _shape(TRACED_RING, "traced_ring_perf", _twice_the_share, reduces=True, has_in_place=False),
     )
 }
+
+CALLS: tuple[str, ...] = tuple(id for id in SHAPES if id != TRACED_RING)
+"""What libraries offer as one call each."""

@@ -1,6 +1,7 @@
 """Who took part: ranks and the hosts they ran on, and how well their clocks agree."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,6 @@ class Calibration:
 def ranks_by_host(ranks: tuple[Rank, ...]) -> dict[str, list[int]]:
     """Return the rank numbers of each host, hosts in order of first appearance, ranks by local index."""
     hosts: dict[str, list[int]] = {}
-    for rank in sorted(ranks, key=lambda each: (each.rank,)):
+    for rank in sorted(ranks, key=attrgetter("rank")):
         hosts.setdefault(rank.host, []).append(rank.rank)
     return hosts

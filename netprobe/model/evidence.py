@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.model.endpoint import Clock, Rank
+from netprobe.model.expectation import Expectation
 from netprobe.model.finding import Gap
+from netprobe.model.gpu import GpuEndpoint, GpuGrowth, GpuWindow
 from netprobe.model.inventory import HostInventory
-from netprobe.model.plan import Path, Plan, Scope
+from netprobe.model.nccl import NcclFacts
+from netprobe.model.plan import Memory, Path, Plan, Scope
 from netprobe.model.ports import NO_PORTS, PortTable, UnreadPort
 from netprobe.model.rdma import Operation, PairFailure, RdmaEndpoint
 from netprobe.model.series import Fault, Metric
@@ -23,8 +26,8 @@ from netprobe.model.standing import Benched, PathAnswer, StuckPair
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-Sweep = tuple[str, Scope, Path]
-"""Probe, scope and path: what tables have in common that differ in size alone."""
+Sweep = tuple[str, Scope, Path, Memory, Memory]
+"""Probe, scope, path, and the memory of both ends: what tables have in common that differ in size alone."""
 
 CROWDED_RATIO: Final = 0.10
 """Ranks that wait for a CPU for so much of the time are crowded, whoever crowds them: a tenth moves a median."""
@@ -57,11 +60,20 @@ class PairTable:
     path: Path = Path.MPI
     operation: Operation | None = None
     """What moved the messages over RDMA; None over MPI."""
+    send_memory: Memory = Memory.HOST
+    receive_memory: Memory = Memory.HOST
+    pipelined_ns: FloatArray | None = None
+    """Mean time of an iteration in runs that nothing divides; None where no row has it."""
 
     @property
     def sweep(self) -> Sweep:
         """What it shares with the tables of other sizes."""
-        return self.probe, self.scope, self.path
+        return self.probe, self.scope, self.path, self.send_memory, self.receive_memory
+
+    @property
+    def is_of_host(self) -> bool:
+        """Whether no GPU has a part in it."""
+        return not (self.send_memory.needs_gpu or self.receive_memory.needs_gpu)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +95,12 @@ class GroupResult:
     max_ns: float
     wrong_bytes: int | None
     """Over all ranks and checked iterations; None when the data was not checked."""
+    path: Path = Path.MPI
+    memory: Memory = Memory.HOST
+    pipelined_ns: float | None = None
+    """Mean time of an iteration in runs that nothing divides; None where there were none."""
+    pipelined_iterations: int | None = None
+    """Of all these runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,6 +117,26 @@ class ArrivalTable:
     exit_p50_ns: FloatArray
     operation_p50_ns: float
     """The whole collective, for scale; NaN when unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HopTable:
+    """What the hops of a traced ring held up, at one size; arrays have shape (hops,)."""
+
+    stage: str
+    probe: str
+    size_bytes: int
+    iterations: int
+    messages: int
+    """That each hop carried in one iteration."""
+    src: IntArray
+    dst: IntArray
+    """Rank numbers: each rank and the one after it."""
+    bytes_per_iteration: IntArray
+    p50_ns: FloatArray
+    """Of an iteration: what the hop kept its receiver waiting for (stats.hops)."""
+    operation_p50_ns: float
+    """The whole all-reduce, for scale; NaN when unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,6 +190,27 @@ NO_DATAGRAMS = DatagramTable(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FlowTable:
+    """Pairs that were measured over RDMA with several UDP source ports; arrays have shape (n,), one row a series."""
+
+    src: IntArray
+    dst: IntArray
+    """Rank numbers."""
+    source_port: IntArray
+    bytes_per_iteration: IntArray
+    p50_ns: FloatArray
+
+
+NO_FLOWS = FlowTable(
+    src=np.zeros(0, dtype=np.int64),
+    dst=np.zeros(0, dtype=np.int64),
+    source_port=np.zeros(0, dtype=np.int64),
+    bytes_per_iteration=np.zeros(0, dtype=np.int64),
+    p50_ns=np.zeros(0),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What was planned and what was measured."""
@@ -200,6 +259,8 @@ class Evidence:
     """What the ranks said they could not measure."""
     run_error: str | None
     """Why measuring ended early; None when it did not."""
+    fault_paths: tuple[Path, ...] = ()
+    """What carried the bytes of each of ``faults``; empty where that is not told."""
     counters: CounterTable = NO_COUNTERS
     benched: tuple[Benched, ...] = ()
     """Hosts that were taken out of the run, in order."""
@@ -218,12 +279,28 @@ class Evidence:
     """Pairs that could not go on over RDMA."""
     endpoints: tuple[RdmaEndpoint, ...] = ()
     """What ranks use for RDMA."""
+    gpus: tuple[GpuEndpoint, ...] = ()
+    """Whose memory ranks use."""
+    nccl: tuple[NcclFacts, ...] = ()
+    """What NCCL's log says, by process."""
+    gpu_windows: tuple[GpuWindow, ...] = ()
+    """What GPUs showed while stages ran; hosts without NVIDIA's driver are absent."""
+    gpu_growths: tuple[GpuGrowth, ...] = ()
+    """What their counters grew by."""
     datagrams: DatagramTable = NO_DATAGRAMS
+    flows: FlowTable = NO_FLOWS
+    """Slow pairs, by the UDP source port that their packets had."""
     spans: tuple[PairTable, ...] = ()
     """What parts of round trips took, where NICs stamp; of no use to compare hosts by."""
 
+    hops: tuple[HopTable, ...] = ()
+    """What hops of traced rings held up."""
+
     waiting_ratio: Mapping[str, float] = field(default_factory=dict)
     """By host: the share of the measured time that its ranks waited for a CPU; hosts that do not tell are absent."""
+
+    expectations: tuple[Expectation, ...] = ()
+    """What measurements of such systems should reach, a site's own first; chosen by whoever judges, not measured."""
 
     @property
     def crowded_hosts(self) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class Finding:
     next_action: str = ""
     retest: str | None = None
     """A command that repeats just what is needed to confirm the finding."""
+    victims: tuple[str, ...] = ()
+    """Other hosts that findings asked to leave out which this one explains: not to blame, and not known to be well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

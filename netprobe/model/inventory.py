@@ -76,6 +76,11 @@ class RdmaPort:
         """Whether nothing says that it carries no traffic: reports of settings do not tell the state."""
         return self.state is None or self.is_active
 
+    @property
+    def is_software(self) -> bool:
+        """Whether the kernel shows it without a place on the PCI bus (soft RoCE); of a paste neither is known."""
+        return self.pci is None and self.node_guid is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QosSettings:
@@ -220,6 +225,11 @@ class HostInventory:
     def net_device(self, name: str | None) -> NetDevice | None:
         """Return the interface with this name."""
         return next((each for each in self.net_devices if each.name == name), None)
+
+    @property
+    def gpus(self) -> tuple[PciDevice, ...]:
+        """Its GPUs, in the order of their addresses on the bus."""
+        return tuple(each for each in self.pci_devices if each.kind == "gpu")
 
     def pci_device(self, address: str | None) -> PciDevice | None:
         """Return the PCI device with this address."""

@@ -18,6 +18,21 @@ class Limits:
     expected_latency_ns: float = _limit(
         0.0, "ns", "half a round trip of the smallest message between hosts; 0: no expectation"
     )
+    line_rate_ratio: float = _limit(
+        0.4,
+        "ratio",
+        "of the rate of its ports that RDMA reaches; one queue pair reaches 0.7 at 400 Gb/s, a bond of two 0.5",
+    )
+    layer_ratio: float = _limit(
+        0.75,
+        "ratio",
+        "of what the layer below carries; NCCL keeps 0.92-0.96 of a NIC and MPI over UCX 0.9, sockets or staging halve",
+    )
+    gpudirect_ratio: float = _limit(
+        0.8,
+        "ratio",
+        "of host memory's rate; healthy GPUs keep 0.97 (380 of 390 Gb/s), 0.48 across CPUs, 0.4 without GPUDirect",
+    )
     pair_loss_ratio: float = _limit(
         0.10, "ratio", "a pair this far below what its two hosts do with others; p2p gates of the field sit at 5-10 %"
     )
@@ -53,6 +68,16 @@ class Limits:
         0.20, "ratio", "a rank's median lateness as a share of the collective it delays"
     )
     straggler_floor_ns: float = _limit(20_000.0, "ns", "lateness below this hides in the launch cost of any kernel")
+    hop_excess_ratio: float = _limit(
+        0.50,
+        "ratio",
+        "what a hop of a ring takes above the others of its kind; a ring moves at the pace of its slowest",
+    )
+    hop_share_ratio: float = _limit(
+        0.10,
+        "ratio",
+        "of the all-reduce that a hop takes more than others do; below, the ring waits for something else",
+    )
     coverage_ratio: float = _limit(1.0, "ratio", "a verdict on part of what was planned would be green by accident")
     loss_ratio: float = _limit(
         1e-4, "ratio", "costs 1.2 % at 400 Gb/s and 10 µs; shared Ethernet loses up to that daily (Pingmesh, 2015)"
@@ -124,6 +149,9 @@ class Limits:
     memlock_floor_bytes: float = _limit(
         64.0 * (1 << 20), "bytes", "a process registers this much at start; the default of 64 KiB fails at the first"
     )
+    nccl_staged_ratio: float = _limit(
+        0.10, "ratio", "of NCCL's connections to other hosts that go through host memory; where GPUDirect works, none"
+    )
     wrong_port_ratio: float = _limit(
         0.10, "ratio", "of a host's RDMA bytes on ports slower than its fast ones; storage moves less during a test"
     )
@@ -138,4 +166,28 @@ class Limits:
     )
     ecn_mark_floor: float = _limit(
         100.0, "packets", "marked at a port that answers none, or notifications unheeded; answers are rate-limited"
+    )
+    gpu_held_ratio: float = _limit(
+        0.05, "ratio", "of a stage that heat or a power brake holds a GPU's clock down; a healthy one never is"
+    )
+    gpu_block_ratio: float = _limit(
+        0.10, "ratio", "of a GPU's clock that is lost over a stage: all others wait for a GPU that is so much slower"
+    )
+    nvlink_crc_per_s: float = _limit(
+        100.0, "errors/s", "of one GPU over all its links; below that they do not matter, as DCGM's health check has it"
+    )
+    nvlink_retry_floor: float = _limit(
+        1.0, "events", "replays and recoveries of one GPU in a run; DCGM's health check fails from the first on"
+    )
+    nvlink_block_ratio: float = _limit(
+        0.25, "ratio", "of its NVLinks that a GPU lacks: it then sets the pace of all within its host"
+    )
+    copy_ratio: float = _limit(
+        0.6,
+        "ratio",
+        "of what a GPU's PCIe link, its NVLinks or its memory carry that its copies reach; chosen so that pinned "
+        "memory of the other socket is no fault, and measured on none",
+    )
+    pcie_replays_per_minute: float = _limit(
+        8.0, "replays/minute", "of a GPU's PCIe link in a stage; the most that DCGM's health check lets pass"
     )

@@ -83,3 +83,10 @@ class Meaning(StrEnum):
     WIRE_RECEIVED_BYTES = "wire-received-bytes"
     WIRE_SENT_PACKETS = "wire-sent-packets"
     WIRE_RECEIVED_PACKETS = "wire-received-packets"
+
+    @property
+    def unit(self) -> str:
+        """``ns``, ``bytes``, or nothing where it is simply a number of something."""
+        if self.endswith("-time"):
+            return "ns"
+        return "bytes" if self.endswith("-bytes") else ""

@@ -33,14 +33,75 @@ class Path(StrEnum):
 
     MPI = "mpi"
     VERBS = "verbs"
+    NCCL = "nccl"
+
+    @property
+    def label(self) -> str:
+        """What readers call it: ``MPI``, ``RDMA``, ``NCCL``."""
+        return "RDMA" if self is Path.VERBS else self.value.upper()
+
+    @property
+    def prefix(self) -> str:
+        """What stands in front of what it carries: nothing for MPI, which is the usual one."""
+        return "" if self is Path.MPI else f"{self.label} "
+
+    @property
+    def layer(self) -> str:
+        """What it is called among layers: ``verbs``, ``MPI``, ``NCCL``."""
+        return self.value if self is Path.VERBS else self.label
+
+
+class Memory(StrEnum):
+    """Where the bytes under test lie."""
+
+    HOST = "host"
+    DEVICE = "device"  # of a GPU
+    PINNED = "pinned"  # the host's, locked in place for the GPU's copy engines
+    MANAGED = "managed"  # moved between host and GPU by the driver
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether only the driver of a GPU can give it."""
+        return self is not Memory.HOST
+
+    @property
+    def label(self) -> str:
+        """What readers call it, before the word memory."""
+        return "GPU" if self is Memory.DEVICE else self.value
+
+
+def memory_title(send: Memory, receive: Memory) -> str:
+    """Return ``GPU memory``, or ``GPU → host`` where the two ends differ."""
+    return f"{send.label} memory" if send is receive else f"{send.label} → {receive.label}"
 
 
 class Carriers(StrEnum):
     """What is wanted to carry the messages of a plan."""
 
-    AUTO = "auto"  # MPI, and RDMA wherever there are devices
+    AUTO = "auto"  # MPI, RDMA wherever there are devices, and NCCL wherever there are GPUs
     MPI = "mpi"
     VERBS = "verbs"
+    NCCL = "nccl"
+
+
+class Memories(StrEnum):
+    """Where messages of a plan are wanted to lie."""
+
+    AUTO = "auto"  # in the host's memory, and in that of GPUs wherever there are any
+    HOST = "host"
+    DEVICE = "device"
+    PINNED = "pinned"
+    MANAGED = "managed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuPlace:
+    """The GPU and the NIC of one rank of each host, where somebody says so."""
+
+    ordinal: int
+    """As CUDA numbers what the rank may see."""
+    nic: str | None = None
+    """An RDMA port, as in ``mlx5_0``; None: the nearest."""
 
 
 class Pairing(StrEnum):
@@ -78,6 +139,15 @@ class Stage:
     """How, where the path is verbs."""
     rounds: tuple[tuple[tuple[int, int], ...], ...] = ()
     """Fixed rounds of directed rank pairs, for a stage that follows from what others showed; empty: drawn."""
+    send_memory: Memory = Memory.HOST
+    """What messages are sent from."""
+    receive_memory: Memory = Memory.HOST
+    """What they are received into."""
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether each of its ranks must have a GPU."""
+        return self.path is Path.NCCL or self.send_memory.needs_gpu or self.receive_memory.needs_gpu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,3 +160,10 @@ class Plan:
     transport: str = "mpi"
     """Who starts the ranks and lets them agree."""
     budget_ns: int | None = None
+    false_blame: float | None = None
+    """Below which probability a good host may have nothing but bad partners; None: nobody asked, stages say how many
+    partners there are."""
+    dropped: tuple[str, ...] = ()
+    """What was left out to keep to the budget, in words; empty: nothing was."""
+    gpu_map: tuple[GpuPlace, ...] = ()
+    """By place of the rank on its host; empty: rank k takes the k-th GPU, and the nearest NIC."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
+from netprobe.model.gpu import GpuEndpoint, GpuWindow
 from netprobe.model.inventory import HostInventory
+from netprobe.model.nccl import NcclFacts
 from netprobe.model.plan import Plan
 from netprobe.model.rdma import PairFailure, RdmaEndpoint
 from netprobe.model.run import StageOutcome
@@ -29,6 +31,10 @@ class RanksReady:
     """Of every host, in order of its first rank."""
     endpoints: tuple[RdmaEndpoint, ...] = ()
     """What ranks use for RDMA."""
+    gpus: tuple[GpuEndpoint, ...] = ()
+    """Whose memory ranks use; ranks without are absent."""
+    nccl: tuple[NcclFacts, ...] = ()
+    """What NCCL's log says on each rank that opened it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,13 @@ class SpanCounted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpusSampled:
+    """What GPUs showed during a whole stage, before that is told to be finished."""
+
+    windows: tuple[GpuWindow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished:
     """All rounds of a stage have been told; the gaps of its outcome come in addition to those of its rounds."""
 
@@ -95,6 +108,18 @@ class RanksDone:
     clocks: tuple[Clock, ...]
     """Of ``ranks``, in their order."""
     error: str | None
+    nccl: tuple[NcclFacts, ...] = ()
+    """What NCCL had said on each rank by the end; in place of what it said before the first round."""
 
 
-Record = RanksReady | RoundStarted | RoundFinished | SpanCounted | StageFinished | PlanExtended | RunHalted | RanksDone
+Record = (
+    RanksReady
+    | RoundStarted
+    | RoundFinished
+    | SpanCounted
+    | GpusSampled
+    | StageFinished
+    | PlanExtended
+    | RunHalted
+    | RanksDone
+)

@@ -6,9 +6,12 @@ from typing import Final
 from netprobe.model.endpoint import Calibration
 from netprobe.model.evidence import Coverage
 from netprobe.model.finding import Finding, Gap
-from netprobe.model.plan import Path, Scope
+from netprobe.model.gpu import CopyRate
+from netprobe.model.nccl import NcclChoice
+from netprobe.model.plan import Memory, Path, Scope
 from netprobe.model.rdma import Operation
 from netprobe.model.run import Launch, RunStatus
+from netprobe.model.sensitivity import Sensitivity
 from netprobe.model.verdict import Verdict
 
 REPORT_FORMAT: Final = 1
@@ -17,7 +20,7 @@ REPORT_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSummary:
-    """All pairs of one probe, scope, path and size in one row; latency is half a round trip."""
+    """All pairs of one probe, scope, path, memory and size in one row; latency is half a round trip."""
 
     probe: str
     scope: Scope
@@ -40,6 +43,10 @@ class PairSummary:
     path: Path = Path.MPI
     operation: Operation | None = None
     """What moved the messages over RDMA."""
+    send_memory: Memory = Memory.HOST
+    receive_memory: Memory = Memory.HOST
+    pipelined_gbps: float | None = None
+    """Over runs of iterations back to back with nothing between, the median over pairs; None where there were none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,35 @@ class GroupSummary:
     """None for a barrier and for a single rank, where bandwidth has no meaning."""
     busbw_gigabytes_per_s: float | None
     wrong_bytes: int | None
+    path: Path = Path.MPI
+    memory: Memory = Memory.HOST
+    pipelined_ns: float | None = None
+    """Mean time of an iteration in runs back to back with nothing between, by the slowest rank of each run, as in
+    nccl-tests; None where there were none."""
+    pipelined_iterations: int | None = None
+    pipelined_algbw_gigabytes_per_s: float | None = None
+    pipelined_busbw_gigabytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSummary:
+    """The GPU that one rank used, and the NIC beside it."""
+
+    rank: int
+    host: str
+    ordinal: int
+    pci: str
+    name: str
+    nic: str | None
+    why: str
+    """How it came to this NIC, where there was a choice."""
+    takes_mpi: bool | None
+    """False: MPI's messages were copied by way of the host's memory."""
+    driver: str
+    """The CUDA version that the driver goes up to."""
+    copies: tuple[CopyRate, ...] = ()
+    copies_are_slow: bool = False
+    """Whether one of them is below copy_ratio of what carries it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +117,47 @@ class EndpointSummary:
     """Of RDMA packets, as far as its own interface lets them be; None where that is not known."""
     why: str
     """Why this one of several."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NcclSummary:
+    """What NCCL's log says on hosts that are alike in it."""
+
+    hosts: tuple[str, ...]
+    ranks: int
+    version: str | None
+    network: str | None
+    """``IB``, ``Socket``, or the name of a plug-in's; None where the log does not say."""
+    is_gpu_direct: bool | None
+    """Whether NICs reach GPUs by themselves on all connections to other hosts; None where none is known."""
+    choices: tuple[NcclChoice, ...] = ()
+    """The algorithms and protocols that were taken, by operation and size, as some of the ranks tell."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Variables of NCCL, netprobe's own included (NCCL_ALGO=RING between two hosts)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSummary:
+    """One layer on one kind of memory, between hosts, over the pairs it was compared on; latency is half a trip."""
+
+    probe: str
+    path: Path
+    send_memory: Memory
+    receive_memory: Memory
+    size_bytes: int
+    """Its own: the nearest, where it lacks the one that others have."""
+    pairs: int
+    """Of ranks, that both were measured with; where it is compared with nothing, all of its own."""
+    typical_gbps: float | None
+    """Median over these pairs; for streaming probes."""
+    typical_ns: float | None
+    """For latency."""
+    ratio: float | None
+    """Of the speed of what it is held against, the median over these pairs; None: nothing below it was measured."""
+    of_path: Path | None = None
+    """The fastest layer below it on the same memory; without one, itself on host memory."""
+    of_send_memory: Memory | None = None
+    of_receive_memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +187,7 @@ class Report:
     """What this run could not have tested anywhere."""
     coverage: Coverage
     healthy_hosts: tuple[str, ...]
-    """Measured hosts that no finding asks to leave out."""
+    """Measured hosts that no finding asks to leave out, nor names as victims of another's fault."""
     pairs: tuple[PairSummary, ...]
     groups: tuple[GroupSummary, ...]
     calibration: Calibration | None
@@ -118,3 +195,13 @@ class Report:
     """The largest over all ranks; None when the clocks were not compared."""
     endpoints: tuple[EndpointSummary, ...] = ()
     """What ranks used for RDMA."""
+    gpus: tuple[GpuSummary, ...] = ()
+    """Whose memory ranks used."""
+    nccl: tuple[NcclSummary, ...] = ()
+    """Which way NCCL took, where its log was read."""
+    layers: tuple[LayerSummary, ...] = ()
+    """The same pairs over verbs, MPI and NCCL, and on the memory of hosts and GPUs, where there are at least two."""
+    sensitivity: Sensitivity | None = None
+    """What was measured between hosts can tell so much; None where no two hosts met."""
+    dropped: tuple[str, ...] = ()
+    """What the plan left out to keep to its budget."""

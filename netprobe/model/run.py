@@ -6,6 +6,8 @@ from typing import Final
 
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
+from netprobe.model.gpu import GpuEndpoint
+from netprobe.model.nccl import NcclFacts
 from netprobe.model.plan import Plan
 from netprobe.model.rdma import PairFailure, RdmaEndpoint
 from netprobe.model.standing import Benched, PathAnswer, StuckPair
@@ -75,6 +77,10 @@ class RunHeader:
     """Allow-listed variables only: a run directory is handed around."""
     endpoints: tuple[RdmaEndpoint, ...] = ()
     """What ranks use for RDMA; ranks without are absent."""
+    gpus: tuple[GpuEndpoint, ...] = ()
+    """Whose memory ranks use; ranks without are absent."""
+    nccl: tuple[NcclFacts, ...] = ()
+    """What NCCL's log says on each rank that opened it, or in a file of somebody else."""
     outcomes: tuple[StageOutcome, ...] = ()
     not_tested: tuple[Gap, ...] = ()
     """What this run could not have tested anywhere: no GPU, no RDMA device, one host."""

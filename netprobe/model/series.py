@@ -14,9 +14,15 @@ class Metric(StrEnum):
     OPERATION = "operation_ns"  # one collective, the slowest rank of each iteration
     ARRIVAL = "arrival_ns"  # how long after the first rank this rank entered a collective
     EXIT = "exit_ns"  # how long after the first rank this rank left it
+    PIPELINED = "pipelined_ns"  # a whole run of iterations back to back, with nothing between that tells them apart
+    TRANSFER = "transfer_ns"  # what one hop of a ring kept its receiver waiting for in an iteration (stats.hops)
     WIRE = "wire_ns"  # of a round trip of a datagram, what passed between the two NICs
     RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
     PROBING = "probing_ns"  # what the host that asked took itself
+
+
+MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION)
+"""Those whose iterations moved bytes that no other series counts."""
 
 
 class Phase(StrEnum):
@@ -47,6 +53,8 @@ class Fault:
     wrong_bytes: int
     xor_mask: int
     """All differing bits of the wrong 8-byte words, or-ed: which data lines are bad."""
+    bit_counts: tuple[int, ...] = ()
+    """How often each of these bits differed, the lowest first; empty in runs of a version that did not count them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +62,12 @@ class Series:
     """The iterations of one operation at one size between one pair, or on all ranks.
 
     ``src`` is the initiating or sending rank, the rank itself for ARRIVAL and EXIT, and 0 for OPERATION; ``dst`` is
-    None for collectives. ``size_bytes`` is the message of a pair, and the nccl-tests size (model.collective) of a
-    collective. ``bytes_per_iteration`` counts what crossed from src to dst (both ways for two-way streaming).
+    None for collectives, but for TRANSFER, which is of a hop within one. ``size_bytes`` is the message of a pair, and
+    the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what crossed from src to dst
+    (both ways for two-way streaming).
+
+    A sample of PIPELINED is a run of ``window`` iterations, timed as a whole by the slowest rank (of a pair: by the
+    leader); ``iterations`` are runs, and ``bytes_per_iteration`` is what a run moved.
     """
 
     stage: str

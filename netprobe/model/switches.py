@@ -26,6 +26,12 @@ class SwitchPortCounts:
     """Packets."""
     wred_drops: int | None = None
     """Packets dropped early, before the queue was full."""
+    rx_damaged: int | None = None
+    """Frames received whose checksum was wrong (CRC, FCS)."""
+    rx_errors: int | None = None
+    """Frames received with an error of any kind; those whose checksum was wrong are among them."""
+    tx_errors: int | None = None
+    """Frames that could not be sent."""
     fec_uncorrectable: int | None = None
     """Frames or blocks."""
     pfc_watchdog_storms: int | None = None

@@ -159,18 +159,15 @@ def _compare_chunk(call: GroupCall, iteration: int, sender: int, receiver: int, 
     return Mismatch(
         first_offset_bytes=offset_bytes + mismatch.first_offset_bytes,
         wrong_bytes=mismatch.wrong_bytes,
-        xor_mask=mismatch.xor_mask,
+        bit_counts=mismatch.bit_counts,
     )
 
 
 def _first(found: list[Mismatch]) -> Mismatch | None:
     if not found:
         return None
-    mask = 0
-    for mismatch in found:
-        mask |= mismatch.xor_mask
     return Mismatch(
         first_offset_bytes=min(mismatch.first_offset_bytes for mismatch in found),
         wrong_bytes=sum(mismatch.wrong_bytes for mismatch in found),
-        xor_mask=mask,
+        bit_counts=tuple(map(sum, zip(*(mismatch.bit_counts for mismatch in found), strict=True))),
     )

@@ -1,22 +1,24 @@
-"""What all collectives share: two phases for each size, never mixed in one figure.
+"""What all collectives share: two or three phases for each size, never mixed in one figure.
 
 Throughput: back to back, one clock read an iteration; a sample is the slowest rank of that iteration, and compares with
-nccl-tests. Arrival: a barrier before each call, and both ends of the call on synchronised clocks; it
-names the rank that comes late, which the duration cannot (all ranks wait for the late one, whose own time is short).
+nccl-tests. Pipelined: the same undivided, where a stamp after each iteration takes part in what is timed. Arrival: a
+barrier before each call, and both ends of the call on synchronised clocks; it names the rank that comes late, which the
+duration cannot (all ranks wait for the late one, whose own time is short).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.contracts import Assignment, Bench, Collective
+from netprobe.contracts import Assignment, Bench, Collective, Stamps
 from netprobe.model.collective import SHAPES
 from netprobe.model.finding import Gap
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.model.series import Fault, Metric, Phase, Series
 from netprobe.probes._collective_data import GroupCall, as_collective, compare, fill, usable_size
-from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, record, spend
+from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, pipelined, record, spend
 
 ALONE = Gap(
     topic="collectives",
@@ -27,9 +29,17 @@ ALONE = Gap(
 ALIGNED_SHARE = 4  # of the throughput phase's iterations: lateness is a median, which needs fewer samples
 FEWEST_ALIGNED, MOST_ALIGNED = 10, 1000
 
+Align = Callable[[Bench, Stage, GroupCall, Collective, int], list[Series]]
+"""The second phase: what each rank tells of aligned iterations, and how many timed ones there were before."""
+
 
 def measure_group(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Series | Gap, ...]:
     """Run every size, in and out of place; all ranks call. Rank 0 returns OPERATION, each rank its ARRIVAL and EXIT."""
+    return measure_aligned(bench, stage, assignment, _arrivals)
+
+
+def measure_aligned(bench: Bench, stage: Stage, assignment: Assignment, align: Align) -> tuple[Series | Gap, ...]:
+    """Do as ``measure_group``, with a second phase of one's own."""
     shape = SHAPES[stage.probe]
     if bench.transport.size == 1:
         return (ALONE,)
@@ -43,7 +53,7 @@ def measure_group(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[S
     results: list[Series | Gap] = []
     for size_bytes in _sizes(stage, bench.transport.size):
         for in_place in stage.in_place if shape.has_in_place else (False,):
-            results.extend(_measure(bench, stage, _call(bench, stage, assignment, size_bytes, in_place)))
+            results.extend(_measure(bench, stage, _call(bench, stage, assignment, size_bytes, in_place), align))
     return tuple(results)
 
 
@@ -74,23 +84,25 @@ def _call(bench: Bench, stage: Stage, assignment: Assignment, size_bytes: int, i
     )
 
 
-def _measure(bench: Bench, stage: Stage, call: GroupCall) -> list[Series]:
+def _measure(bench: Bench, stage: Stage, call: GroupCall, align: Align) -> list[Series]:
     operation = as_collective(call)
     faults = _check(bench, stage, call, operation)
     fill(call, stage.check_iterations)
     warmup = _warm_up(bench, stage, operation)
     slowest = _time(bench, stage, operation, warmup)
+    undivided = _pipelined(bench, stage, call, operation, len(slowest))
     if stage.check_iterations and _keeps_its_input(call):
         faults += _compare(bench, stage, call, stage.check_iterations)
     gathered = bench.control.gather(faults)
-    series = _arrivals(bench, stage, call, operation, len(slowest))
+    series = align(bench, stage, call, operation, len(slowest))
     if gathered is not None:
         every_fault = tuple(fault for each in gathered for fault in each)
-        measured = _measured(stage, call, Metric.OPERATION)
+        measured = measured_of(stage, call, Metric.OPERATION)
         checked = _checked_iterations(stage, call)
         series += [
             record(measured, warmup, phase=Phase.WARMUP),
             record(measured, slowest, faults=every_fault, checked_iterations=checked),
+            *undivided,
         ]
     return series
 
@@ -118,6 +130,7 @@ def _compare(bench: Bench, stage: Stage, call: GroupCall, iteration: int) -> tup
             first_offset_bytes=mismatch.first_offset_bytes,
             wrong_bytes=mismatch.wrong_bytes,
             xor_mask=mismatch.xor_mask,
+            bit_counts=mismatch.bit_counts,
         ),
     )
 
@@ -146,19 +159,36 @@ def _spend(bench: Bench, operation: Collective, budget_ns: int, seen: NDArray[np
     return spend(budget_ns, seen, lambda count: _run(bench, operation, count), lambda count: count)
 
 
-def _arrivals(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, iterations: int) -> list[Series]:
-    """Return how late this rank entered and left each aligned iteration, against the first rank."""
-    aligned = max(FEWEST_ALIGNED, min(MOST_ALIGNED, iterations // ALIGNED_SHARE))
-    entries, exits = bench.transport.aligned_collective(operation, iterations=aligned)
+def _pipelined(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, timed: int) -> tuple[Series, ...]:
+    """Return runs with nothing between iterations, by the slowest rank of each; all ranks call, and get the same."""
+    if bench.undivided is None:
+        return ()
+    whole = replace(bench, transport=bench.undivided)
+    return pipelined(measured_of(stage, call, Metric.OPERATION), lambda count: _run(whole, operation, count), timed)
+
+
+def aligned_iterations(timed_iterations: int) -> int:
+    """Return how many aligned iterations follow so many timed ones."""
+    return max(FEWEST_ALIGNED, min(MOST_ALIGNED, timed_iterations // ALIGNED_SHARE))
+
+
+def lateness(bench: Bench, stage: Stage, call: GroupCall, entries: Stamps, exits: Stamps) -> list[Series]:
+    """Return how late this rank entered and left each aligned iteration, against the first rank; all ranks call."""
     series = []
     for metric, stamps in ((Metric.ARRIVAL, entries), (Metric.EXIT, exits)):
         common = np.rint(bench.to_reference_ns(stamps)).astype(np.int64)
-        lateness = common - bench.control.minimum(common)
-        series.append(record(replace(_measured(stage, call, metric), src=bench.transport.rank), lateness))
+        late_ns = common - bench.control.minimum(common)
+        series.append(record(replace(measured_of(stage, call, metric), src=bench.transport.rank), late_ns))
     return series
 
 
-def _measured(stage: Stage, call: GroupCall, metric: Metric) -> Measured:
+def _arrivals(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, iterations: int) -> list[Series]:
+    aligned = bench.transport.aligned_collective(operation, iterations=aligned_iterations(iterations))
+    return lateness(bench, stage, call, *aligned)
+
+
+def measured_of(stage: Stage, call: GroupCall, metric: Metric) -> Measured:
+    """Return what a series of this call is about."""
     return Measured(
         stage=stage,
         metric=metric,
@@ -177,5 +207,8 @@ def _checked_iterations(stage: Stage, call: GroupCall) -> int:
 
 
 def _keeps_its_input(call: GroupCall) -> bool:
-    """Return whether the data can be compared after many iterations: an in-place reduction overwrites its input."""
-    return not (call.in_place and call.shape.reduces)
+    """Return whether the data can be compared after many iterations.
+
+    In place, a reduction overwrites its input, and a second all-to-all sends everything back where it came from.
+    """
+    return not (call.in_place and (call.shape.reduces or call.shape.id == "alltoall"))

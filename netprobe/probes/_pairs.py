@@ -12,7 +12,7 @@ from netprobe.errors import PairError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Operation, PairFailure
 from netprobe.model.series import Fault, Metric, Phase, Series
-from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, record, spend
+from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, pipelined, record, spend
 
 COMPARED_BYTES: Final = 64 << 20  # a window of large messages is compared as far as this; every size is, with one
 
@@ -113,6 +113,7 @@ def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
     _fill(pair, iteration=pair.stage.check_iterations)
     warmup = _warm_up(pair, operation)
     timed = _time(pair, operation, warmup)
+    undivided = _pipelined(pair, operation, len(timed))
     if pair.stage.check_iterations:
         faults += _compare(pair, operation, iteration=pair.stage.check_iterations)
     faults += pair.bench.control.swap(pair.peer, faults)
@@ -123,6 +124,7 @@ def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
     return (
         record(measured, warmup, phase=Phase.WARMUP),
         record(measured, timed, faults=faults, checked_iterations=checks + 1 if checks else 0),
+        *undivided,
     )
 
 
@@ -185,6 +187,7 @@ def _fault(pair: PairRound, mismatch: Mismatch, iteration: int) -> Fault:
         first_offset_bytes=mismatch.first_offset_bytes,
         wrong_bytes=mismatch.wrong_bytes,
         xor_mask=mismatch.xor_mask,
+        bit_counts=mismatch.bit_counts,
     )
 
 
@@ -219,6 +222,14 @@ def _spend(pair: PairRound, operation: PairOperation, budget_ns: int, seen: NDAr
         lambda count: durations_of(operation.run(pair, count)),
         lambda count: _leaders(pair, count),
     )
+
+
+def _pipelined(pair: PairRound, operation: PairOperation, timed: int) -> tuple[Series, ...]:
+    """Return runs of windows with nothing between; both ends call. Round trips wait for the one before anyway."""
+    if pair.bench.undivided is None or operation.metric is not Metric.WINDOW:
+        return ()
+    whole = replace(pair, bench=replace(pair.bench, transport=pair.bench.undivided))
+    return pipelined(_measured(pair, operation), lambda count: durations_of(operation.run(whole, count)), timed)
 
 
 def _leaders(pair: PairRound, count: int) -> int:

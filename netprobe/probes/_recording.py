@@ -1,7 +1,7 @@
 """From stamps to Series: what every probe does with the times it got."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,10 @@ PARTS: Final = 4  # series that a budget is cut into; each costs one agreement, 
 MOST_PARTS: Final = 24
 ENOUGH: Final = 0.9  # of the budget: another series of a few iterations would add nothing
 WARMUP_SHARE: Final = 10  # of the budget goes to warm-up
+PIPELINED_SHARE: Final = 2  # of the timed iterations are run again undivided
+MOST_PIPELINED: Final = 128  # iterations of a run: one CUDA graph; nccl-tests has 20
+MOST_PIPELINED_BYTES: Final = 4 << 30  # of a run, for which a watch waits a minute
+MOST_RUNS: Final = 5
 
 
 def durations_of(stamps: Stamps) -> NDArray[np.int64]:
@@ -50,6 +54,33 @@ def spend(
             return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
         parts.append(run(count))
         spent_ns, done, mean_ns = spent_ns + int(parts[-1].sum()), done + count, float(parts[-1].mean())
+
+
+def pipelined_runs(timed: int, bytes_per_iteration: int) -> tuple[int, int]:
+    """Return (runs, iterations of each) for the pipelined phase after so many timed iterations.
+
+    (0, 0) where a run would be of one iteration alone, which is no pipeline.
+    """
+    iterations = max(FEWEST_ITERATIONS, timed // PIPELINED_SHARE)
+    length = min(iterations, MOST_PIPELINED, MOST_PIPELINED_BYTES // max(bytes_per_iteration, 1))
+    return (max(1, min(MOST_RUNS, iterations // length)), length) if length > 1 else (0, 0)
+
+
+def pipelined(measured: "Measured", run: Callable[[int], NDArray[np.int64]], timed: int) -> tuple[Series, ...]:
+    """Return the series of runs of a pipeline, as long as ``timed`` iterations suggest; nothing where there is none.
+
+    ``measured`` is what one iteration is about; ``run`` runs so many and returns how long they took in all, shape (1,).
+    """
+    runs, length = pipelined_runs(timed, measured.bytes_per_iteration)
+    if not runs:
+        return ()
+    of_run = replace(
+        measured,
+        metric=Metric.PIPELINED,
+        bytes_per_iteration=length * measured.bytes_per_iteration,
+        window=length,
+    )
+    return (record(of_run, np.concatenate([run(length) for _ in range(runs)])),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, TypeVar
 
 from netprobe.model.endpoint import Calibration
-from netprobe.model.plan import REACH, Path, Scope
+from netprobe.model.plan import REACH, Memory, Scope, memory_title
 from netprobe.model.report import GroupSummary, PairSummary, Report
 from netprobe.reporters._wording import (
     ABSENT,
@@ -33,6 +34,12 @@ TITLES: Final = {
 STREAMS: Final = ("bandwidth", "bidirectional")
 OVERHEAD_LIMIT_RATIO: Final = 0.2  # above this the figure tells as much of measuring as of the fabric
 OVERHEAD_MARK: Final = "*"
+PIPELINED: Final = "pipelined"
+PIPELINED_BUSBW: Final = "pipelined\nGB/s"
+PIPELINED_NOTE: Final = (
+    "pipelined: runs of iterations back to back that nothing divides, the mean of an iteration, its busbw in GB/s; the "
+    "other figures are of iterations with an event after each"
+)
 SMALLEST_GIGABYTES_PER_S: Final = 0.01  # small messages tell of latency; their bandwidth is noise in these columns
 
 _SCOPES: Final = {Scope.WITHIN_HOST: "within", Scope.BETWEEN_HOSTS: "between", Scope.WORLD: "all"}
@@ -57,12 +64,13 @@ class Figures:
 
 
 def figures_of(report: Report, *, samples: bool = False) -> tuple[Figures, ...]:
-    """Return the tables of a report: one for each pair probe, path and window, one for collectives in and out of place.
+    """Return the tables of a report: for each pair probe, path, memory and window, and for collectives in and out
+    of place.
 
     ``samples``: say how many there are behind each row.
     """
-    pairs = _grouped(report.pairs, lambda each: (each.path, each.probe, each.window, each.operation))
-    groups = _grouped(report.groups, lambda each: (each.ranks, each.in_place))
+    pairs = _grouped(report.pairs, _kind_of_pairs)
+    groups = _grouped(report.groups, lambda each: (each.ranks, each.in_place, each.path, each.memory))
     return (
         *(_counted(_pair_figures(rows, report.calibration), [row.samples for row in rows], samples) for rows in pairs),
         *(
@@ -77,6 +85,8 @@ def notes_on(report: Report) -> tuple[str, ...]:
     notes = []
     if any(row.busbw_gigabytes_per_s is not None for row in report.groups):
         notes.append("typical is the median; algbw and busbw are of the mean, as in nccl-tests")
+    if any(row.pipelined_ns for row in report.groups) or any(row.pipelined_gbps for row in report.pairs):
+        notes.append(PIPELINED_NOTE)
     if report.calibration is not None:
         clock, empty = report.calibration.clock_read_ns, report.calibration.empty_iteration_ns
         notes.append(f"an empty iteration costs {duration(empty)} (one clock read: {duration(clock)}); not taken off")
@@ -85,6 +95,10 @@ def notes_on(report: Report) -> tuple[str, ...]:
     if report.clock_error_bound_ns is not None and report.ranks > 1:
         notes.append(f"the ranks' clocks are compared to within {duration(report.clock_error_bound_ns)}")
     return tuple(notes)
+
+
+def _kind_of_pairs(row: PairSummary) -> Hashable:
+    return row.path, row.probe, row.window, row.operation, row.send_memory, row.receive_memory
 
 
 def _counted(figures: Figures, samples: list[int], wanted: bool) -> Figures:
@@ -113,8 +127,10 @@ def _pair_figures(rows: list[PairSummary], calibration: Calibration | None) -> F
     is_latency = first.probe not in STREAMS
     if not is_latency:
         title = f"{title}, {counted(first.window, 'message')} in flight"
-    figures = ("typical", "p99", "max") if is_latency else ("typical", "messages")
-    cells = _latency_cells if is_latency else _streaming_cells
+    is_undivided = any(row.pipelined_gbps is not None for row in rows)
+    pipelined = ("pipelined",) if is_undivided else ()
+    figures = ("typical", "p99", "max") if is_latency else ("typical", *pipelined, "messages")
+    cells = _latency_cells if is_latency else partial(_streaming_cells, is_undivided=is_undivided)
     has_worst = any(row.worst_pair for row in rows)
     return Figures(
         title=title,
@@ -134,21 +150,23 @@ def _pair_figures(rows: list[PairSummary], calibration: Calibration | None) -> F
 
 
 def _pair_title(row: PairSummary) -> str:
-    """Return what a table is of: ``RDMA bandwidth, one way (write)`` where verbs moved the data."""
+    """Return what a table is of: ``RDMA bandwidth, one way (write), GPU memory`` where verbs moved the data."""
     title = TITLES.get(row.probe, row.probe)
-    over = "RDMA " if row.path is Path.VERBS else ""
     by = f" ({row.operation})" if row.operation is not None and not row.probe.startswith(REACH) else ""
-    return f"{over}{title}{by}"
+    is_of_host = row.send_memory is row.receive_memory is Memory.HOST
+    memory = "" if is_of_host else f", {memory_title(row.send_memory, row.receive_memory)}"
+    return f"{row.path.prefix}{title}{by}{memory}"
 
 
 def _latency_cells(row: PairSummary, mark: str) -> tuple[str, ...]:
     return duration(row.typical_ns) + mark, duration(row.p99_ns), duration(row.max_ns)
 
 
-def _streaming_cells(row: PairSummary, mark: str) -> tuple[str, ...]:
+def _streaming_cells(row: PairSummary, mark: str, *, is_undivided: bool) -> tuple[str, ...]:
+    pipelined = (ABSENT if row.pipelined_gbps is None else format_gbps(row.pipelined_gbps),) if is_undivided else ()
     bandwidth = ABSENT if row.typical_gbps is None else format_gbps(row.typical_gbps) + mark
     rate = ABSENT if row.typical_messages_per_s is None else decimal_amount(row.typical_messages_per_s, "/s")
-    return bandwidth, rate
+    return bandwidth, *pipelined, rate
 
 
 def _worst(row: PairSummary) -> tuple[str, str]:
@@ -162,17 +180,19 @@ def _group_figures(rows: list[GroupSummary], calibration: Calibration | None) ->
     first = rows[0]
     kinds = {_kind(row) for row in rows} - {ABSENT}
     one_kind = f", {kinds.pop()}" if len(kinds) == 1 else ""
+    memory = "" if first.memory is Memory.HOST else f", {memory_title(first.memory, first.memory)}"
+    is_undivided = any(row.pipelined_ns is not None for row in rows)
     return Figures(
         title=(
-            f"collectives of {counted(first.ranks, 'rank')}{', in place' if first.in_place else ''}{one_kind}, "
-            "slowest rank of each iteration"
+            f"{first.path.prefix}collectives of {counted(first.ranks, 'rank')}"
+            f"{', in place' if first.in_place else ''}{memory}{one_kind}, slowest rank of each iteration"
         ),
         columns=(
             "operation", *(() if one_kind else ("type",)), "size", "typical", "p99", "max",
-            "mean", "algbw\nGB/s", "busbw\nGB/s", "wrong",
+            "mean", "algbw\nGB/s", "busbw\nGB/s", *((PIPELINED, PIPELINED_BUSBW) if is_undivided else ()), "wrong",
         ),
         words=frozenset({"operation", "type"}),
-        dispensable=("algbw\nGB/s", "mean", "max", "p99"),
+        dispensable=("algbw\nGB/s", "mean", *((PIPELINED,) if is_undivided else ()), "max", "p99"),
         rows=tuple(
             (
                 row.probe,
@@ -184,11 +204,19 @@ def _group_figures(rows: list[GroupSummary], calibration: Calibration | None) ->
                 duration(row.time_ns),
                 _gigabytes(row.algbw_gigabytes_per_s),
                 _gigabytes(row.busbw_gigabytes_per_s),
+                *_undivided_cells(row, is_undivided=is_undivided),
                 ABSENT if row.wrong_bytes is None else f"{row.wrong_bytes:,} B",
             )
             for row in rows
         ),
     )  # fmt: skip
+
+
+def _undivided_cells(row: GroupSummary, *, is_undivided: bool) -> tuple[str, ...]:
+    if not is_undivided:
+        return ()
+    time = ABSENT if row.pipelined_ns is None else duration(row.pipelined_ns)
+    return time, _gigabytes(row.pipelined_busbw_gigabytes_per_s)
 
 
 def _kind(row: GroupSummary) -> str:

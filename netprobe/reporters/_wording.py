@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
-from netprobe.model.report import EndpointSummary, Report
+from netprobe.model.report import EndpointSummary, GpuSummary, Report
 from netprobe.model.run import RunStatus
-from netprobe.units import format_duration
+from netprobe.model.sensitivity import Sensitivity
+from netprobe.units import format_duration, format_gbps
 
 ABSENT: Final = "–"
 NOTHING_WRONG: Final = "nothing wrong was found"
@@ -140,15 +141,39 @@ def measured_of(report: Report) -> tuple[str, ...]:
         parts.append(f"{decimal_amount(coverage.bytes_moved, 'B')} moved")
     if coverage.checked_iterations:
         parts.append(f"{counted(coverage.checked_iterations, 'data check')}")
+    told = () if report.sensitivity is None else sensitive_to(report.sensitivity, "a host's")
+    return (*parts, *told, *left_out(report.dropped))
+
+
+def left_out(dropped: Sequence[str]) -> tuple[str, ...]:
+    """Return what a plan left out to keep to its budget; none where it left nothing out."""
+    return (f"dropped to fit the budget: {visible(', '.join(dropped))}",) if dropped else ()
+
+
+def sensitive_to(told: Sensitivity, whose: str) -> tuple[str, ...]:
+    """Return whom hosts meet, how surely a good one is not blamed, and the smallest loss of ``whose`` packets."""
+    parts = [
+        f"{counted(told.partners, 'partner')} a host, {told.host_pairs:,} of "
+        f"{counted(told.host_pairs_of_all, 'pair')} of hosts"
+    ]
+    if told.false_blame < 1:
+        parts.append(
+            f"of a good host all partners are bad with probability {told.false_blame:.1g} at most, "
+            f"with {counted(told.bad_hosts, 'bad host')}"
+        )
+    if told.loss_ratio is not None:
+        parts.append(f"loss of {told.loss_ratio:.1e} of {whose} packets or more would show (95 %)")
     return tuple(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableHosts:
-    """The hosts that no finding asks to leave out, told apart by whether a finding is about them."""
+    """The hosts that no finding asks to leave out, told apart by whether a finding is about them, or names victims."""
 
     healthy: tuple[str, ...]
     with_findings: tuple[str, ...]
+    victims: tuple[str, ...]
+    """Hosts that suffer from what another one does."""
 
 
 def usable_hosts(report: Report) -> UsableHosts:
@@ -158,7 +183,9 @@ def usable_hosts(report: Report) -> UsableHosts:
     named |= {match["host"] for subject in subjects if (match := _PART.fullmatch(subject)) is not None}
     with_findings = tuple(host for host in report.healthy_hosts if host in named)
     healthy = tuple(host for host in report.healthy_hosts if host not in with_findings)
-    return UsableHosts(healthy=healthy, with_findings=with_findings)
+    blamed = {host for finding in report.findings for host in finding.hosts}
+    victims = dict.fromkeys(host for finding in report.findings for host in finding.victims if host not in blamed)
+    return UsableHosts(healthy=healthy, with_findings=with_findings, victims=tuple(victims))
 
 
 def made_by(report: Report) -> tuple[str, ...]:
@@ -167,7 +194,12 @@ def made_by(report: Report) -> tuple[str, ...]:
     return (*(visible(part) for part in parts if part), f"netprobe {visible(report.netprobe)}")
 
 
-def endpoints_of(report: Report) -> str | None:
+def devices_of(report: Report) -> tuple[str, ...]:
+    """Return what ranks used for RDMA and which GPUs, a line each; none where they used none."""
+    return tuple(line for line in (_endpoints_of(report), _gpus_of(report)) if line is not None)
+
+
+def _endpoints_of(report: Report) -> str | None:
     """Return what ranks used for RDMA in a line, with how many differ in what; None where none did."""
     if not report.endpoints:
         return None
@@ -180,6 +212,28 @@ def endpoints_of(report: Report) -> str | None:
     parts = [part for values in told if (part := _most_have(values)) is not None]
     few = f" ({len(report.endpoints)} of {counted(report.ranks, 'rank')})"
     return "rdma: " + " · ".join(parts) + (few if len(report.endpoints) < report.ranks else "")
+
+
+def _gpus_of(report: Report) -> str | None:
+    """Return what GPUs ranks used in a line, with how many differ in what; None where none did."""
+    if not report.gpus:
+        return None
+    told = (
+        [each.name for each in report.gpus],
+        [None if each.nic is None else f"NIC {each.nic}" for each in report.gpus],
+        ["MPI by way of the host's memory" if each.takes_mpi is False else None for each in report.gpus],
+    )
+    parts = [part for values in told if (part := _most_have(values)) is not None]
+    few = f" ({len(report.gpus)} of {counted(report.ranks, 'rank')})"
+    return "gpus: " + " · ".join(parts) + (few if len(report.gpus) < report.ranks else "")
+
+
+def gpu_of(gpu: GpuSummary) -> str:
+    """Return which GPU and which NIC one rank used, and why."""
+    copies = (f"{each.way.value} {format_gbps(each.gbps)}" for each in gpu.copies)
+    nic = f"NIC {gpu.nic}" if gpu.nic else None
+    parts = (f"GPU {gpu.ordinal}", gpu.pci, gpu.name, f"CUDA {gpu.driver}", nic, gpu.why, *copies)
+    return f"{short_name(gpu.host)}:{gpu.rank}  " + " · ".join(visible(part) for part in parts if part)
 
 
 def endpoint_of(endpoint: EndpointSummary) -> str:

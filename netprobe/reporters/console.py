@@ -13,11 +13,15 @@ from netprobe.model.finding import Finding, Gap, Severity
 from netprobe.model.report import Report
 from netprobe.model.verdict import Verdict
 from netprobe.reporters._figures import Figures, figures_of, notes_on
+from netprobe.reporters._gpus import COPIES_NOTE, copy_figures
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
+from netprobe.reporters._layers import NOTE, layer_figures
+from netprobe.reporters._nccl import nccl_lines
 from netprobe.reporters._wording import (
+    devices_of,
     endpoint_of,
-    endpoints_of,
     fold,
+    gpu_of,
     made_by,
     measured_of,
     scale_of,
@@ -58,7 +62,8 @@ def render(report: Report, options: RenderOptions) -> str:
         print_gaps(console, "not tested", report.not_tested)
         _measured(console, report)
         _healthy_hosts(console, report)
-        for figures in figures_of(report, samples=options.verbose):
+        slow = copy_figures(report, only_slow=True)
+        for figures in (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *slow):
             _figures(console, figures)
         _notes(console, report, options)
     return without_trailing_spaces(captured.get())
@@ -205,6 +210,9 @@ def _healthy_hosts(console: "Console", report: Report) -> None:
     if usable.with_findings:
         label = Text("usable hosts with findings: ", style=SEVERITY_STYLES[Severity.WARNS])
         console.print(Text(" " * INDENT).append_text(label).append(fold(usable.with_findings)), soft_wrap=True)
+    if usable.victims:
+        label = Text("victims of others' faults: ", style=SEVERITY_STYLES[Severity.WARNS])
+        console.print(Text(" " * INDENT).append_text(label).append(fold(usable.victims)), soft_wrap=True)
 
 
 def _figures(console: "Console", figures: Figures) -> None:
@@ -251,11 +259,15 @@ def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    used = endpoints_of(report)
-    notes = [*notes_on(report), *([used] if used else []), " · ".join(made_by(report))]
+    notes = [*notes_on(report), *devices_of(report), " · ".join(made_by(report))]
+    if report.layers:
+        notes.insert(0, NOTE)
+    if any(each.copies_are_slow for each in report.gpus):
+        notes.insert(0, COPIES_NOTE)
     if options.verbose:
         notes += [endpoint_of(each) for each in report.endpoints]
-    if options.verbose:
+        notes += [gpu_of(each) for each in report.gpus]
+        notes += nccl_lines(report.nccl)
         notes.append("launched by: " + visible(" ".join(report.launch.argv)))
     console.print()
     for note in notes:

@@ -8,8 +8,11 @@ from netprobe.contracts import RenderOptions, Reporter
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.report import Report
 from netprobe.reporters._figures import Figures, figures_of, notes_on
+from netprobe.reporters._gpus import COPIES_NOTE, copy_figures, map_figures
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
-from netprobe.reporters._wording import endpoints_of, fold, made_by, measured_of, scale_of, usable_hosts, visible
+from netprobe.reporters._layers import NOTE, layer_figures
+from netprobe.reporters._nccl import nccl_lines
+from netprobe.reporters._wording import devices_of, fold, made_by, measured_of, scale_of, usable_hosts, visible
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")
 
@@ -35,11 +38,15 @@ def _lines(report: Report) -> Iterator[str]:
     if usable.with_findings:
         yield ""
         yield f"**Usable hosts with findings:** {_code(fold(usable.with_findings))}"
-    for figures in figures_of(report, samples=True):
+    if usable.victims:
+        yield ""
+        yield f"**Victims of others' faults:** {_code(fold(usable.victims))}"
+    of_gpus = (*map_figures(report), *copy_figures(report, only_slow=False))
+    for figures in (*layer_figures(report.layers), *figures_of(report, samples=True), *of_gpus):
         yield ""
         yield from _figures(figures)
-    used = endpoints_of(report)
-    for note in (*notes_on(report), *([used] if used else [])):
+    own = [*([NOTE] if report.layers else []), *([COPIES_NOTE] if any(each.copies for each in report.gpus) else [])]
+    for note in (*own, *notes_on(report), *devices_of(report), *nccl_lines(report.nccl)):
         yield ""
         yield _text(note)
 

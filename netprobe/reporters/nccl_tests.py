@@ -11,9 +11,9 @@ from typing import Final
 
 from netprobe.contracts import RenderOptions, Reporter
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import DTYPE_BYTES
+from netprobe.model.plan import DTYPE_BYTES, Memory
 from netprobe.model.report import GroupSummary, Report
-from netprobe.reporters._wording import short_name
+from netprobe.reporters._wording import short_name, visible
 from netprobe.units import NS_PER_US
 
 TYPE_NAMES: Final = {"float16": "half", "float32": "float", "float64": "double"}
@@ -30,12 +30,12 @@ Halves = dict[bool, GroupSummary]
 
 def render(report: Report, _options: RenderOptions) -> str:
     """Return an output of nccl-tests for each collective that was measured."""
-    probes = tuple(dict.fromkeys(row.probe for row in report.groups))
-    if not probes:
+    blocks: dict[tuple[object, ...], list[GroupSummary]] = {}
+    for row in report.groups:
+        blocks.setdefault((row.probe, row.path, row.memory), []).append(row)
+    if not blocks:
         return f"# netprobe run {short_name(report.run_id)} measured no collectives; {_OTHER_FORMATS}\n"
-    return "".join(
-        f"{line}\n" for probe in probes for line in _block(report, [row for row in report.groups if row.probe == probe])
-    )
+    return "".join(f"{line}\n" for rows in blocks.values() for line in _block(report, rows))
 
 
 def shrunk(value: float, width: int) -> str:
@@ -55,10 +55,14 @@ def _block(report: Report, rows: list[GroupSummary]) -> Iterator[str]:
     yield "# A time is the mean over iterations of the slowest rank's time"
     yield "#"
     yield "# Using devices"
-    yield "# Devices are ranks with buffers in host memory"
-    yield from _devices(report)
+    if rows[0].memory is Memory.HOST:
+        yield "# Devices are ranks with buffers in host memory"
+    else:
+        yield f"# Devices are GPUs; {rows[0].path.value} moves memory of kind {rows[0].memory.value}"
+    yield from _devices(report, on_gpus=rows[0].memory is not Memory.HOST)
     yield from _HEADER
     yield from (_row(halves) for halves in _halves(rows))
+    yield from (_undivided(row) for row in rows if row.pipelined_ns is not None)
     yield from _footer(rows, name)
 
 
@@ -82,13 +86,17 @@ def _step(sizes: list[int]) -> str:
     return f"{steps.pop()}(bytes)" if len(steps) == 1 else ABSENT
 
 
-def _devices(report: Report) -> Iterator[str]:
+def _devices(report: Report, *, on_gpus: bool) -> Iterator[str]:
     seen: dict[str, int] = {}
+    gpu_of = {each.rank: each for each in report.gpus} if on_gpus else {}
     for rank, (host, pid) in enumerate(zip(report.rank_hosts, report.rank_pids, strict=True)):
         device = seen.get(host, 0)
         seen[host] = device + 1
         word = re.sub(r"\s", "_", short_name(host))
-        yield f"#  Rank {rank:2d} Group  0 Pid {pid:6d} on {word:>10} device {device:2d} [0000:00:00] host memory"
+        gpu = gpu_of.get(rank)
+        shown = device if gpu is None else gpu.ordinal
+        what = "[0000:00:00] host memory" if gpu is None else f"[{gpu.pci.rpartition('.')[0]}] {visible(gpu.name)}"
+        yield f"#  Rank {rank:2d} Group  0 Pid {pid:6d} on {word:>10} device {shown:2d} {what}"
 
 
 def _columns(*cells: str) -> str:
@@ -119,6 +127,17 @@ def _row(halves: Halves) -> str:
     dtype = TYPE_NAMES.get(row.dtype, row.dtype)
     start = f"{row.size_bytes:12d}  {row.count:12d}  {dtype:>8}  {row.op or 'none':>6}  {root:6d}"
     return start + _half(halves.get(False)) + _half(halves.get(True))
+
+
+def _undivided(row: GroupSummary) -> str:
+    """Return a comment on what runs took that nothing divides, which is what nccl-tests itself times."""
+    place = "in-place" if row.in_place else "out-of-place"
+    return (
+        f"# Pipelined, {row.pipelined_iterations} iterations {place}, {row.size_bytes} B of {row.dtype}: "
+        f"{shrunk((row.pipelined_ns or 0.0) / NS_PER_US, TIME_WIDTH).strip()} us, "
+        f"algbw {_bandwidth(row.pipelined_algbw_gigabytes_per_s).strip()} GB/s, "
+        f"busbw {_bandwidth(row.pipelined_busbw_gigabytes_per_s).strip()} GB/s"
+    )
 
 
 def _half(row: GroupSummary | None) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 SIGMAS_PER_MAD: Final = 1.4826  # of a normal distribution: 1 / (the 75th percentile of the standard one)
 MAD_UNCERTAINTY: Final = 1.16
+SIGMAS_PER_QUARTILE: Final = 1.4826  # the quartiles of a normal distribution lie one MAD from its middle
 
 
 def scale_of(distances: NDArray[np.float64]) -> float:
@@ -32,3 +33,27 @@ def outlier_distance(values: NDArray[np.float64], *, mads: float, floor: float) 
     if values.size == 0:
         return floor
     return max(floor, mads * upper_scale(np.abs(values - np.median(values))))
+
+
+def median_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return, for each of two values or more, the upper median of all others.
+
+    When half of them are as large, nobody stands out.
+    """
+    return _of_others(values, (len(values) - 1) // 2)
+
+
+def upper_quartile_of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return, for each of two values or more, what three quarters of the others do not exceed; of few, the largest."""
+    return _of_others(values, -(-3 * (len(values) - 2) // 4))
+
+
+def _of_others(values: NDArray[np.float64], index: int) -> NDArray[np.float64]:
+    """Return, for each value, the one at ``index`` of all others in ascending order."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    place = np.empty(len(values), dtype=np.int64)
+    place[order] = np.arange(len(values))
+    # Without the value at `place`, everything behind it moves up by one.
+    found: NDArray[np.float64] = ordered[index + (place <= index)]
+    return found

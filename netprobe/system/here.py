@@ -7,6 +7,7 @@ from netprobe.contracts import LinkSettings, System
 from netprobe.model.inventory import QosSettings
 from netprobe.system.addresses import addresses_here
 from netprobe.system.netlink import KernelNetlink
+from netprobe.system.nvml import nvml_here
 
 
 class NoNetlink:
@@ -32,4 +33,10 @@ def recorded_system(root: Path, *, excluded: Collection[str] = ()) -> System:
 
 def this_system(*, excluded: Collection[str] = ()) -> System:
     """Return the system that this process runs on."""
-    return System(root=Path("/"), netlink=KernelNetlink(), excluded=frozenset(excluded), addresses=addresses_here)
+    return System(
+        root=Path("/"),
+        netlink=KernelNetlink(),
+        excluded=frozenset(excluded),
+        addresses=addresses_here,
+        gpus=nvml_here(Path("/")),
+    )

@@ -9,15 +9,18 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.contracts import Buffer, Collective, Stamps
+from netprobe.buffers.rings import RingCut
+from netprobe.contracts import Buffer, Collective, RingTrace, Stamps
 from netprobe.errors import TransportError
+from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import DTYPE_BYTES, Stage
+from netprobe.store.batches import payloads_of, up_the_tree
 
 T = TypeVar("T")
 Wire = Callable[[int, int, bytes], bytes]
@@ -99,6 +102,17 @@ class LoopbackControl:
         """See contracts.Control."""
         values = self._world.share(self.rank, value)
         return values if self.rank == 0 else None
+
+    def collect(self, payload: bytes) -> Iterator[bytes] | None:
+        """See contracts.Control."""
+        batch = up_the_tree(
+            self.rank,
+            self.size,
+            payload,
+            send=lambda rank, batch: self._world.post("batch", self.rank, rank, batch),
+            receive=lambda rank: self._world.fetch("batch", rank, self.rank),
+        )
+        return None if batch is None else payloads_of(batch)
 
     def broadcast(self, value: T) -> T:
         """See contracts.Control."""
@@ -217,6 +231,18 @@ class LoopbackTransport:
             exits[index] = self._clock()
         return entries, exits
 
+    def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:
+        """See contracts.Transport."""
+        shape = iterations, RingCut(count=call.send_count, ranks=self.size, dtype=call.dtype).messages
+        entries, exits = np.zeros(iterations, dtype=np.int64), np.zeros(iterations, dtype=np.int64)
+        sent, ready, done = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        for index in range(iterations):
+            self._world.share(self.rank, None)
+            entries[index] = self._clock()
+            self._run_ring(call, sent[index], ready[index], done[index])
+            exits[index] = self._clock()
+        return RingTrace(entries=entries, exits=exits, sent=sent, ready=ready, done=done)
+
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport."""
         triples = np.zeros((count, 3), dtype=np.int64)
@@ -253,7 +279,40 @@ class LoopbackTransport:
         payload: bytes = self._world.fetch("bytes", peer, self.rank)
         ctypes.memmove(address, payload, len(payload))
 
+    def _run_ring(self, call: Collective, sent: Stamps, ready: Stamps, done: Stamps) -> None:
+        """Send to the next rank what came from the one before, reduced on the first half of the way (ring.c)."""
+        cut = RingCut(count=call.send_count, ranks=self.size, dtype=call.dtype)
+        previous, following = (self.rank - 1) % self.size, (self.rank + 1) % self.size
+        own, result = (_elements(call, address) for address in (call.send_address, call.receive_address))
+        halfway = cut.messages // 2
+
+        def hand_over(message: int) -> None:
+            source = own if message < cut.pieces else result
+            sent[message] = self._clock()
+            payload = self._world.wire(self.rank, following, source[_slice(cut, self.rank, message)].tobytes())
+            self._world.post("ring", self.rank, following, payload)
+
+        for message in range(cut.pieces):
+            hand_over(message)
+        for message in range(cut.messages):
+            ready[message] = self._clock()
+            payload: bytes = self._world.fetch("ring", previous, self.rank)
+            done[message] = self._clock()
+            place = _slice(cut, previous, message)
+            came = np.frombuffer(payload, dtype=call.dtype)
+            result[place] = _joined(call, own[place], came) if message < halfway else came
+            if message + cut.pieces < cut.messages:
+                hand_over(message + cut.pieces)
+
     def _run_collective(self, call: Collective) -> None:
+        if call.shape.id == TRACED_RING:
+            self._run_ring(
+                call,
+                *np.zeros(
+                    (3, RingCut(count=call.send_count, ranks=self.size, dtype=call.dtype).messages), dtype=np.int64
+                ),
+            )
+            return
         chunk_bytes = call.send_count * DTYPE_BYTES[call.dtype]
         inputs = self._world.share(self.rank, self._input(call, chunk_bytes))
         output = _output(call, self.rank, self.size, chunk_bytes, inputs)
@@ -275,6 +334,23 @@ class LoopbackTransport:
             return ctypes.string_at(address + (self.rank * chunk_bytes if call.in_place else 0), chunk_bytes)
         shares = self.size if kind in ("alltoall", "reducescatter") else 1
         return ctypes.string_at(address, shares * chunk_bytes)
+
+
+def _elements(call: Collective, address: int) -> NDArray[Any]:
+    memory = (ctypes.c_char * (call.send_count * DTYPE_BYTES[call.dtype])).from_address(address)
+    return np.frombuffer(memoryview(memory).cast("B"), dtype=call.dtype)
+
+
+def _slice(cut: RingCut, sender: int, message: int) -> slice:
+    first, length = cut.piece(sender, message)
+    return slice(first, first + length)
+
+
+def _joined(call: Collective, own: NDArray[Any], came: NDArray[Any]) -> NDArray[Any]:
+    assert call.op is not None
+    with np.errstate(over="ignore", invalid="ignore"):
+        joined: NDArray[Any] = REDUCERS[call.op](own, came, dtype=call.dtype)
+    return joined
 
 
 def _output(call: Collective, rank: int, ranks: int, chunk_bytes: int, inputs: list[bytes]) -> bytes | None:

@@ -12,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 
 from netprobe import _native
-from netprobe.contracts import Buffer, Collective, Stamps
+from netprobe.buffers.rings import RingCut
+from netprobe.contracts import Buffer, Collective, RingTrace, Stamps
 from netprobe.environment import launch_settings
-from netprobe.errors import TransportError, UnavailableError
+from netprobe.errors import GpuError, TransportError, UnavailableError
+from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import Stage
 
 FUNCTIONS: Final = (
@@ -24,11 +26,13 @@ FUNCTIONS: Final = (
 LOCAL_SIZES: Final = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE")
 DATA_TAG: Final = 17  # any tag will do on a communicator of our own
 LARGEST_COUNT: Final = 2**31 - 1  # MPI counts are C ints
+RING_WINDOW: Final = 4  # receives of a ring that are posted ahead of the one that is reduced
 CARRIED_BY: Final = {
     "int8": "INT8_T", "uint8": "UINT8_T", "int32": "INT32_T", "uint32": "UINT32_T", "int64": "INT64_T",
     "uint64": "UINT64_T", "float32": "FLOAT", "float64": "DOUBLE",
     "float16": "UINT16_T", "bfloat16": "UINT16_T",
 }  # fmt: skip
+COPY_FAILED: Final = -7001  # what kernels/host/staging.c answers instead of an MPI error
 OWN_REDUCTIONS: Final = ("float16", "bfloat16")  # no MPI predefines them under one name: reduced by operators of ours
 
 
@@ -148,7 +152,10 @@ class MpiTransport:
         """See contracts.Transport."""
         stamps = _stamps(iterations)
         with _Translated(self, None):
-            _native.collective(*self._arguments(call), stamps)
+            if call.shape.id == TRACED_RING:
+                _native.ring(*self._ring_arguments(call), stamps)
+            else:
+                _native.collective(*self._arguments(call), stamps)
         return stamps
 
     def aligned_collective(self, call: Collective, *, iterations: int) -> tuple[Stamps, Stamps]:
@@ -158,6 +165,22 @@ class MpiTransport:
         with _Translated(self, None):
             _native.aligned_collective(*self._arguments(call), entries, exits)
         return entries, exits
+
+    def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:
+        """See contracts.Transport."""
+        shape = iterations, RingCut(count=call.send_count, ranks=self.size, dtype=call.dtype).messages
+        trace = RingTrace(
+            entries=np.zeros(iterations, dtype=np.int64),
+            exits=np.zeros(iterations, dtype=np.int64),
+            sent=np.full(shape, -1, dtype=np.int64),  # touched, as the stamps of a series
+            ready=np.full(shape, -1, dtype=np.int64),
+            done=np.full(shape, -1, dtype=np.int64),
+        )
+        with _Translated(self, None):
+            _native.traced_ring(
+                *self._ring_arguments(call), trace.entries, trace.exits, trace.sent, trace.ready, trace.done
+            )
+        return trace
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """Exchange clock readings with ``peer``; return (sent, served, returned) per ping, shape (count, 3)."""
@@ -185,6 +208,15 @@ class MpiTransport:
         return (
             call.shape.id, send, call.receive_address, call.send_count, call.receive_count, datatype,
             self._operator(call), call.root, self._comm, self.size, self.rank,
+        )  # fmt: skip
+
+    def _ring_arguments(self, call: Collective) -> tuple[int, int, int, int, int, int, str, str, int, int, int]:
+        assert call.op is not None
+        cut = RingCut(count=call.send_count, ranks=self.size, dtype=call.dtype)
+        datatype = self._mpi._handleof(getattr(self._mpi, CARRIED_BY[call.dtype]))
+        return (
+            call.send_address, call.receive_address, cut.count, cut.piece_count, RING_WINDOW, datatype,
+            call.dtype, call.op, self._comm, self.size, self.rank,
         )  # fmt: skip
 
     def _operator(self, call: Collective) -> int:
@@ -219,6 +251,11 @@ class _Translated:
         if not isinstance(error, _native.MpiError):
             return
         call, code, iteration = error.args
+        if code == COPY_FAILED:
+            raise GpuError(
+                f"a copy between GPU and host failed on rank {self._transport.rank}",
+                remedy="nvidia-smi, and dmesg for Xid messages",
+            ) from error
         text = self._transport._mpi.Get_error_string(code)
         towards = "" if self._peer is None else f" with rank {self._peer}"
         raise TransportError(

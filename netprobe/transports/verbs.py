@@ -5,13 +5,15 @@ pair that breaks is found broken by both ends at the same point of the round.
 """
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 import numpy as np
 
-from netprobe.contracts import Buffer, Collective, Control, Stamps, Transport
+from netprobe.buffers.cuda import CudaBuffer
+from netprobe.contracts import Buffer, Collective, Control, RingTrace, Stamps, Transport
 from netprobe.errors import TransportError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Engine, Operation, RdmaEndpoint, RdmaOptions
@@ -165,6 +167,10 @@ class VerbsTransport:
         """See contracts.Transport; MPI's."""
         return self._under.aligned_collective(call, iterations=iterations)
 
+    def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:
+        """See contracts.Transport; MPI's."""
+        return self._under.traced_ring(call, iterations=iterations)
+
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport; MPI's."""
         return self._under.clock_pings(serves=serves, peer=peer, count=count)
@@ -176,17 +182,32 @@ class VerbsTransport:
     def _prepare(self, stage: Stage, buffers: Sequence[Buffer]) -> LinkFacts:
         self._regions = []
         for buffer in buffers:
-            self._regions.append(self._device.register(buffer.address, buffer.size_bytes))
+            self._regions.append(self._registered(buffer))
         depth = min(max(2 * stage.window, SHALLOWEST), self._device.most_messages)
         self._link = self._device.link(self._endpoint, self._options, depth)
         return self._link.facts
+
+    def _registered(self, buffer: Buffer) -> Region:
+        """Register memory by its address; a GPU's, where no peer-memory module knows it, by its dma-buf."""
+        try:
+            return self._device.register(buffer.address, buffer.size_bytes)
+        except Broken:
+            file = buffer.dma_buf() if isinstance(buffer, CudaBuffer) else None
+            if file is None:
+                raise
+        try:
+            return self._device.register(buffer.address, buffer.size_bytes, file)
+        finally:
+            os.close(file)
 
     def _flow(
         self, send: int, receive: int, size_bytes: int, *, window: int, stride_bytes: int = 0, messages: int = 0
     ) -> Flow:
         """Tell the peer where our memory is, and return the series as this end sees it."""
         own_send, own_receive = self._region_of(send), self._region_of(receive)
-        last = ctypes.string_at(send + size_bytes - 1, 1)[0] if messages else 0
+        # A CPU that waits for a write to end sees the last byte change; memory of a GPU it must not touch.
+        is_watched = messages > 0 and self._options.operation is Operation.WRITE
+        last = ctypes.string_at(send + size_bytes - 1, 1)[0] if is_watched else 0
         told = ((send, own_send.remote_key), (receive, own_receive.remote_key), last)
         their_send, their_receive, their_last = self._control.swap(self._pair.peer, told)
         reads = self._options.operation is Operation.READ
