@@ -1,7 +1,7 @@
-"""netprobe's side of scripts/bench, on each of two ranks: OPERATION SIZE:ITERATIONS..., prints sizes and ns on rank 0.
+"""netprobe's side of scripts/bench, on each rank: OPERATION SIZE:ITERATIONS..., prints sizes and ns on rank 0.
 
-``pingpong``, ``stream`` and ``allreduce`` print the median iteration, as the C programs do. ``netpipe`` prints what
-NetPIPE does: half a round trip of one buffer that is sent and received into, the best of seven means.
+``pingpong``, ``stream``, ``allreduce`` and ``ring`` print the median iteration, as the C programs do. ``netpipe``
+prints what NetPIPE does: half a round trip of one buffer that is sent and received into, the best of seven means.
 """
 
 import sys
@@ -15,6 +15,7 @@ from netprobe.transports.mpi import MpiTransport, open_mpi
 
 WINDOW = 64
 NETPIPE_TRIALS = 7
+COLLECTIVES = {"allreduce": "allreduce", "ring": "traced_ring"}
 
 
 def series(transport: MpiTransport, operation: str, send: HostBuffer, receive: HostBuffer, iterations: int) -> Stamps:
@@ -25,8 +26,8 @@ def series(transport: MpiTransport, operation: str, send: HostBuffer, receive: H
         return transport.stream(
             sends=leads, peer=peer, address=address, size_bytes=size_bytes, window=WINDOW, iterations=iterations
         )
-    if operation == "allreduce":
-        return transport.collective(_sum_of_floats(send, receive), iterations=iterations)
+    if operation in COLLECTIVES:
+        return transport.collective(_sum_of_floats(COLLECTIVES[operation], send, receive), iterations=iterations)
     return transport.pingpong(
         initiates=leads,
         peer=peer,
@@ -46,10 +47,10 @@ def figure(operation: str, stamps: Stamps) -> float:
     return float(trials.mean(axis=1).min() / 2)
 
 
-def _sum_of_floats(send: HostBuffer, receive: HostBuffer) -> Collective:
+def _sum_of_floats(shape: str, send: HostBuffer, receive: HostBuffer) -> Collective:
     count = send.size_bytes // 4
     return Collective(
-        shape=SHAPES["allreduce"],
+        shape=SHAPES[shape],
         send_address=send.address,
         receive_address=receive.address,
         send_count=count,
