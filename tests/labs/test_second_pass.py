@@ -39,7 +39,9 @@ def test_the_good_partners_of_a_suspect_are_on_different_leaves(lab, netprobe, t
     pairs = [{host_of[rank] for rank in pair} for stage in stages for pair in chain.from_iterable(stage["rounds"])]
     partners = set().union(*(pair for pair in pairs if host in pair)) - {host}
     assert len(partners) == 2, outcome.output
-    assert {leaf_of[partner] for partner in partners} == {"leaf1", "leaf2"}
+    # A busy machine makes suspects of others as well, at worst of a whole leaf.
+    suspected = set().union(*(pair for pair in pairs if host not in pair)) - partners
+    assert {leaf_of[partner] for partner in partners} == {leaf_of[good] for good in leaf_of.keys() - suspected - {host}}
     assert "leaf switches are unknown" not in " ".join(outcome.output.split())
 
 

@@ -91,23 +91,27 @@ def test_an_interrupt_in_the_middle_keeps_what_there_is_and_leaves_no_rank(lab, 
 
 
 def test_a_second_netprobe_on_the_same_hosts_is_noticed(lab, netprobe, tmp_path):
-    first = started(lab, netprobe, tmp_path / "first")
+    # Longer than any second one takes to start: the longest profile, ended by hand.
+    first = started(lab, netprobe, tmp_path / "first", "--profile", "deep")
     wait_for(tmp_path / "first", lambda told: rounds(told) >= 1)
     second = started(lab, netprobe, tmp_path / "second")
+    wait_for(tmp_path / "second", lambda told: rounds(told) >= 1)
+    assert first.poll() is None, first.communicate()
+    os.kill(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
     output, _ = second.communicate(timeout=240)
-    first.communicate(timeout=240)
 
     assert "another netprobe measures on" in " ".join(output.split())
 
 
-def started(lab, netprobe, out):
+def started(lab, netprobe, out, *options):
     out.mkdir(exist_ok=True)
-    argv = [netprobe, "check", "--hosts", "h[1-8]", "--no-bind", "--out", str(out)]
+    argv = [netprobe, "check", "--hosts", "h[1-8]", "--no-bind", "--out", str(out), *options]
     return lab.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def wait_for(out, is_so):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         for run in out.iterdir():
             if (run / "events.jsonl").exists() and is_so(events(run)):

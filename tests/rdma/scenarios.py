@@ -73,7 +73,8 @@ SCENARIOS = (
         subjects=either("h2 rxe0"),
         besides=(("slow-host", ("h2",)),),  # what does not overtake is delayed, which may be seen as well
     ),
-    Scenario(name="delay", before=("delay h3 3ms",)),
+    # Longer than anybody waits for a processor, and enough round trips for one of them not to wait.
+    Scenario(name="delay", before=("delay h3 15ms",), series_ns=6 * SERIES_NS),
     Scenario(name="tx-loss-1", before=("loss h2 tx 1%",), detector=LOSS, subjects=either("h2 rxe0"), says="(tx)"),
     Scenario(
         name="tx-loss-10",

@@ -3,6 +3,7 @@
 import pytest
 from scenarios import SCENARIOS
 
+from netprobe.cli.options import Judging
 from netprobe.cli.reading import judged
 from netprobe.judge.evidence import evidence_of
 from netprobe.model.verdict import ExitCode
@@ -25,9 +26,11 @@ def told(report):
 
 @pytest.mark.parametrize("scenario", HARMFUL, ids=lambda each: each.name)
 def test_a_fault_is_named_where_it_is_and_nowhere_else(run_of, scenario):
-    report = judged(run_of(scenario), None)
+    report = judged(run_of(scenario), Judging())
 
-    [(detector, subjects, summary)] = [each for each in told(report) if each[:2] not in scenario.besides]
+    found = [each for each in told(report) if each[:2] not in scenario.besides]
+    assert len(found) == 1, told(report)
+    [(detector, subjects, summary)] = found
     assert (detector, subjects in scenario.subjects) == (scenario.detector, True), (subjects, summary)
     assert scenario.says in summary
     assert report.exit_code in (ExitCode.DEGRADED, ExitCode.FAULTY)
@@ -35,14 +38,14 @@ def test_a_fault_is_named_where_it_is_and_nowhere_else(run_of, scenario):
 
 @pytest.mark.parametrize("scenario", HARMLESS, ids=lambda each: each.name)
 def test_where_no_packet_is_lost_nobody_is_named(run_of, scenario):
-    report = judged(run_of(scenario), None)
+    report = judged(run_of(scenario), Judging())
 
     assert told(report) == []
     assert report.exit_code is ExitCode.HEALTHY
 
 
 def test_a_delay_is_named_at_its_host_where_all_ranks_wait_for_a_cpu(run_of):
-    report = judged(run_of(BY_NAME["delay"]), None)
+    report = judged(run_of(BY_NAME["delay"]), Judging())
 
     # Two processors that delay packets of one host let some overtake others.
     found = [each for each in report.findings if each.detector != "out-of-order"]

@@ -1,4 +1,4 @@
-"""Five reports as a judge would make them; reports/samples holds what each reporter makes of them."""
+"""Six reports as a judge would make them; reports/samples holds what each reporter makes of them."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ from netprobe.model.collective import SHAPES
 from netprobe.model.endpoint import Calibration
 from netprobe.model.evidence import Coverage
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
-from netprobe.model.plan import DTYPE_BYTES, Path, Scope
+from netprobe.model.plan import DTYPE_BYTES, Memory, Path, Scope
 from netprobe.model.rdma import Operation
-from netprobe.model.report import REPORT_FORMAT, EndpointSummary, GroupSummary, PairSummary, Report
+from netprobe.model.report import REPORT_FORMAT, EndpointSummary, GroupSummary, LayerSummary, PairSummary, Report
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import Verdict
 from netprobe.units import gbps, gigabytes_per_s
@@ -453,7 +453,88 @@ def rdma_failure():
     )
 
 
+GPU = (Memory.DEVICE, Memory.DEVICE)
+MEMORIES = (Memory.HOST, Memory.HOST)
+
+
+def layer(probe, path, figure, ratio, *, memories=MEMORIES, of=None, size_bytes=8 * MIB, pairs=24):
+    of_path, of_memories = of or (None, (None, None))
+    is_latency = probe == "latency"
+    return LayerSummary(
+        probe=probe,
+        path=path,
+        send_memory=memories[0],
+        receive_memory=memories[1],
+        size_bytes=size_bytes,
+        pairs=pairs,
+        typical_gbps=None if is_latency else figure,
+        typical_ns=figure * US if is_latency else None,
+        ratio=ratio,
+        of_path=of_path,
+        of_send_memory=of_memories[0],
+        of_receive_memory=of_memories[1],
+    )
+
+
+def layer_gap():
+    hosts = nodes(*range(1, 9))
+    between = Scope.BETWEEN_HOSTS
+    of_host, of_gpu = (Path.VERBS, MEMORIES), (Path.VERBS, GPU)
+    from_gpu, into_gpu = (Memory.DEVICE, Memory.HOST), (Memory.HOST, Memory.DEVICE)
+    return report(
+        hosts,
+        verdict=Verdict.DEGRADED,
+        findings=(
+            Finding(
+                detector="layer-gap",
+                severity=Severity.DEGRADES,
+                confidence=Confidence.HIGH,
+                subjects=("fabric",),
+                hosts=(),
+                summary="NCCL keeps 52 % of the rate of verbs on the same pairs: 201 Gb/s of 388 Gb/s (GPU memory, "
+                "8M), on 12 of 12 pairs of hosts",
+                facts=(
+                    Fact(
+                        metric="NCCL bandwidth 8M, GPU memory",
+                        observed="201 Gb/s (52 %)",
+                        expected="at least 291 Gb/s",
+                        basis="75 % of verbs, 8M; median of 24 pairs of ranks",
+                    ),
+                ),
+                excluded=("links and NICs (388 Gb/s over verbs on these pairs, in the same memory)",),
+                next_action=(
+                    "a setting or a build that all hosts share: NCCL_DEBUG=INFO tells what it took: NET/IB or "
+                    "NET/Socket, GDRDMA or not, which devices; then NCCL_IB_HCA, NCCL_IB_QPS_PER_CONNECTION (one queue "
+                    "pair does not fill every NIC) and NCCL_NET_GDR_LEVEL"
+                ),
+                retest="netprobe check",
+            ),
+        ),
+        gaps=(NO_EXPECTATION,),
+        not_tested=(),
+        pairs=(
+            streaming("bandwidth", between, 8 * MIB, 5_790, pairs=24, worst=("node03:2", "node06:5", 5_900)),
+            over_rdma(
+                streaming("bandwidth", between, 8 * MIB, 5_480, pairs=24, worst=("node03:2", "node06:5", 5_520)), WRITE
+            ),
+        ),
+        groups=(collective("barrier", 0, 31.0, 8, dtype="uint8"),),
+        layers=(
+            layer("bandwidth", Path.VERBS, 392.0, None),
+            layer("bandwidth", Path.VERBS, 388.0, 0.990, memories=GPU, of=of_host),
+            layer("bandwidth", Path.VERBS, 389.0, 0.992, memories=into_gpu, of=of_host),
+            layer("bandwidth", Path.VERBS, 388.0, 0.990, memories=from_gpu, of=of_host),
+            layer("bandwidth", Path.MPI, 371.0, 0.946, of=of_host),
+            layer("bandwidth", Path.MPI, 189.0, 0.487, memories=GPU, of=of_gpu, size_bytes=4 * MIB),
+            layer("bandwidth", Path.NCCL, 201.0, 0.518, memories=GPU, of=of_gpu),
+            layer("latency", Path.VERBS, 1.84, None, size_bytes=8, pairs=12),
+            layer("latency", Path.MPI, 2.41, 0.763, of=of_host, size_bytes=8, pairs=12),
+        ),
+    )
+
+
 SAMPLES = {
+    "layer-gap": layer_gap,
     "healthy-laptop": healthy_laptop,
     "slow-link": slow_link,
     "inconclusive": inconclusive,

@@ -148,6 +148,7 @@ FAULTS = st.builds(
     first_offset_bytes=INT64,
     wrong_bytes=INT64,
     xor_mask=st.integers(min_value=0, max_value=2**64 - 1),
+    bit_counts=st.lists(INT64, max_size=64).map(tuple),
 )
 SERIES = st.builds(
     Series,

@@ -76,6 +76,68 @@ def only(text):
     return benchmark
 
 
+HEADING = "#  size  count  type  redop  root  time  algbw  busbw  #wrong\n"
+
+
+def sweep(*sizes, kind="float"):
+    return [f"{size} {size // 4} {kind} sum -1 10.0 0.10 0.18 0\n" for size in sizes]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        sweep(8, 16, 32, 64),
+        sweep(8, 16, 32, 8, 16, 32, 8),
+        sweep(8, 8, 8),
+        sweep(0, 0, 32, 64, 64),
+        sweep(8, 16, kind="half") + sweep(4, 8, 16),
+    ],
+    ids=["one sweep", "cycles", "cycles of one size", "rounded sizes", "types"],
+)
+def test_rows_that_one_table_has_in_this_order_are_one_table(rows):
+    (table,) = read_text(HEADING + "".join(rows), "f").benchmarks
+
+    assert len(table.rows) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (HEADING + "".join(sweep(8, 16, 8, 32, 16, 64)), 6),
+        (HEADING + "".join(sweep(32, 8, 64, 16)), 4),
+        (HEADING * 2 + "".join(sweep(8, 8, 16, 16)), 4),
+        (HEADING + "".join(sweep(8)) + HEADING + "".join(sweep(8, 16, 16, 32, 32)), 5),
+    ],
+    ids=["one job ahead", "the first is further", "in step, behind both headings", "in step, the first began earlier"],
+)
+def test_rows_of_two_jobs_in_one_file_are_told_and_not_judged(text, lines):
+    found = read_text(text, "f")
+
+    assert sum(len(each.rows) for each in found.benchmarks) == text.count(" sum ") - lines
+    assert [(each.lines, "jobs wrote into one file at once" in each.what) for each in found.unjudged] == [(lines, True)]
+
+
+def test_wrong_elements_are_wrong_whichever_job_had_them():
+    rows = [*sweep(8, 16, 8), "32 8 float sum -1 10.0 0.10 0.18 7\n", *sweep(16)]
+
+    (table,) = read_text(HEADING + "".join(rows), "f").benchmarks
+
+    assert [(row.size_bytes, row.wrong, row.time_ns) for row in table.rows] == [(32, 7, None)]
+
+
+def test_behind_a_table_that_ended_sizes_that_repeat_were_rounded_alike():
+    end = "# Avg bus bandwidth    : 0.18\n"
+    text = HEADING + "".join(sweep(8, 16)) + end + HEADING + "".join(sweep(32, 64, 64))
+
+    assert [len(each.rows) for each in read_text(text, "f").benchmarks] == [2, 3]
+
+
+def test_a_table_that_was_begun_again_is_one_table():
+    (table,) = read_text(HEADING * 2 + "".join(sweep(8, 16)), "f").benchmarks
+
+    assert len(table.rows) == 2
+
+
 def test_a_table_of_nccl_tests_is_read_around_its_log_lines_and_rows_of_size_0():
     [benchmark] = read("nccl-allreduce.txt").benchmarks
 

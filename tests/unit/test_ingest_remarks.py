@@ -85,3 +85,26 @@ def test_ports_with_priorities_of_their_own_have_no_such_remark(ingest):
 
 def test_what_grows_on_one_port_alone_is_not_suspicious(ingest):
     assert "suspicious" not in ingest(text_of("rdma-statistic.json"))[1]
+
+
+def test_ports_without_one_counter_are_told_as_not_looked_at_and_ports_with_some_are_not(ingest):
+    unseen = "no counters were handed over, so losses, errors and pauses were not looked at"
+    link = "link mlx5_0/1 state ACTIVE physical_state LINK_UP netdev eth0\n"
+    counted = "/sys/class/infiniband/mlx5_0/ports/1/hw_counters/out_of_buffer:7\n"
+
+    assert unseen in ingest(link)[1]
+    assert unseen not in ingest(link + counted)[1]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_traffic_class_that_no_paste_tells_is_told_as_not_known(tmp_path, capsys, is_told):
+    text = text_of("qos.txt")
+    if not is_told:
+        text = "\n".join(each for each in text.splitlines() if "tos" not in each and "tclass" not in each)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(text)
+
+    main(["ingest", *(f"{name}={tmp_path / name}" for name in ("a", "b", "c"))])
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("the traffic class of RDMA could not be read on 3 RDMA ports" in told) is not is_told

@@ -131,17 +131,17 @@ def below_one_key(told):
 
 @pytest.mark.parametrize("layout", [dict, wrapped, below_one_key])
 def test_a_dump_of_sonic_is_read(layout):
-    counts, gap = parse(json.dumps(layout(SONIC), indent=2), "before.json", "leaf1")
+    told = parse(json.dumps(layout(SONIC), indent=2), "before.json", "leaf1")
 
-    found = by_priority(counts)
+    found = by_priority(told.counts)
     assert found["leaf1", "Ethernet0", 3] == PRIORITY_3
     assert found["leaf1", "Ethernet0", None] == WHOLE_PORT
     assert found["leaf1", "Ethernet0", 4].rx_pause_ns == 5_000
-    assert gap is None
+    assert told.gap is None
 
 
 def test_what_a_switch_does_not_count_is_absent():
-    found = by_priority(parse(json.dumps(SONIC), "f", "leaf1")[0])
+    found = by_priority(parse(json.dumps(SONIC), "f", "leaf1").counts)
 
     assert ("leaf1", "Ethernet0", 5) not in found
     assert ("leaf1", "Ethernet4", None) not in found
@@ -151,44 +151,111 @@ def test_a_pause_in_quanta_is_no_time():
     counters = {"SAI_PORT_STAT_PFC_3_RX_PKTS": "1", "SAI_PORT_STAT_PFC_3_RX_PAUSE_DURATION": "500"}
     told = {"COUNTERS_PORT_NAME_MAP": {"Ethernet0": "oid:0x1"}, "COUNTERS:oid:0x1": counters}
 
-    (counts,), _ = parse(json.dumps(told), "f", "leaf1")
+    (counts,) = parse(json.dumps(told), "f", "leaf1").counts
 
     assert (counts.rx_pfc, counts.rx_pause_ns) == (1, None)
 
 
 def test_notifications_of_gnmic_are_read():
-    found = by_priority(parse(json.dumps(GNMIC), "f", "unknown")[0])
+    found = by_priority(parse(json.dumps(GNMIC), "f", "unknown").counts)
 
     assert found["leaf2", "Ethernet1/1", None].drops == 12
     assert found["leaf2", "Ethernet1/1", 3].ecn_marked == 77
 
 
 def test_notifications_in_the_protocols_own_form_are_read():
-    (counts,), _ = parse(json.dumps(PROTOCOL), "f", "unknown")
+    (counts,) = parse(json.dumps(PROTOCOL), "f", "unknown").counts
 
     assert counts == SwitchPortCounts(switch="leaf3", port="Ethernet8", priority=None, rx_pfc=6)
+
+
+def of_port(**counters):
+    """Return one notification of gNMI about the whole of Ethernet1/1."""
+    path = "interfaces/interface[name=Ethernet1/1]/state/counters"
+    update = {"Path": path, "values": {"interfaces/interface/state/counters": counters}}
+    return json.dumps([{"source": "leaf2:57400", "updates": [update]}])
+
+
+def gnmi_port(**counters):
+    (counts,) = parse(of_port(**{name.replace("_", "-"): value for name, value in counters.items()}), "f", "x").counts
+    return counts
+
+
+@pytest.mark.parametrize("counter", ["in_crc_errors", "in_fcs_errors"])
+def test_a_wrong_checksum_at_a_port_is_damage(counter):
+    assert gnmi_port(**{counter: 7}).rx_damaged == 7
+
+
+def test_two_counters_of_the_same_wrong_checksums_are_not_added_up():
+    assert gnmi_port(in_crc_errors=7, in_fcs_errors=8).rx_damaged == 8
+
+
+def test_errors_in_general_are_no_damage_and_no_drops():
+    counts = gnmi_port(in_errors=9, out_errors=4)
+
+    assert (counts.rx_errors, counts.tx_errors, counts.rx_damaged, counts.drops) == (9, 4, None, None)
+
+
+def test_discards_of_both_directions_add_up():
+    assert gnmi_port(in_discards=3, out_discards=4).drops == 7
+
+
+def test_sonic_tells_errors_by_the_same_meaning():
+    counters = {
+        "SAI_PORT_STAT_ETHER_STATS_CRC_ALIGN_ERRORS": "7",
+        "SAI_PORT_STAT_IF_IN_ERRORS": "9",
+        "SAI_PORT_STAT_IF_OUT_ERRORS": "4",
+    }
+    told = {"COUNTERS_PORT_NAME_MAP": {"Ethernet0": "oid:0x1"}, "COUNTERS:oid:0x1": counters}
+
+    (counts,) = parse(json.dumps(told), "f", "leaf1").counts
+
+    assert (counts.rx_damaged, counts.rx_errors, counts.tx_errors) == (7, 9, 4)
+
+
+def test_counters_that_are_not_used_are_named():
+    told = parse(json.dumps(SONIC), "f", "leaf1")
+
+    assert parse(json.dumps(GNMIC), "f", "x").unused == ("in-octets",)
+    assert told.unused == ("SAI_PORT_STAT_PFC_3_RX_PAUSE_DURATION",)
+    assert parse(INTERFACES + "\n" + WATCHDOG, "f", "leaf1").unused == ("RX_OK", "TX_OK", "TX OK/DROP", "RX OK/DROP")
+
+
+def test_a_file_of_which_all_is_used_names_nothing():
+    assert parse(json.dumps(PROTOCOL), "f", "x").unused == ()
+
+
+def test_counters_below_a_port_are_not_those_of_the_port():
+    path = "interfaces/interface[name=Ethernet1/1]/subinterfaces/subinterface[index=0]/state/counters"
+    update = {"Path": path, "values": {"x": {"in-crc-errors": 5, "in-errors": 5}}}
+    settings = {"Path": "interfaces/interface[name=Ethernet1/1]/state", "values": {"x": {"mtu": 9100}}}
+    whole = {"Path": "interfaces/interface[name=Ethernet1/1]/state/counters", "values": {"x": {"in-discards": 1}}}
+    told = parse(json.dumps([{"source": "leaf2", "updates": [update, settings, whole]}]), "f", "x")
+
+    assert told.counts == (SwitchPortCounts(switch="leaf2", port="Ethernet1/1", priority=None, drops=1),)
+    assert told.unused == ("in-crc-errors", "in-errors")
 
 
 def test_of_notifications_one_after_the_other_the_last_counts():
     later = json.dumps(GNMIC).replace('"10"', '"20"')
 
-    found = by_priority(parse(json.dumps(GNMIC) + "\n" + later, "f", "x")[0])
+    found = by_priority(parse(json.dumps(GNMIC) + "\n" + later, "f", "x").counts)
 
     assert found["leaf2", "Ethernet1/1", None].drops == 22
 
 
 def test_pasted_tables_of_pfc_are_read_and_the_prompt_names_the_switch():
-    counts, gap = parse(PFC_TABLES, "f", "unknown")
+    told = parse(PFC_TABLES, "f", "unknown")
 
-    found = by_priority(counts)
+    found = by_priority(told.counts)
     assert (found["leaf1", "Ethernet0", 3].rx_pfc, found["leaf1", "Ethernet0", 3].tx_pfc) == (1_234_567, 12)
     assert found["leaf1", "Ethernet0", 4].rx_pfc is None
     assert found["leaf1", "Ethernet4", 3].rx_pfc == 9
-    assert gap is None
+    assert told.gap is None
 
 
 def test_other_tables_are_read_though_cells_hold_spaces():
-    found = by_priority(parse(INTERFACES + "\n" + WATCHDOG, "f", "leaf1")[0])
+    found = by_priority(parse(INTERFACES + "\n" + WATCHDOG, "f", "leaf1").counts)
 
     assert found["leaf1", "Ethernet0", None].drops == 18_682
     assert found["leaf1", "Ethernet0", 3].pfc_watchdog_storms == 2
@@ -198,7 +265,7 @@ def test_tables_of_several_switches_are_told_apart_by_their_prefix():
     lines = PFC_TABLES.splitlines()[1:5]
     mixed = "\r\n".join(f"{switch}: {line}" for line in lines for switch in ("leaf1", "leaf2"))
 
-    found = by_priority(parse(mixed, "f", "unknown")[0])
+    found = by_priority(parse(mixed, "f", "unknown").counts)
 
     assert found["leaf1", "Ethernet4", 3].rx_pfc == found["leaf2", "Ethernet4", 3].rx_pfc == 9
 
@@ -207,10 +274,10 @@ def test_a_row_that_breaks_off_is_a_gap_and_tells_nothing():
     torn = PFC_TABLES[: PFC_TABLES.index("1,234,567") + 5]
     whole = PFC_TABLES.splitlines()
 
-    counts, gap = parse("\n".join([*whole[1:3], whole[4], torn.splitlines()[-1]]), "torn.txt", "leaf1")
+    told = parse("\n".join([*whole[1:3], whole[4], torn.splitlines()[-1]]), "torn.txt", "leaf1")
 
-    assert {each.port for each in counts} == {"Ethernet4"}
-    assert "torn.txt line 4" in gap.reason
+    assert {each.port for each in told.counts} == {"Ethernet4"}
+    assert "torn.txt line 4" in told.gap.reason
 
 
 @pytest.mark.parametrize("text", ["", "{}", "hello", json.dumps(SONIC)[:300], '{"updates": []}', "Port  TxQ\n1  2"])
@@ -220,8 +287,8 @@ def test_a_file_without_counters_is_one_error(text):
 
 
 def test_growth_is_the_difference_of_what_both_snapshots_tell():
-    (before,), _ = parse(json.dumps(PROTOCOL), "before", "x")
-    (after,), _ = parse(json.dumps(PROTOCOL).replace('"6"', '"10"'), "after", "x")
+    (before,) = parse(json.dumps(PROTOCOL), "before", "x").counts
+    (after,) = parse(json.dumps(PROTOCOL).replace('"6"', '"10"'), "after", "x").counts
 
     assert growth_between([before], [after]) == (
         SwitchPortCounts(switch="leaf3", port="Ethernet8", priority=None, rx_pfc=4),
@@ -239,7 +306,7 @@ def test_a_counter_that_was_cleared_or_is_missing_has_no_growth():
 
 def parsed_or_refused(text):
     try:
-        counts, _ = parse(text, "f", "s")
+        counts = parse(text, "f", "s").counts
     except FormatError as error:
         assert str(error).startswith("f ")
         return

@@ -60,6 +60,33 @@ def test_growth_of_each_port_and_priority_is_a_figure_and_no_finding(ingest):
     assert told["findings"] == []
 
 
+def gnmi(**counters):
+    """Return a notification of counters of one port."""
+    path = "interfaces/interface[name=Ethernet8]/state/counters"
+    told = {name.replace("_", "-"): value for name, value in counters.items()}
+    return None, json.dumps([{"source": "leaf2:57400", "updates": [{"Path": path, "values": {"counters": told}}]}])
+
+
+def test_wrong_checksums_are_told_once_though_errors_count_them_too(ingest):
+    only_damage = ingest(gnmi(in_crc_errors=1, in_errors=1), gnmi(in_crc_errors=6, in_errors=6))
+    and_others = ingest(gnmi(in_crc_errors=1, in_errors=1), gnmi(in_crc_errors=6, in_errors=9))
+
+    damage = "leaf2 Ethernet8: frames received with a wrong checksum (CRC) 5"
+    assert notes(only_damage) == [damage]
+    assert notes(and_others) == [f"{damage}, frames received with any error, wrong checksums among them 8"]
+
+
+def test_counters_that_are_not_used_are_counted_and_the_first_are_named(ingest):
+    others = {f"in_thing_{number}": number for number in range(8)}
+
+    told = ingest(gnmi(in_discards=1, **others))
+    (clean,) = ingest(gnmi(in_discards=1))["files"]
+
+    names = ", ".join(f"in-thing-{number}" for number in range(6))
+    assert told["files"][0].endswith(f"8 counters of switches not used ({names} and 2 more)")
+    assert "not used" not in clean
+
+
 def test_without_a_list_of_cables_nobody_knows_whose_ports_they_are(ingest):
     reasons = [gap["reason"] for gap in ingest(*before_and_after())["gaps"]]
 
@@ -99,3 +126,12 @@ def test_a_switch_that_does_not_name_itself_has_the_name_before_its_file(ingest)
     assert "leaf7 Ethernet0: packets dropped 43" in notes(ingest(*(("leaf7", text) for text in texts)))
     told = ingest(*((None, text) for text in texts))
     assert any("do not say which switch they are of" in gap["reason"] for gap in told["gaps"])
+
+
+def test_the_first_line_says_that_nothing_but_switches_was_read(tmp_path, capsys):
+    for number, (_, text) in enumerate(before_and_after()):
+        (tmp_path / f"{number}.txt").write_text(text)
+
+    main(["ingest", *(str(tmp_path / f"{number}.txt") for number in (0, 1))])
+
+    assert capsys.readouterr().out.startswith("counters of 1 switch: nothing could be judged\n")

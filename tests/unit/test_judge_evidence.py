@@ -86,6 +86,7 @@ def test_wrong_bytes_of_a_checked_collective_are_counted():
 
     assert [result.wrong_bytes for result in evidence.groups] == [6, 0]
     assert evidence.faults == (FAULT, FAULT)
+    assert evidence.fault_paths == (Path.MPI, Path.MPI)
 
 
 def test_arrivals_meet_the_operation_of_their_own_variant():
@@ -249,6 +250,15 @@ BOTH_PATHS = Plan(
         stage_of("second-pass-rdma-bandwidth", Path.VERBS),
     ),
 )
+
+
+def test_wrong_bytes_are_told_with_what_carried_them():
+    rows = [series(0, 1, [100], stage=stage.id, faults=(FAULT,)) for stage in BOTH_PATHS.stages[:2]]
+    stages = tuple(stage.id for stage in BOTH_PATHS.stages)
+
+    evidence = evidence_of(run_of(rows, stages=stages, plan=BOTH_PATHS))
+
+    assert (evidence.faults, evidence.fault_paths) == ((FAULT, FAULT), (Path.MPI, Path.VERBS))
 
 
 def test_rows_of_a_second_pass_join_the_stage_of_their_own_path():

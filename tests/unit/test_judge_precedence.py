@@ -36,7 +36,13 @@ def finding(detector, *subjects, severity=Severity.DEGRADES, hosts=None, about=N
 
 def loser_of(rule, *subjects):
     hosts = () if rule.blameless else None
-    return finding(rule.loser, *subjects, about=rule.about, hosts=hosts, basis=f"limit {rule.limit}; counted")
+    about = ("GPU memory",) if rule.of_gpus else rule.about
+    return finding(rule.loser, *subjects, about=about, hosts=hosts, basis=f"limit {rule.limit}; counted")
+
+
+def winner_of(rule, *subjects, **changes):
+    winner = finding(rule.winner, *subjects, **changes)
+    return replace(winner, summary=f"{winner.summary} {rule.because}")
 
 
 def left(*findings):
@@ -45,7 +51,7 @@ def left(*findings):
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.winner} beats {rule.loser}")
 def test_each_rule_of_the_table_folds_the_loser_on_the_same_port_into_the_winner(rule):
-    (stands,) = explained([loser_of(rule, PORT), finding(rule.winner, PORT)], HOSTS)
+    (stands,) = explained([loser_of(rule, PORT), winner_of(rule, PORT)], HOSTS)
 
     assert stands.detector == rule.winner
     assert stands.summary.endswith(f"also seen: {rule.loser}")
@@ -53,12 +59,12 @@ def test_each_rule_of_the_table_folds_the_loser_on_the_same_port_into_the_winner
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.on is not On.RUN], ids=lambda rule: rule.loser)
 def test_no_rule_reaches_another_port_of_the_same_host(rule):
-    assert len(left(loser_of(rule, "h2 mlx5_1"), finding(rule.winner, PORT))) == 2
+    assert len(left(loser_of(rule, "h2 mlx5_1"), winner_of(rule, PORT))) == 2
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.winner} over {rule.loser}")
 def test_a_warning_beats_nothing_that_is_worse(rule):
-    warning = finding(rule.winner, PORT, severity=Severity.WARNS)
+    warning = winner_of(rule, PORT, severity=Severity.WARNS)
 
     assert len(left(loser_of(rule, PORT), warning)) == 2
 
@@ -93,10 +99,15 @@ def test_what_overtakes_is_the_storms_and_a_host_that_does_not_put_in_order_what
     assert len(left(storm, finding("out-of-order", "h3 mlx5_0"))) == 2
 
 
-def test_who_waits_behind_a_storm_is_told_with_it_and_what_a_slow_receiver_does_not_explain_stays():
-    for waiting in (finding("rnr-stall", "h3"), finding("ecn-inactive", "fabric", hosts=(), severity=Severity.WARNS)):
-        assert left(finding("pause-storm", PORT), waiting) == [("pause-storm", (PORT,))]
-        assert len(left(finding("pause-source", PORT), waiting)) == 2
+def test_marks_that_a_storm_makes_impossible_are_told_with_it_and_what_a_slow_receiver_does_not_explain_stays():
+    unmarked = finding("ecn-inactive", "fabric", hosts=(), severity=Severity.WARNS)
+
+    assert left(finding("pause-storm", PORT), unmarked) == [("pause-storm", (PORT,))]
+    assert len(left(finding("pause-source", PORT), unmarked)) == 2
+
+
+def test_a_host_that_posts_no_buffers_is_none_of_a_storms_victims():
+    assert len(left(finding("pause-storm", PORT), finding("rnr-stall", "h3"))) == 2
 
 
 def test_the_table_names_detectors_that_exist_and_has_no_circle():
@@ -224,6 +235,22 @@ def test_what_only_warns_of_a_setting_hides_no_slow_host(setting):
     assert sorted(each for each, _ in found) == sorted([setting, "slow-link"])
 
 
+@pytest.mark.parametrize("cause", ["gpu-throttle", "nvlink-degraded"])
+def test_a_gpu_explains_why_its_host_is_slow_where_memory_of_gpus_was_measured(cause):
+    of_gpus = finding("slow-host", "h2", about=("bandwidth 8M of GPU memory, sends",))
+
+    assert left(of_gpus, finding(cause, "h2 0000:18:00.0")) == [(cause, ("h2 0000:18:00.0",))]
+
+
+@pytest.mark.parametrize("cause", ["gpu-throttle", "nvlink-degraded"])
+def test_a_gpu_is_no_reason_for_a_host_that_is_slow_without_it_and_none_for_another_host(cause):
+    both = finding("slow-host", "h2", about=("bandwidth 8M of GPU memory, sends", "latency 8 B, answers"))
+    other = finding("slow-host", "h3", about=("bandwidth 8M of GPU memory, sends",))
+
+    assert len(left(both, finding(cause, "h2 0000:18:00.0"))) == 2
+    assert len(left(other, finding(cause, "h2 0000:18:00.0"))) == 2
+
+
 def failed_on_rdma(phase, subject="h2"):
     fact = Fact(metric=f"RDMA latency 8 B, h2:1 <-> h1:0, {phase}", observed="o", expected="e", basis="b")
     return replace(finding("rdma-failure", subject, severity=Severity.BLOCKS), facts=(fact,))
@@ -256,3 +283,29 @@ def test_a_path_to_a_host_that_is_gone_is_told_with_it(cause):
 
     assert left(path, finding(cause, "h2", severity=Severity.BLOCKS)) == [(cause, ("h2",))]
     assert len(left(path, finding(cause, "h5", severity=Severity.BLOCKS))) == 2
+
+
+OF_GPU, OF_HOST = "RDMA bandwidth 8M, GPU memory, sends", "RDMA bandwidth 8M, sends"
+
+
+@pytest.mark.parametrize("detector", ["slow-link", "slow-host"])
+def test_a_slow_gpu_explains_rates_in_gpu_memory_alone(detector):
+    gpu = finding("gpudirect-off", "h2")
+
+    assert left(gpu, finding(detector, "h2", about=(OF_GPU,))) == [("gpudirect-off", ("h2",))]
+    assert len(left(gpu, finding(detector, "h2", about=(OF_GPU, OF_HOST)))) == 2
+    assert len(left(gpu, finding(detector, "h3", about=(OF_GPU,)))) == 2
+
+
+def test_a_distance_that_was_measured_is_told_with_what_it_costs_and_a_missing_module_explains_no_distance():
+    far = replace(finding("gpudirect-off", "h2"), summary="GPUDirect works, and crosses the root complex (SYS)")
+
+    assert left(far, finding("affinity", "h2")) == [("gpudirect-off", ("h2",))]
+    assert len(left(finding("gpudirect-off", "h2"), finding("affinity", "h2"))) == 2
+
+
+@pytest.mark.parametrize("cause", ["slow-link", "packet-loss", "pcie-downgrade", "host-noise"])
+def test_what_is_wrong_with_a_host_explains_what_a_library_loses_on_it_and_not_what_all_share(cause):
+    assert left(finding(cause, "h2"), finding("layer-gap", "h2")) == [(cause, ("h2",))]
+    assert left(finding(cause, "h2"), finding("layer-gap", "h2 <-> h3", hosts=())) == [(cause, ("h2",))]
+    assert len(left(finding(cause, "h2"), finding("layer-gap", "fabric"))) == 2

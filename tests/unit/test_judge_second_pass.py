@@ -11,8 +11,10 @@ from netprobe.judge.judge import judge
 from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.model.endpoint import Rank
 from netprobe.model.limits import Limits
-from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.plan import Path, Plan, Scope, Stage
+from netprobe.model.rdma import Operation, RdmaOptions
 from netprobe.model.verdict import Verdict
+from netprobe.plan.flows import PORTS, flow_stages
 from netprobe.plan.pairing import Pairing, both_ways, rounds_between
 from netprobe.plan.second_pass import second_pass
 
@@ -146,3 +148,24 @@ def test_a_path_that_is_slow_again_is_confirmed():
     (finding,) = report.findings
     assert (finding.detector, finding.hosts) == ("asymmetry", ())
     assert "a passing disturbance (confirmed in a second pass)" in finding.excluded
+
+
+def test_stages_of_several_ports_are_a_table_of_their_own_and_are_covered_like_any_other():
+    first = replace(PLAN.stages[0], id="rdma-bandwidth", path=Path.VERBS, rdma=RdmaOptions(operation=Operation.WRITE))
+    stages = flow_stages(first, (((0, 1),), ((1, 0),)))
+    rows = measured(first.id, ROUNDS, normal)
+    for stage in stages:
+        slow = stage.rdma.source_port == PORTS[1]
+        rows += measured(stage.id, stage.rounds, lambda src, _dst, _round, slow=slow: 2.0 if slow and src == 0 else 1.0)
+    plan = replace(PLAN, stages=(first, *stages))
+
+    run = run_of(rows, hosts=HOSTS, stages=tuple(stage.id for stage in plan.stages), plan=plan)
+    evidence = evidence_of(run)
+
+    assert [table.stage for table in evidence.pairs] == [first.id]
+    assert len(evidence.flows.src) == len(PORTS) * 4
+    assert set(evidence.flows.source_port.tolist()) == set(PORTS)
+    assert evidence.coverage.ratio == 1.0
+    report = judge(run, Limits())
+    assert [(each.detector, each.subjects) for each in report.findings] == [("slow-pair", ("n0 <-> n1",))]
+    assert report.verdict is Verdict.DEGRADED

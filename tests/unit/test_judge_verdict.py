@@ -6,9 +6,10 @@ from judge_samples import all_pairs, collective, run_of, series
 from store_samples import inventory
 
 from netprobe.judge.evidence import evidence_of
+from netprobe.judge.explain import explained
 from netprobe.judge.judge import judge
 from netprobe.judge.verdict import healthy_hosts, verdict_of
-from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.report import Report
 from netprobe.model.run import RunStatus
@@ -70,6 +71,39 @@ def test_a_host_that_was_taken_out_on_the_way_is_not_called_healthy():
     evidence = replace(evidence_of(COMPLETE), benched=(aside,))
 
     assert healthy_hosts(Verdict.FAULTY, [], evidence) == ("n0", "n1", "n3")
+
+
+def loss_and_storm():
+    """Return a loss of RDMA that blames n2, and a storm at n1 that explains it."""
+    basis = "limit rdma_loss_ratio; counted by the NICs"
+    told = replace(
+        finding(Severity.DEGRADES, hosts=("n2",)), detector="packet-loss", subjects=("n2 mlx5_0",),
+        facts=(Fact(metric="lost", observed="9", expected="0", basis=basis),),
+    )  # fmt: skip
+    storm = replace(finding(Severity.DEGRADES, hosts=("n1",)), detector="pause-storm", subjects=("n1 mlx5_0",))
+    return told, storm
+
+
+def test_a_victim_of_a_storm_is_no_healthier_than_a_host_that_loses_by_itself():
+    loss, storm = loss_and_storm()
+    hosts, evidence = ("n0", "n1", "n2", "n3"), evidence_of(COMPLETE)
+    (alone,) = explained([loss], hosts)
+    (behind,) = explained([loss, storm], hosts)
+
+    assert (alone.hosts, alone.victims) == (("n2",), ())
+    assert (behind.hosts, behind.victims) == (("n1",), ("n2",))
+    assert healthy_hosts(Verdict.DEGRADED, [alone], evidence) == ("n0", "n1", "n3")
+    assert healthy_hosts(Verdict.DEGRADED, [behind], evidence) == ("n0", "n3")
+    assert healthy_hosts(Verdict.DEGRADED, [storm], evidence) == ("n0", "n2", "n3")
+
+
+def test_a_host_that_the_cause_names_itself_is_not_its_own_victim():
+    loss, storm = loss_and_storm()
+    own = replace(loss, subjects=("n1 mlx5_0",), hosts=("n1",))
+    (unblamed,) = explained([own, replace(storm, hosts=())], ("n0", "n1"))
+
+    assert unblamed.detector == "pause-storm"
+    assert unblamed.victims == ()
 
 
 def test_a_complete_clean_run_is_healthy_and_exits_with_zero():

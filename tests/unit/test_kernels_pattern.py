@@ -28,7 +28,7 @@ def slice_at(misalignment, size_bytes):
 
 
 def as_tuple(found):
-    return None if found is None else (found.first_offset_bytes, found.wrong_bytes, found.xor_mask)
+    return None if found is None else (found.first_offset_bytes, found.wrong_bytes, found.bit_counts)
 
 
 @given(seeds, ranks, iterations, first_words, sizes, misalignments)
@@ -58,7 +58,8 @@ def test_one_flipped_bit_is_found_at_its_offset_with_its_mask(data, seed, size, 
     memory[offset] ^= 1 << bit
 
     found = _native.pattern_verify(memory.ctypes.data, size, seed, 1, 2, first_word)
-    assert found == (offset, 1, 1 << (8 * (offset % 8) + bit))
+    wrong_bit = 8 * (offset % 8) + bit
+    assert found == (offset, 1, tuple(int(each == wrong_bit) for each in range(64)))
 
 
 @given(st.data(), st.integers(1, LARGEST_SLICE))
@@ -73,17 +74,31 @@ def test_many_wrong_bytes_are_counted_as_numpy_counts_them(data, size):
     assert found == as_tuple(mismatch(memory, expected))
 
 
+@pytest.mark.parametrize("misalignment", [0, 5])
+def test_what_is_too_large_for_any_cache_is_filled_and_compared_alike(misalignment):
+    size = (32 << 20) + 4099
+    room, memory = slice_at(misalignment, size)
+
+    _native.pattern_fill(memory.ctypes.data, size, 3, 1, 2, 5)
+
+    assert np.array_equal(memory, pattern_bytes(seed=3, rank=1, iteration=2, first_word=5, size_bytes=size))
+    assert np.count_nonzero(room == GUARD) >= room.size - size
+    memory[size - 1] ^= 1
+    assert _native.pattern_verify(memory.ctypes.data, size, 3, 1, 2, 5)[:2] == (size - 1, 1)
+
+
 @pytest.mark.parametrize("other", [{"rank": 2}, {"iteration": 3}, {"seed": 4}, {"first_word": 1}])
 def test_every_word_of_another_pattern_is_wrong(other):
     truth = {"seed": 3, "rank": 1, "iteration": 2, "first_word": 0}
     memory = pattern_bytes(**{**truth, **other}, size_bytes=1 << 16).copy()
 
-    _, wrong_bytes, xor_mask = _native.pattern_verify(
+    _, wrong_bytes, bit_counts = _native.pattern_verify(
         memory.ctypes.data, memory.size, truth["seed"], truth["rank"], truth["iteration"], truth["first_word"]
     )
 
     assert wrong_bytes > 0.99 * memory.size
-    assert xor_mask == 2**64 - 1
+    words = memory.size // 8
+    assert all(0.45 * words < count < 0.55 * words for count in bit_counts)
 
 
 @given(seeds, ranks, iterations, first_words)

@@ -10,7 +10,8 @@ from netprobe.launch.logbook import Logbook
 from netprobe.launch.request import Family, HostShare, Launcher, LaunchPlan
 from netprobe.model.record import PlanExtended, RunHalted
 from netprobe.model.standing import Benched, Fate, PathAnswer
-from netprobe.plan.task import Leaf, Task
+from netprobe.model.topology import Leaf
+from netprobe.plan.task import Task
 
 TASK = Task(plan=plan())
 DEAD = Benched(host="h9", fate=Fate.UNREACHABLE, detail="No route to host")
@@ -151,6 +152,17 @@ def test_the_roster_is_that_of_the_first_launch():
 
     assert logbook.rest_of(TASK, (), skips_round=False).roster == (("node0", (0, 1)), ("node1", (2, 3)))
     assert logbook.ranks == ranks(4)[2:]
+
+
+def test_leaves_are_those_of_the_first_launch_and_none_where_none_is_known():
+    on_leaves = tuple(replace(rank, leaf=f"leaf{rank.rank % 2}") for rank in ranks(4))
+    fewer = replace(ready(4), ranks=ranks(4)[2:])
+
+    known, _ = logbook_of(replace(ready(4), ranks=on_leaves), fewer)
+    unknown, _ = logbook_of(ready(4), replace(fewer, ranks=on_leaves[2:]))
+
+    assert known.rest_of(TASK, (), skips_round=False).rank_leaves == ("leaf0", "leaf1", "leaf0", "leaf1")
+    assert unknown.rest_of(TASK, (), skips_round=False).rank_leaves == ()
 
 
 def test_pairs_that_are_avoided_add_up():

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from netprobe.launch.rollcall import (
 from netprobe.model.endpoint import Interface
 from netprobe.model.standing import HostReport, HostStanding, PathAnswer, Position, RankStanding, RankState
 from netprobe.store.encoding import json_line
+from netprobe.store.whereabouts import OPENING
 
 HERE = Position(rank=0, host="h1", stage="latency", round_index=0, peer=1, is_measuring=True, steps=7)
 
@@ -159,6 +161,16 @@ def test_a_rank_that_has_noted_nothing_yet_has_yet_to_start_unless_it_is_stopped
     assert called(ranks=(rank(position=None),)).has_yet_to_start
     assert not called(ranks=(rank(position=None, state=RankState.STOPPED),)).has_yet_to_start
     assert not called(ranks=(rank(),)).has_yet_to_start
+
+
+def test_a_rank_that_opens_its_gpu_may_take_its_time_unless_somebody_is_stopped_or_gone():
+    opens = rank(position=replace(rank().position, stage=OPENING, round_index=0))
+
+    assert called(ranks=(opens, rank())).is_opening
+    assert called(ranks=(replace(opens, state=RankState.BLOCKED),)).is_opening
+    assert not called(ranks=(rank(),)).is_opening
+    assert not called(ranks=(opens, rank(state=RankState.STOPPED))).is_opening
+    assert not called(ranks=(opens, rank(state=RankState.GONE))).is_opening
 
 
 @pytest.mark.parametrize("state", RankState)

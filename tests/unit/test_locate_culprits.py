@@ -26,6 +26,15 @@ def test_a_host_that_met_two_culprits_is_excused_by_both():
     assert blame.pairs == ()
 
 
+def test_who_does_well_within_its_leaf_is_not_blamed_for_what_lies_behind_other_leaves():
+    leaf_of = dict.fromkeys("abc", "leaf1") | dict.fromkeys("def", "leaf2")
+    bad = [("a", "d"), ("a", "e"), ("a", "f")]
+
+    assert set(blame_most_of_its_pairs(bad, ALL).hosts) == {"a"}
+    assert blame_most_of_its_pairs(bad, ALL, leaf_of).hosts == {}
+    assert set(blame_most_of_its_pairs([*bad, ("a", "b")], ALL, leaf_of).hosts) == {"a"}
+
+
 def test_nothing_bad_blames_nobody():
     assert blame_most_of_its_pairs([], ALL).hosts == {}
     assert blame_common_ends([]).pairs == ()

@@ -9,7 +9,7 @@ from netprobe.model.endpoint import Rank
 from netprobe.model.plan import Scope
 from netprobe.plan.budget import SHORTEST_SERIES_NS, expected_ns, fitted
 from netprobe.plan.profiles import PROFILES, plan_for
-from netprobe.plan.rounds import assignment_of, planned_pairs, rounds_of
+from netprobe.plan.rounds import Drawing, assignment_of, planned_pairs, rounds_of
 from netprobe.plan.task import Task, decode, encode
 from netprobe.registry import probes
 from netprobe.units import NS_PER_S
@@ -123,3 +123,27 @@ def test_all_pairs_on_request_replaces_the_random_partners_of_every_stage():
     stage = next(stage for stage in plan_for("quick", all_pairs=True).stages if stage.id == "latency-between-hosts")
 
     assert len(planned_pairs(rounds_of(stage, probes()["latency"], ranks, 0))) == 9 * 8 // 2
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=6), st.sampled_from(sorted(PROFILES)), st.booleans(), st.booleans()
+)
+def test_rounds_are_counted_as_they_are_drawn(sizes, profile, with_leaves, all_pairs):
+    places = [(host, place) for host, size in enumerate(sizes) for place in range(size)]
+    ranks = tuple(
+        Rank(
+            rank=number,
+            host=f"n{host}",
+            local_index=place,
+            cpus=(),
+            pid=1,
+            leaf=f"leaf{host // 2}" if with_leaves else None,
+        )
+        for number, (host, place) in enumerate(places)
+    )
+    drawing = Drawing(ranks, 7)
+
+    for stage in plan_for(profile, all_pairs=all_pairs).stages:
+        rounds = drawing.rounds(stage, probes()[stage.probe])
+        assert drawing.count(stage, probes()[stage.probe]) == len(list(rounds))
+        assert list(rounds) == list(rounds_of(stage, probes()[stage.probe], ranks, 7))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.model.plan import Pairing
-from netprobe.plan.pairing import Round, both_ways, circle_matchings, rounds_between, rounds_within
+from netprobe.plan.pairing import Round, both_ways, circle_matchings, matching_count, rounds_between, rounds_within
 
 
 def pairs_of(rounds):
@@ -55,8 +55,8 @@ def test_with_an_odd_number_of_hosts_nobody_sits_out_twice(hosts, matchings, see
 def test_the_same_seed_draws_the_same_partners_and_another_seed_draws_others():
     first, again, other = (rounds_between(one_rank_hosts(32), Pairing.SCREENING, 3, seed) for seed in (7, 7, 8))
 
-    assert first == again
-    assert first != other
+    assert list(first) == list(again)
+    assert list(first) != list(other)
 
 
 def test_all_pairs_between_hosts_meets_every_pair_of_hosts_on_every_rail():
@@ -82,12 +82,12 @@ def test_rounds_within_hosts_never_cross_a_host(sizes, pairing):
 
 
 def test_one_host_with_one_rank_has_no_rounds():
-    assert rounds_between([[0]], Pairing.SCREENING, 3, 0) == []
-    assert rounds_within([[0]], Pairing.SCREENING, 3, 0) == []
+    assert len(rounds_between([[0]], Pairing.SCREENING, 3, 0)) == 0
+    assert len(rounds_within([[0]], Pairing.SCREENING, 3, 0)) == 0
 
 
 def test_both_ways_follows_each_round_with_its_reverse():
-    assert both_ways([Round(pairs=((0, 1), (2, 3)))]) == [
+    assert list(both_ways([Round(pairs=((0, 1), (2, 3)))])) == [
         Round(pairs=((0, 1), (2, 3))),
         Round(pairs=((1, 0), (3, 2))),
     ]
@@ -98,3 +98,24 @@ def test_a_screening_of_any_size_takes_the_same_number_of_rounds(hosts):
     rounds = rounds_between(one_rank_hosts(hosts), Pairing.SCREENING, 3, 0)
 
     assert len(rounds) == min(3, len(circle_matchings(hosts)))
+
+
+def test_a_round_of_many_pairs_keeps_those_that_are_wholly_among_some_ranks():
+    each = Round(pairs=((0, 1), (2, 3), (5, 4)))
+
+    assert each.among({0, 1, 2, 4, 5}).pairs == ((0, 1), (5, 4))
+    assert each.reversed().pairs == ((1, 0), (3, 2), (4, 5))
+
+
+@given(st.integers(0, 30), st.sampled_from(Pairing), st.integers(0, 40))
+def test_rounds_are_counted_without_drawing_them(hosts, pairing, count):
+    drawn = rounds_between(one_rank_hosts(hosts), pairing, count, 0)
+
+    assert len(list(drawn)) == matching_count(hosts, pairing, count)
+
+
+def test_all_pairs_of_many_hosts_are_drawn_only_as_far_as_they_are_asked_for():
+    rounds = rounds_between(one_rank_hosts(16_000), Pairing.ALL_PAIRS, 3, 0)
+
+    assert len(rounds) == 15_999
+    assert len(rounds[15_998].pairs) == 8_000

@@ -153,8 +153,9 @@ def test_collectives_go_over_mpi_alone():
 def test_a_profile_goes_over_what_is_wanted_in_the_order_it_has(profile):
     every = plan_for(profile).stages
 
-    for carriers, path in ((Carriers.MPI, Path.MPI), (Carriers.VERBS, Path.VERBS)):
-        assert plan_for(profile, carriers=carriers).stages == tuple(each for each in every if each.path is path)
+    for path in Path:
+        carried = plan_for(profile, carriers=Carriers(path.value)).stages
+        assert carried == tuple(each for each in every if each.path is path)
     assert {each.path for each in every} == set(Path)
 
 
@@ -162,7 +163,7 @@ def test_a_profiles_stages_over_rdma_take_the_wish_and_keep_their_verb():
     stages = plan_for("quick", wish=RdmaWish(device="mlx5_1", gid_index=3, dscp=26)).stages
 
     for with_wish, without in zip(stages, plan_for("quick").stages, strict=True):
-        if without.path is Path.MPI:
+        if without.path is not Path.VERBS:
             assert with_wish == without
         else:
             wished = replace(without.rdma, device="mlx5_1", gid_index=3, traffic_class=104)

@@ -10,6 +10,7 @@ from netprobe.model.endpoint import Rank
 from netprobe.model.plan import Path, Plan, Scope, Stage
 from netprobe.model.rdma import Operation, RdmaOptions
 from netprobe.model.series import Metric
+from netprobe.plan.flows import PORTS, can_vary_ports
 from netprobe.plan.pairing import Pairing, both_ways, rounds_between
 from netprobe.plan.second_pass import second_pass
 from netprobe.plan.suspicion import Suspicion
@@ -258,3 +259,49 @@ def test_hosts_without_rdma_are_no_partners_over_rdma():
     (stage,) = second_pass(plan_of(BANDWIDTH, RDMA), ranks_of(8), [*screened(), *able])
 
     assert partners_in(stage, 2) <= set(range(6))
+
+
+def slow_path():
+    """Return a screening over RDMA in which one pair is slow, and its ends are not; and that pair."""
+    clean = screened()
+    ends = {clean[0].src, clean[0].dst}
+    return over_rdma(screened(times=lambda a, b, _round: 2.0 if {a, b} == ends else 1.0)), ends
+
+
+def test_a_slow_path_over_roce_is_measured_with_several_source_ports_each_of_them_twice():
+    measured, ends = slow_path()
+
+    again, *flows = second_pass(plan_of(RDMA), ranks_of(8), measured, varies_ports=True)
+
+    assert again.id == "second-pass-rdma-bandwidth"
+    assert [stage.id for stage in flows] == [f"flows-rdma-bandwidth-{port}" for port in PORTS]
+    for stage, port in zip(flows, PORTS, strict=True):
+        assert stage.rdma == replace(RDMA.rdma, source_port=port)
+        assert stage.sizes_bytes == (max(RDMA.sizes_bytes),)
+        assert stage.rounds == again.rounds * 2
+        assert {rank for pairs in stage.rounds for pair in pairs for rank in pair} == ends
+
+
+def test_ports_are_varied_on_roce_alone_and_not_where_somebody_chose_one():
+    measured, _ = slow_path()
+    chosen = replace(RDMA, rdma=replace(RDMA.rdma, source_port=50_000))
+
+    assert len(second_pass(plan_of(RDMA), ranks_of(8), measured)) == 1
+    assert len(second_pass(plan_of(chosen), ranks_of(8), measured, varies_ports=True)) == 1
+    assert not can_vary_ports([])
+    assert not can_vary_ports(["Ethernet", "InfiniBand"])
+    assert not can_vary_ports(["Ethernet", None])
+    assert can_vary_ports(["Ethernet", "Ethernet"])
+
+
+def test_a_slow_host_and_a_slow_path_over_mpi_have_no_ports_to_vary():
+    suspect = over_rdma(screened(times=slow_sender(2)))
+    clean = screened()
+    path = screened(times=lambda a, b, _round: 2.0 if {a, b} == {clean[0].src, clean[0].dst} else 1.0)
+
+    assert [stage.id for stage in second_pass(plan_of(RDMA), ranks_of(8), suspect, varies_ports=True)] == [
+        "second-pass-rdma-bandwidth"
+    ]
+    assert [stage.id for stage in second_pass(plan_of(), ranks_of(8), path, varies_ports=True)] == [
+        "second-pass-bandwidth"
+    ]

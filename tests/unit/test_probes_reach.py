@@ -12,7 +12,7 @@ from netprobe.model.plan import Path, Scope, Stage
 from netprobe.model.rdma import PairFailure, RdmaOptions
 from netprobe.model.series import Metric, Series
 from netprobe.probes import reach
-from netprobe.session.memory import BufferPool
+from netprobe.session.memory import BufferPool, allocator
 from netprobe.transports._verbs_engine import NicClock
 from netprobe.transports.loopback import LoopbackControl, LoopbackTransport, LoopbackWorld
 from netprobe.transports.verbs_datagrams import VerbsDatagrams
@@ -34,7 +34,8 @@ def measured(*devices, rounds=1, of=None):
     def main(rank):
         control = LoopbackControl(world, rank)
         bench = Bench(
-            transport=LoopbackTransport(world, rank), control=control, seed=7, memory=BufferPool(),
+            transport=LoopbackTransport(world, rank), control=control, seed=7,
+            memory=BufferPool(allocator(None)).of(stage()),
             to_reference_ns=lambda stamps: stamps, datagrams=VerbsDatagrams(control, endpoint(rank), devices[rank]),
         )  # fmt: skip
         try:

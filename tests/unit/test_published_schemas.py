@@ -96,7 +96,7 @@ def test_the_schema_refuses_what_a_run_is_not(tmp_path, spoilt):
 def test_the_schema_allows_fields_that_a_later_version_adds(tmp_path):
     run = json.loads((written_run(tmp_path).directory / "run.json").read_text())
 
-    validator("run-1.json").validate({**run, "gpus": 8})
+    validator("run-1.json").validate({**run, "accelerators": 8})
 
 
 def test_every_column_is_described():

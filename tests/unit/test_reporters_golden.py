@@ -1,4 +1,4 @@
-"""reports/samples: what each reporter makes of five reports, letter by letter.
+"""reports/samples: what each reporter makes of six reports, letter by letter.
 
 ``NETPROBE_UPDATE_GOLDEN=1`` writes the files anew; look at the difference before you commit it.
 """

@@ -8,11 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from sample_reports import SAMPLES, collective, corruption, healthy_laptop, inconclusive, latency, report, slow_link
+from sample_reports import (
+    SAMPLES,
+    collective,
+    corruption,
+    healthy_laptop,
+    inconclusive,
+    latency,
+    layer,
+    report,
+    slow_link,
+)
 
 from netprobe.contracts import RenderOptions
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
-from netprobe.model.plan import Scope
+from netprobe.model.plan import Memory, Path, Scope
 from netprobe.model.run import RunStatus
 from netprobe.registry import reporters
 from netprobe.reporters._wording import fold, message_size, percent, visible
@@ -181,6 +191,14 @@ def test_healthy_hosts_stay_on_one_line_however_many():
 
 def test_no_healthy_host_is_said_as_such():
     assert healthy_line(console(report(("a",), healthy_hosts=()))) == "  healthy hosts: none"
+
+
+def test_victims_are_told_apart_from_healthy_hosts():
+    storm = finding("a", victims=("b",))
+    for draw in (console, markdown):
+        told = draw(report(("a", "b", "c"), findings=(storm,), healthy_hosts=("c",))).lower()
+        assert "victims of others' faults" in told
+        assert "victims of others" not in draw(report(("a", "b", "c"), healthy_hosts=("c",))).lower()
 
 
 def test_gaps_that_undermine_the_verdict_come_first_and_say_so():
@@ -363,3 +381,25 @@ def test_a_share_is_rounded_down_so_that_all_means_all(ratio, shown):
 @pytest.mark.parametrize(("size_bytes", "shown"), [(8, "8 B"), (1000, "1000 B"), (4096, "4 KiB"), (1 << 30, "1 GiB")])
 def test_sizes_have_their_unit(size_bytes, shown):
     assert message_size(size_bytes) == shown
+
+
+@pytest.mark.parametrize("kinds", [2, 4, 8])
+def test_layers_fit_a_terminal_and_the_common_memories_are_never_cut(kinds):
+    memories = [(send, receive) for send in Memory for receive in Memory]
+    chosen = sorted(memories, key=lambda each: {Memory.PINNED, Memory.MANAGED} & set(each) != set())[:kinds]
+    rows = tuple(
+        layer("bandwidth", path, 388.0, 0.97, memories=each, of=(Path.VERBS, chosen[0]))
+        for path in (Path.VERBS, Path.MPI)
+        for each in chosen
+    )
+
+    text = console(report(("node01", "node02"), layers=rows))
+    lines = text.partition("layer by layer")[2].partition("in brackets")[0].splitlines()
+
+    assert max(cell_len(line) for line in text.splitlines() if not line.startswith("  retest")) <= 80
+    assert any(line.split() == ["verbs", *["388", "Gb/s", "(97", "%)"] * min(kinds, 4)] for line in lines)
+    assert markdown(report(("node01", "node02"), layers=rows)).count("388 Gb/s (97 %)") == 2 * kinds
+
+
+def test_a_report_without_layers_has_no_table_and_no_note_of_them():
+    assert "layer" not in console(slow_link())

@@ -136,3 +136,14 @@ def test_every_rank_that_is_here_has_one_number_and_its_own_host(relaunch):
     assert [rank.host for rank in crew.here] == present
     assert [rank.rank for rank in crew.everyone] == list(range(sum(len(numbers) for _, numbers in roster)))
     assert all(crew.everyone[rank.rank] is rank for rank in crew.here)
+
+
+def test_leaves_of_the_first_launch_stay_so_that_the_same_partners_are_drawn_again():
+    first = crew_of(met("h1", "h1", "h2", "h2", "h3", "h3"), ())
+    moved = tuple(replace(rank, leaf="elsewhere") for rank in met("h1", "h1", "h3", "h3"))
+
+    again = crew_of(moved, ROSTER, ("a", "b", "a", None, "c", "c"))
+
+    assert [rank.leaf for rank in first.everyone] == [None] * 6
+    assert [rank.leaf for rank in again.everyone] == ["a", "b", "a", None, "c", "c"]
+    assert [rank.leaf for rank in again.here] == ["a", "b", "c", "c"]

@@ -9,14 +9,17 @@ import pytest
 
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank
-from netprobe.model.plan import Scope, Stage
+from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.session.gpu import GpuEdge, open_gpus
 from netprobe.session.host import has_gpu, has_rdma_device, meet, not_tested, other_runs
-from netprobe.session.memory import BufferPool, fitting
+from netprobe.session.memory import BufferPool, allocator, fitting
 from netprobe.session.rdma import NOT_ASKED
 from netprobe.session.selftest import self_test
+from netprobe.system.here import recorded_system
 from netprobe.transports.loopback import LoopbackControl, LoopbackWorld
 
 GIB = 1 << 30
+HOST_ALONE = Plan(profile="test", seed=1, stages=())
 
 
 def on_ranks(count, body):
@@ -51,10 +54,10 @@ def test_ranks_are_numbered_within_their_hosts():
     assert [(each.host, each.local_index) for each in met] == [("a", 0), ("b", 0), ("a", 1), ("a", 2)]
 
 
-def test_one_host_without_devices_leaves_hosts_rdma_and_gpu_untested(tmp_path):
+def test_one_host_without_devices_leaves_hosts_and_rdma_untested(tmp_path):
     gaps = on_ranks(2, lambda control: not_tested(control, (rank(0, "a"), rank(1, "a")), root=tmp_path))[1]
 
-    assert [gap.topic for gap in gaps] == ["between hosts", "rdma", "gpu"]
+    assert [gap.topic for gap in gaps] == ["between hosts", "rdma"]
 
 
 def test_devices_that_are_there_and_not_used_are_told(tmp_path):
@@ -64,7 +67,9 @@ def test_devices_that_are_there_and_not_used_are_told(tmp_path):
 
     assert has_rdma_device(tmp_path)
     assert has_gpu(tmp_path)
-    gaps = on_ranks(2, lambda control: not_tested(control, ranks, NOT_ASKED.gaps, tmp_path))[0]
+    system = recorded_system(tmp_path)
+    on_gpus = on_ranks(2, lambda control: open_gpus(control, ranks, HOST_ALONE, system, GpuEdge()))[0]
+    gaps = on_ranks(2, lambda control: not_tested(control, ranks, NOT_ASKED.gaps, on_gpus.gaps, tmp_path))[0]
     assert [gap.topic for gap in gaps] == ["rdma", "gpu"]
     assert all("are present" in gap.reason for gap in gaps)
 
@@ -74,7 +79,7 @@ def test_a_device_that_every_rank_uses_leaves_nothing_of_rdma_untested(tmp_path)
 
     gaps = on_ranks(2, lambda control: not_tested(control, (rank(0, "a"), rank(1, "b")), root=tmp_path))[0]
 
-    assert [gap.topic for gap in gaps] == ["gpu"]
+    assert gaps == ()
 
 
 def test_a_machine_without_device_folders_has_no_devices(tmp_path):
@@ -202,7 +207,7 @@ def test_a_system_that_does_not_tell_its_memory_leaves_the_sweep_alone():
 
 
 def test_a_pool_reuses_a_buffer_and_grows_it_when_it_must():
-    pool = BufferPool()
+    pool = BufferPool(allocator(None)).of(stage(8))
 
     small = pool("send", 100)
     again = pool("send", 50)
@@ -215,7 +220,7 @@ def test_a_pool_reuses_a_buffer_and_grows_it_when_it_must():
 
 def test_a_buffer_beyond_memory_is_refused_with_what_is_available():
     with pytest.raises(PlanError, match="available"):
-        BufferPool()("send", 1 << 60)
+        BufferPool(allocator(None)).of(stage(8))("send", 1 << 60)
 
 
 def test_the_self_test_finds_nothing_wrong_here():

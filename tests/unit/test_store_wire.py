@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from store_samples import FAILURES, SERIES, TEXT, done, plan, ready, round_started, stage_records, window
 
 from netprobe.errors import StoreError
-from netprobe.model.record import PlanExtended, RanksDone, Record, RoundFinished, RunHalted, SpanCounted
+from netprobe.model.gpu import GpuWindow, Hold
+from netprobe.model.record import GpusSampled, PlanExtended, RanksDone, Record, RoundFinished, RunHalted, SpanCounted
 from netprobe.model.standing import Benched, Fate, PathAnswer, StuckPair
 from netprobe.store.wire import LineDecoder, LineSink, encode
 
@@ -26,6 +27,7 @@ RECORDS = (
     round_started(),
     *stage_records(),
     SpanCounted(windows=(window(),)),
+    GpusSampled(windows=(GpuWindow(stage="one", rank=0, pci="0000:18:00.0", samples=2, holds={Hold.IDLE: 2}),)),
     PlanExtended(plan=plan()),
     HALTED,
     done("rank 1 went away"),

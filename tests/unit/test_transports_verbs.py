@@ -11,7 +11,7 @@ from netprobe.model.plan import Path, Scope, Stage
 from netprobe.model.rdma import FailurePhase, Operation, PairFailure, RdmaOptions
 from netprobe.model.series import Phase
 from netprobe.probes import bandwidth, bidirectional, latency
-from netprobe.session.memory import BufferPool
+from netprobe.session.memory import BufferPool, allocator
 from netprobe.transports.loopback import LoopbackControl, LoopbackTransport, LoopbackWorld
 from netprobe.transports.verbs import VerbsTransport
 
@@ -35,7 +35,11 @@ def on_ranks(devices, body):
         control = LoopbackControl(world, rank)
         transport = VerbsTransport(LoopbackTransport(world, rank), control, endpoint(rank), devices[rank])
         bench = Bench(
-            transport=transport, control=control, seed=7, memory=BufferPool(), to_reference_ns=lambda stamps: stamps
+            transport=transport,
+            control=control,
+            seed=7,
+            memory=BufferPool(allocator(None)).of(stage()),
+            to_reference_ns=lambda stamps: stamps,
         )
         try:
             results[rank] = body(bench)
