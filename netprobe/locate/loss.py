@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.locate.faint_loss import faint_rows
 from netprobe.locate.halves import Halves, halves
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import CounterTable, PairTable
@@ -273,7 +274,9 @@ def blame_loss(rows: LossRows, lossy: BoolArray, cleared: tuple[BoolArray, BoolA
 
     ``cleared``: who cannot be why, as a sender and as a receiver (locate.own_leaf).
     """
-    left, is_open = lossy.copy(), rows.is_counted
+    is_open = rows.is_counted
+    faint = faint_rows(rows.src, rows.dst, rows.sent, rows.lost, counted=is_open, lossy=lossy)
+    left = lossy | faint
     blamed: list[LossyHost] = []
     joined = halves(rows.src, rows.dst, is_open, lossy)
     if joined is not None:
@@ -283,7 +286,7 @@ def blame_loss(rows: LossRows, lossy: BoolArray, cleared: tuple[BoolArray, BoolA
         left[worst.rows] = False
         # They tell nothing of their other ends any more; what it does not lose still speaks for its partners.
         is_open[worst.rows] = False
-    return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left), halves=joined)
+    return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left & ~faint), halves=joined)
 
 
 def _worst(
