@@ -64,6 +64,7 @@ def guest_results(possible, tmp_path_factory):
     """Return what a scenario left, by its name, which has to have succeeded."""
     out = tmp_path_factory.mktemp("rdma") / "job"
     settings = [f"PYTHON={sys.executable}", f"SCRIPTS={Path(sys.prefix) / 'bin'}", f"PYTHONPATH={Path.cwd()}"]
+    settings.append(f"NETPROBE_MATRIX={os.environ.get('NETPROBE_MATRIX', '')}")
     argv = [RDMA_LAB, "run", "--out", str(out), "--timeout", str(LIMIT_S), "--", "env", *settings, str(GUEST / "run")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S + BOOTS_S)
     print(done.stderr, file=sys.stderr)

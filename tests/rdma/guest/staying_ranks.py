@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from scenarios import MEANWHILE, SCENARIOS, plan_of
+from scenarios import EVERY, MEANWHILE, SCENARIOS, plan_of
 
 from netprobe.model.record import Record, RoundStarted
 from netprobe.model.run import Launch, RunStatus
@@ -55,7 +55,7 @@ def main() -> None:
     with open_session(lambda: sink) as session:
         leads = session.control.rank == 0
         session = replace(session, pause=lambda span_s: time.sleep(min(span_s, LONGEST_PAUSE_S)))
-        for scenario in [each for each in SCENARIOS if each.name in sys.argv[1:] or not sys.argv[1:]]:
+        for scenario in [each for each in EVERY if each.name in sys.argv[1:]] or SCENARIOS:
             sink.is_in_the_middle.clear()
             later = threading.Thread(target=harm, args=(scenario.meanwhile, sink.is_in_the_middle))
             if leads:
