@@ -24,7 +24,7 @@ from netprobe.model.evidence import Evidence, IntArray, PairTable, Sweep
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
-from netprobe.stats.distinct import sorted_distinct
+from netprobe.stats.distinct import count_distinct
 from netprobe.stats.rates import excess_as_log, log_speed, loss_ratio
 
 
@@ -189,7 +189,8 @@ def _unsteady(path: SlowPath, placement: Placement, topic: str) -> Gap:
 def _distinct_pairs(src: IntArray, dst: IntArray, placement: Placement) -> int:
     """Return how many pairs of hosts there are, whatever their direction and rail."""
     one, other = placement.host_of[src], placement.host_of[dst]
-    return len(sorted_distinct(np.minimum(one, other) * len(placement.hosts) + np.maximum(one, other)))
+    hosts = len(placement.hosts)
+    return count_distinct(np.minimum(one, other) * hosts + np.maximum(one, other), below=hosts * hosts)
 
 
 def _is_class(table: PairTable, rows: IntArray, placement: Placement) -> bool:
