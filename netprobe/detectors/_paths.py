@@ -17,7 +17,7 @@ from netprobe.detectors._words import (
     times,
 )
 from netprobe.locate.effects import Effects
-from netprobe.locate.passes import STEADY_SHARE, cleared_rows, is_second, rows_of
+from netprobe.locate.passes import STEADY_SHARE, is_second, steady_rows
 from netprobe.locate.paths import PathOutliers, host_effects, is_latency, path_outliers
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray, PairTable, Sweep
@@ -95,7 +95,7 @@ def fitted_tables(evidence: Evidence, placement: Placement, limits: Limits) -> I
     for table in without_crowded(evidence, placement, keeps_streams=False):
         if table.scope is not Scope.BETWEEN_HOSTS:
             continue
-        steady = rows_of(table, ~cleared_rows(table, placement, limits))
+        steady = steady_rows(table, placement, limits)
         effects = host_effects(steady, placement, limits)
         yield TablePaths(table=steady, effects=effects, outliers=path_outliers(steady, effects, limits))
 

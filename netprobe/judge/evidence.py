@@ -358,7 +358,8 @@ def _in_most(of_sizes: list[IntArray]) -> IntArray:
     together = np.sort(np.concatenate(of_sizes))
     starts = np.flatnonzero(np.diff(together, prepend=-1))
     count = np.diff(starts, append=len(together))
-    return together[starts[count == count.max()]]
+    most: IntArray = together[starts[count == count.max()]]
+    return most
 
 
 def _untested_ranks(

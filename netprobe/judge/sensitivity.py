@@ -20,7 +20,8 @@ def measured_sensitivity(evidence: Evidence) -> Sensitivity | None:
     hosts = len(placement.hosts)
     if not tables:
         return None
-    met = np.concatenate([_hosts_that_met(table, placement) for table in tables])
+    every = np.concatenate([_hosts_that_met(table, placement) for table in tables])
+    met = sorted_distinct(every, below=hosts * hosts)
     partners, pairs = counted_pairs(np.stack([met // hosts, met % hosts], axis=1), hosts)
     return Sensitivity(
         hosts=hosts,
@@ -33,7 +34,7 @@ def measured_sensitivity(evidence: Evidence) -> Sensitivity | None:
 
 
 def _hosts_that_met(table: PairTable, placement: Placement) -> IntArray:
-    """Return the distinct pairs of hosts of a table, as one number each: rows of tables are mostly of the same pairs."""
+    """Return the distinct pairs of hosts of a table, as one number each: many rows are of the same ones."""
     hosts = len(placement.hosts)
     return sorted_distinct(placement.host_of[table.src] * hosts + placement.host_of[table.dst], below=hosts * hosts)
 
