@@ -15,6 +15,7 @@ from netprobe.detectors._words import largest_sizes, listed
 from netprobe.locate.passes import rows_of
 from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement
+from netprobe.locate.remembered import remembered
 from netprobe.model.evidence import Evidence, PairTable, Sweep
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Scope
@@ -23,6 +24,7 @@ FEWEST_SAMPLES: Final = 10  # of which one is not delayed, however many ranks sh
 TYPICAL: Final = 0.25  # quantile of the pairs' medians: with four hosts, half of all pairs are of a bad one
 
 
+@remembered(8)  # four detectors ask, and what is found of their tables is kept by table
 def without_crowded(evidence: Evidence, placement: Placement, *, keeps_streams: bool = True) -> tuple[PairTable, ...]:
     """Return the tables without what tells of the scheduler: rows of crowded hosts, and tables that have no others.
 

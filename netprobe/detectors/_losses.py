@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from netprobe.detectors._crowded import latencies_by_quickest, without_crowded
 from netprobe.detectors._words import is_common, largest_sizes, listed, table_title, typical_gbps
 from netprobe.locate.effects import FEWEST_PARTNERS, Effects
-from netprobe.locate.passes import cleared_rows, is_second, rows_of
+from netprobe.locate.passes import cleared_rows, is_second, rows_of, steady_rows
 from netprobe.locate.paths import host_effects, host_limit, is_latency
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, PairTable
@@ -153,7 +153,7 @@ def _losses_between(
 ) -> tuple[list[Loss], set[str]]:
     """Return the losses of one table between hosts, and the hosts that met enough others to be judged."""
     cleared = cleared_rows(table, placement, limits)
-    steady = rows_of(table, ~cleared)
+    steady = steady_rows(table, placement, limits)
     effects = host_effects(steady, placement, limits)
     losses = list(_losses_of(steady, kind, effects, placement, limits, is_bandwidth=is_bandwidth))
     if cleared.any():

@@ -17,14 +17,14 @@ from netprobe.detectors._words import (
     times,
 )
 from netprobe.locate.effects import Effects
-from netprobe.locate.passes import STEADY_SHARE, cleared_rows, is_second, rows_of
+from netprobe.locate.passes import STEADY_SHARE, is_second, steady_rows
 from netprobe.locate.paths import PathOutliers, host_effects, is_latency, path_outliers
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray, PairTable, Sweep
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
-from netprobe.stats.distinct import sorted_distinct
+from netprobe.stats.distinct import count_distinct
 from netprobe.stats.rates import excess_as_log, log_speed, loss_ratio
 
 
@@ -95,7 +95,7 @@ def fitted_tables(evidence: Evidence, placement: Placement, limits: Limits) -> I
     for table in without_crowded(evidence, placement, keeps_streams=False):
         if table.scope is not Scope.BETWEEN_HOSTS:
             continue
-        steady = rows_of(table, ~cleared_rows(table, placement, limits))
+        steady = steady_rows(table, placement, limits)
         effects = host_effects(steady, placement, limits)
         yield TablePaths(table=steady, effects=effects, outliers=path_outliers(steady, effects, limits))
 
@@ -189,7 +189,8 @@ def _unsteady(path: SlowPath, placement: Placement, topic: str) -> Gap:
 def _distinct_pairs(src: IntArray, dst: IntArray, placement: Placement) -> int:
     """Return how many pairs of hosts there are, whatever their direction and rail."""
     one, other = placement.host_of[src], placement.host_of[dst]
-    return len(sorted_distinct(np.minimum(one, other) * len(placement.hosts) + np.maximum(one, other)))
+    hosts = len(placement.hosts)
+    return count_distinct(np.minimum(one, other) * hosts + np.maximum(one, other), below=hosts * hosts)
 
 
 def _is_class(table: PairTable, rows: IntArray, placement: Placement) -> bool:

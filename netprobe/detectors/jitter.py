@@ -18,7 +18,7 @@ from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Path, Scope
-from netprobe.stats.distinct import sorted_distinct
+from netprobe.stats.distinct import count_distinct
 from netprobe.units import format_duration
 
 ID = "jitter"
@@ -104,7 +104,7 @@ def _judge_table(table: PairTable, placement: Placement, crowded: set[str], limi
 def _distinct(src: NDArray[np.int64], dst: NDArray[np.int64]) -> int:
     """Return how many pairs of ranks there are, whatever their direction."""
     base = int(max(src.max(), dst.max())) + 1
-    return len(sorted_distinct(np.minimum(src, dst) * base + np.maximum(src, dst)))
+    return count_distinct(np.minimum(src, dst) * base + np.maximum(src, dst), below=base * base)
 
 
 def _long_tails(table: PairTable, limits: Limits) -> NDArray[np.bool_]:

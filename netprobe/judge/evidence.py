@@ -19,7 +19,7 @@ from netprobe.judge.flows import flow_table, without_flows
 from netprobe.judge.gpus import PREFIX as GPUS
 from netprobe.judge.gpus import gpu_growths
 from netprobe.judge.hops import hop_tables
-from netprobe.judge.pair_tables import pair_tables, with_carrier, with_pipelined, with_scope
+from netprobe.judge.pair_tables import pair_tables, rows_alike, with_carrier, with_pipelined, with_scope
 from netprobe.judge.ports import port_table
 from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
@@ -311,8 +311,9 @@ def _count_of_stage(outcomes: list[StageOutcome], measured: IntArray, ranks: int
             keys, others = keys[np.isin(keys, measured)], 0
         planned.append(keys)
         strangers += others
-    wanted = sorted_distinct(np.concatenate(planned))
-    done = np.isin(wanted, measured, assume_unique=True)
+    wanted = sorted_distinct(np.concatenate(planned), below=ranks * ranks)
+    is_done = np.array_equal(wanted, measured) or np.isin(wanted, measured, assume_unique=True)
+    done = np.broadcast_to(is_done, wanted.shape)
     failed, _ = _pair_keys(tuple((each.src, each.dst) for outcome in outcomes for each in outcome.failures), ranks)
     return _PairCount(
         planned=len(wanted) + strangers,
@@ -336,12 +337,12 @@ def _pair_keys(pairs: tuple[tuple[int, int], ...], ranks: int) -> tuple[IntArray
 def _measured_pairs(pairs: pl.DataFrame, datagrams: DatagramTable, ranks: int) -> dict[str, IntArray]:
     """Return the pairs of each stage that have all of its sizes, or a count of datagrams."""
     measured: dict[str, IntArray] = {}
-    for (stage,), rows in pairs.select("stage", "src", "dst", "size_bytes").partition_by("stage", as_dict=True).items():
-        keys, size = rows["src"].to_numpy() * ranks + rows["dst"].to_numpy(), rows["size_bytes"].to_numpy()
-        of_sizes = np.sort(np.concatenate([sorted_distinct(keys[size == each]) for each in np.unique(size)]))
-        starts = np.flatnonzero(np.diff(of_sizes, prepend=-1))
-        count = np.diff(starts, append=len(of_sizes))
-        measured[stage] = of_sizes[starts[count == count.max()]]
+    by_stage: dict[str, list[IntArray]] = {}
+    keys = pairs["src"].to_numpy() * ranks + pairs["dst"].to_numpy()
+    for rows in rows_alike(pairs.select("stage", "size_bytes")):
+        stage = pairs["stage"][int(rows[0])]
+        by_stage.setdefault(stage, []).append(sorted_distinct(keys[rows], below=ranks * ranks))
+    measured.update({stage: _in_most(of_sizes) for stage, of_sizes in by_stage.items()})
     stages = np.array(datagrams.stage, dtype=object)
     for stage in dict.fromkeys(datagrams.stage):
         own = stages == stage
@@ -350,12 +351,24 @@ def _measured_pairs(pairs: pl.DataFrame, datagrams: DatagramTable, ranks: int) -
     return measured
 
 
+def _in_most(of_sizes: list[IntArray]) -> IntArray:
+    """Return the pairs that are of more sizes than others, or of as many; of each size they are distinct and sorted."""
+    if all(np.array_equal(each, of_sizes[0]) for each in of_sizes[1:]):
+        return of_sizes[0]
+    together = np.sort(np.concatenate(of_sizes))
+    starts = np.flatnonzero(np.diff(together, prepend=-1))
+    count = np.diff(starts, append=len(together))
+    most: IntArray = together[starts[count == count.max()]]
+    return most
+
+
 def _untested_ranks(
     header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable
 ) -> tuple[int, ...]:
     # A collective has no result unless every rank that was still there took part.
     together = set(timed.filter(pl.col("metric") == Metric.OPERATION.value)["stage"].unique().to_list())
     crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
-    tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list(), *(r for crew in crews for r in crew)}
+    ends = [sorted_distinct(pairs[end].to_numpy(), below=len(header.ranks)).tolist() for end in ("src", "dst")]
+    tested = {*chain.from_iterable(ends), *(r for crew in crews for r in crew)}
     tested.update(datagrams.src.tolist())
     return tuple(rank.rank for rank in header.ranks if rank.rank not in tested)

@@ -17,10 +17,12 @@ from netprobe.model.run import RunHeader
 from netprobe.model.series import Metric
 from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.registry import probes
+from netprobe.stats.distinct import by_owner, distinct
 
 _Columns = dict[str, NDArray[Any]]
 
 KEYS: Final = ("stage", "probe", "metric", "size_bytes", "bytes_per_iteration", "window")
+FEW_VALUES: Final = 8
 WITHIN: Final = "is_within"
 PIPELINED: Final = "pipelined_ns"
 COLUMNS: Final = (
@@ -107,12 +109,50 @@ def _parts(pairs: pl.DataFrame, header: RunHeader) -> Iterator[tuple[dict[str, A
     """Yield what rows have in common, and their columns; in order of the first row of each."""
     host_of = placement_of(header.ranks).host_of
     columns = (*COLUMNS, PIPELINED) if PIPELINED in pairs else COLUMNS
-    frame = pairs.select(*KEYS, *columns)
-    is_within = host_of[frame["src"].to_numpy()] == host_of[frame["dst"].to_numpy()] if len(frame) else []
-    frame = frame.with_columns(pl.Series(WITHIN, is_within, dtype=pl.Boolean))
-    for part in frame.partition_by(*KEYS, WITHIN, maintain_order=True):
-        told = part.select(*KEYS, WITHIN).row(0, named=True)
-        yield told, {name: part[name].to_numpy() for name in columns}
+    keyed = pairs.select(KEYS)
+    is_within = host_of[pairs["src"].to_numpy()] == host_of[pairs["dst"].to_numpy()] if len(pairs) else []
+    known = {name: pairs[name].to_numpy() for name in columns}
+    for rows in rows_alike(keyed.with_columns(pl.Series(WITHIN, is_within, dtype=pl.Boolean))):
+        first = int(rows[0])
+        told = {**keyed.row(first, named=True), WITHIN: bool(is_within[first])}
+        yield told, {name: values[rows] for name, values in known.items()}
+
+
+def rows_alike(frame: pl.DataFrame) -> list[NDArray[np.int64]]:
+    """Return the rows that agree in all columns, in order of the first row of each; columns have few distinct values.
+
+    The same as partitioning the frame, in a fifth of the time: millions of rows are of some dozens of kinds.
+    """
+    if frame.is_empty():
+        return []
+    code = np.zeros(len(frame), dtype=np.int64)
+    for column in frame.iter_columns():
+        values = _as_integers(column)
+        if (values != values[0]).any():
+            known = np.sort(pl.Series(values).unique().to_numpy())
+            code = code * len(known) + _places(known, values)
+    _, kind = distinct(code, below=1 + int(code.max()))
+    counts = np.bincount(kind)
+    parts = np.split(by_owner(kind, owners=len(counts)), np.cumsum(counts)[:-1])
+    return sorted(parts, key=lambda own: int(own[0]))
+
+
+def _places(known: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.integer[Any]]:
+    """Return where each value is among the known ones; of a few, comparing with each beats searching."""
+    if len(known) > FEW_VALUES:
+        return np.searchsorted(known, values)
+    places = np.zeros(len(values), dtype=np.uint8)
+    for each in known[1:]:
+        places += values >= each
+    return places
+
+
+def _as_integers(column: pl.Series) -> NDArray[np.int64]:
+    if column.dtype == pl.String:
+        column = column.cast(pl.Categorical)
+    if column.dtype == pl.Categorical:
+        column = column.to_physical()
+    return column.cast(pl.Int64).to_numpy()
 
 
 def _kind(told: dict[str, Any], stage: Stage | None, *, by_span: bool) -> _Kind:

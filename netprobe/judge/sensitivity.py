@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from netprobe.locate.placement import placement_of
-from netprobe.model.evidence import Evidence, FloatArray, PairTable
+from netprobe.locate.placement import Placement, placement_of
+from netprobe.model.evidence import Evidence, FloatArray, IntArray, PairTable
 from netprobe.model.plan import Path, Scope
 from netprobe.model.sensitivity import Sensitivity
 from netprobe.plan.screening import bad_hosts, false_blame
 from netprobe.plan.sensitivity import ROCE_PACKET_BYTES, counted_pairs
+from netprobe.stats.distinct import sorted_distinct
 
 
 def measured_sensitivity(evidence: Evidence) -> Sensitivity | None:
@@ -19,8 +20,9 @@ def measured_sensitivity(evidence: Evidence) -> Sensitivity | None:
     hosts = len(placement.hosts)
     if not tables:
         return None
-    ends = np.concatenate([np.column_stack([table.src, table.dst]) for table in tables])
-    partners, pairs = counted_pairs(placement.host_of[ends], hosts)
+    every = np.concatenate([_hosts_that_met(table, placement) for table in tables])
+    met = sorted_distinct(every, below=hosts * hosts)
+    partners, pairs = counted_pairs(np.stack([met // hosts, met % hosts], axis=1), hosts)
     return Sensitivity(
         hosts=hosts,
         partners=partners,
@@ -29,6 +31,12 @@ def measured_sensitivity(evidence: Evidence) -> Sensitivity | None:
         false_blame=false_blame(hosts, bad_hosts(hosts), partners),
         packets=_packets(tables, evidence, hosts),
     )
+
+
+def _hosts_that_met(table: PairTable, placement: Placement) -> IntArray:
+    """Return the distinct pairs of hosts of a table, as one number each: many rows are of the same ones."""
+    hosts = len(placement.hosts)
+    return sorted_distinct(placement.host_of[table.src] * hosts + placement.host_of[table.dst], below=hosts * hosts)
 
 
 def _packets(tables: Iterable[PairTable], evidence: Evidence, hosts: int) -> int | None:

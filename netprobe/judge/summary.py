@@ -17,7 +17,7 @@ from netprobe.model.plan import DTYPE_BYTES
 from netprobe.model.rdma import RdmaEndpoint
 from netprobe.model.report import EndpointSummary, GpuSummary, GroupSummary, PairSummary
 from netprobe.model.series import Metric
-from netprobe.stats.distinct import sorted_distinct
+from netprobe.stats.distinct import count_distinct
 from netprobe.stats.rates import algbw_gigabytes_per_s, busbw_gigabytes_per_s, window_gbps
 from netprobe.units import NS_PER_S
 
@@ -36,7 +36,7 @@ def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
         scope=table.scope,
         size_bytes=table.size_bytes,
         window=table.window,
-        pairs=len(sorted_distinct(table.src * (1 + int(table.dst.max())) + table.dst)),
+        pairs=_distinct_pairs(table),
         samples=int(table.samples.sum()),
         typical_ns=typical_ns / halves,
         p99_ns=_scaled(_median_if_most_know(table.p99_ns), halves),
@@ -54,6 +54,11 @@ def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
         receive_memory=table.receive_memory,
         pipelined_gbps=_pipelined_gbps(table),
     )
+
+
+def _distinct_pairs(table: PairTable) -> int:
+    base = 1 + int(table.dst.max())
+    return count_distinct(table.src * base + table.dst, below=(1 + int(table.src.max())) * base)
 
 
 def _pipelined_gbps(table: PairTable) -> float | None:

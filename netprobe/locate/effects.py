@@ -25,8 +25,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.stats.distinct import by_owner, sorted_distinct
-from netprobe.stats.spread import scale_of, upper_scale
+from netprobe.stats.distinct import by_owner, has_repeats, sorted_distinct
+from netprobe.stats.spread import SIGMAS_PER_MAD, upper_share
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -37,6 +37,7 @@ MOST_SWEEPS: Final = 40  # a sweep settles all culprits that do not meet; random
 MEDIAN: Final = np.array(0.5)
 CHANCE: Final = 0.02  # of naming anybody in a fleet whose slow pairs fall at random
 FEW_MIDDLES: Final = 4  # of rows of unlike length; for more, sorting them is as quick as finding their middles
+FEW_LIMITS: Final = 8  # for more, sorting all values once is quicker than looking at them for each
 SETTLED: Final = 1e-9  # log units; far below what a histogram bin resolves
 
 
@@ -67,11 +68,36 @@ class _Rows:
     group: IntArray
     values: FloatArray
     participants: int
-    by_src: IntArray
-    """Rows of each participant as sender, shape (n, most), filled up with the index one past the last row."""
-    by_dst: IntArray
+    of_src: "_Owned"
+    """Rows of each participant as sender."""
+    of_dst: "_Owned"
     by_group: tuple[IntArray, ...]
-    """Rows of each group."""
+    """Rows of each group; empty with a single one, of which all are."""
+
+    def at_group(self, of_groups: FloatArray) -> FloatArray:
+        """Return what is told of groups, shape (groups,), by row; of a single one as it is, shape (1,)."""
+        return of_groups[self.group] if self.by_group else of_groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Owned:
+    """Which rows are whose."""
+
+    rows: IntArray
+    """Of each participant, shape (n, most), filled up with the index one past the last row."""
+    counts: IntArray
+    """How many each participant has, shape (n,)."""
+    partners: IntArray
+    """The other ends of ``rows``, filled up with the number of participants."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all have as many, so that nothing had to be filled up."""
+        return bool((self.counts == self.rows.shape[1]).all())
+
+    def values_of(self, of_rows: FloatArray, missing: float) -> FloatArray:
+        """Return what is told of rows by participant, shape (n, most)."""
+        return of_rows[self.rows] if self.is_full else np.append(of_rows, missing)[self.rows]
 
 
 def fit_effects(  # noqa: PLR0913 - the rows, and the two numbers that say what stands out
@@ -96,16 +122,18 @@ def fit_effects(  # noqa: PLR0913 - the rows, and the two numbers that say what 
     sender, receiver = _polished(rows, smallest, outlier_mads)
     if symmetric:
         sender = receiver = (sender + receiver) / 2
-    baseline = _baseline(rows, rows.values - sender[rows.src] - receiver[rows.dst], MEDIAN)
-    residual = values - baseline[group] - sender[src] - receiver[dst]
+    of_groups = _baseline(rows, rows.values - sender[rows.src] - receiver[rows.dst], MEDIAN)
+    fitted = _fitted(of_groups, sender, receiver)
+    baseline = of_groups[group]
+    residual = values - baseline - sender[src] - receiver[dst]
     return Effects(
         sender=sender,
         receiver=receiver,
-        sender_partners=(rows.by_src < len(rows.src)).sum(axis=1),
-        receiver_partners=(rows.by_dst < len(rows.src)).sum(axis=1),
-        baseline=baseline[group],
+        sender_partners=rows.of_src.counts,
+        receiver_partners=rows.of_dst.counts,
+        baseline=baseline,
         residual=residual,
-        scale=upper_scale(_telling(residual, _fitted(baseline, sender, receiver))),
+        scale=_telling_upper_scale(residual, fitted),
     )
 
 
@@ -115,8 +143,8 @@ def _polished(rows: _Rows, smallest: float, outlier_mads: float) -> tuple[FloatA
     while True:
         sender, receiver = _settled(rows, smallest, outlier_mads, (may_send, may_receive))
         residual = rows.values - sender[rows.src] - receiver[rows.dst]
-        residual = residual - _baseline(rows, residual, MEDIAN)[rows.group]
-        by_chance = _is_chance(rows.by_src, sender, residual), _is_chance(rows.by_dst, receiver, residual)
+        residual = residual - rows.at_group(_baseline(rows, residual, MEDIAN))
+        by_chance = _is_chance(rows.of_src, sender, residual), _is_chance(rows.of_dst, receiver, residual)
         if not (by_chance[0].any() or by_chance[1].any()):
             return sender, receiver
         may_send, may_receive = may_send & ~by_chance[0], may_receive & ~by_chance[1]
@@ -136,7 +164,7 @@ def _settled(
         unexplained = rows.values - moved_sender[rows.src] - moved_receiver[rows.dst]
         baseline = _baseline(rows, unexplained, MEDIAN)
         fitted = _fitted(baseline, moved_sender, moved_receiver)
-        limit = max(smallest, outlier_mads * scale_of(_telling(unexplained - baseline[rows.group], fitted)))
+        limit = max(smallest, outlier_mads * _telling_scale(unexplained - rows.at_group(baseline), fitted))
         moved_sender = np.where(np.abs(moved_sender) > limit, moved_sender, 0.0)
         moved_receiver = np.where(np.abs(moved_receiver) > limit, moved_receiver, 0.0)
         change = np.abs(moved_sender - sender).sum() + np.abs(moved_receiver - receiver).sum()
@@ -146,7 +174,7 @@ def _settled(
     return sender, receiver
 
 
-def _is_chance(rows_of: IntArray, effect: FloatArray, residual: FloatArray) -> BoolArray:
+def _is_chance(owned: _Owned, effect: FloatArray, residual: FloatArray) -> BoolArray:
     """Return whose effect may come from rows that are low at random, wherever they fall.
 
     Where flows collide in the fabric, a quarter of all pairs may be slow for no fault of their ends, and among many
@@ -157,18 +185,28 @@ def _is_chance(rows_of: IntArray, effect: FloatArray, residual: FloatArray) -> B
     is_chance = np.zeros(len(effect), dtype=bool)
     if not len(candidates):
         return is_chance
-    deviation = np.append(residual, np.nan)[rows_of] + effect[:, None]
+    deviation = owned.values_of(residual, np.nan) + effect[:, None]
     half = effect[candidates] / 2
     rows = np.isfinite(deviation[candidates]).sum(axis=1)
     share = (deviation[candidates] / half[:, None] >= 1.0).sum(axis=1) / rows
     is_mixed = effect == 0.0
     is_mixed[candidates[share < 1.0]] = True
-    mixed = np.sort(deviation[is_mixed], axis=None)
+    mixed = deviation[is_mixed]
     mixed = mixed[np.isfinite(mixed)]
-    below, above = np.searchsorted(mixed, half, side="right"), len(mixed) - np.searchsorted(mixed, half, side="left")
-    background = np.where(half < 0, below, above) / len(mixed) if len(mixed) else np.ones(len(half))
+    background = _beyond(mixed, half) / len(mixed) if len(mixed) else np.ones(len(half))
     is_chance[candidates] = np.log(len(effect)) - rows * _divergence(share, background) >= np.log(CHANCE)
     return is_chance
+
+
+def _beyond(values: FloatArray, limits: FloatArray) -> IntArray:
+    """Return how many values are as far from 0 as each limit, on its side."""
+    if len(limits) <= FEW_LIMITS:
+        counts = [np.count_nonzero(values <= each if each < 0 else values >= each) for each in limits.tolist()]
+        return np.array(counts, dtype=np.int64)
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, limits, side="right")
+    above = len(ordered) - np.searchsorted(ordered, limits, side="left")
+    return np.where(limits < 0, below, above)
 
 
 def _divergence(share: FloatArray, background: FloatArray) -> FloatArray:
@@ -188,46 +226,61 @@ def _moved(
     rows: _Rows, baseline: FloatArray, sender: FloatArray, receiver: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the effects after those moves that explain more than every move they compete with."""
-    residual = rows.values - baseline[rows.group] - sender[rows.src] - receiver[rows.dst]
-    sender_step, sender_gain = _steps(rows.by_src, residual)
-    receiver_step, receiver_gain = _steps(rows.by_dst, residual)
+    residual = rows.values - rows.at_group(baseline) - sender[rows.src] - receiver[rows.dst]
+    sender_step, sender_gain = _steps(rows.of_src, residual)
+    receiver_step, receiver_gain = _steps(rows.of_dst, residual)
     # Equal gains must stay equal whatever order they were summed in: the sender goes first, always.
-    sender_wins = sender_gain >= _most(rows.by_src, receiver_gain[rows.dst]) - SETTLED
-    receiver_wins = receiver_gain > _most(rows.by_dst, sender_gain[rows.src]) + SETTLED
+    sender_wins = sender_gain >= _most(rows.of_src, receiver_gain) - SETTLED
+    receiver_wins = receiver_gain > _most(rows.of_dst, sender_gain) + SETTLED
     return sender + np.where(sender_wins, sender_step, 0.0), receiver + np.where(receiver_wins, receiver_step, 0.0)
 
 
-def _steps(rows_of: IntArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _steps(owned: _Owned, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return each participant's cautious median residual, and by how much taking it away lowers their sum."""
-    each = np.append(residual, np.inf)[rows_of]
-    counts = np.isfinite(each).sum(axis=1)
+    each = owned.values_of(residual, np.inf)
+    counts = owned.counts
     at_low, at_high = np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, each.shape[1] - 1)
     wanted = np.unique(np.concatenate([at_low, at_high]))
     ordered = np.partition(each, wanted, axis=1) if len(wanted) <= FEW_MIDDLES else np.sort(each, axis=1)
     low = np.take_along_axis(ordered, at_low[:, None], axis=1)[:, 0]
     high = np.take_along_axis(ordered, at_high[:, None], axis=1)[:, 0]
-    is_judged = counts >= FEWEST_PARTNERS
-    step = np.where(is_judged, np.clip(0.0, low, high), 0.0)
-    present = np.where(np.isfinite(each), each, 0.0)
-    remaining = np.where(np.isfinite(each), np.abs(present - step[:, None]), 0.0)
-    return step, np.abs(present).sum(axis=1) - remaining.sum(axis=1)
+    step = np.where(counts >= FEWEST_PARTNERS, np.clip(0.0, low, high), 0.0)
+    present = each if owned.is_full else np.where(np.isfinite(each), each, 0.0)
+    remaining = present - step[:, None] if owned.is_full else np.where(np.isfinite(each), present - step[:, None], 0.0)
+    return step, np.abs(present).sum(axis=1) - np.abs(remaining, out=remaining).sum(axis=1)
 
 
-def _most(rows_of: IntArray, of_rows: FloatArray) -> FloatArray:
-    """Return the largest value among each participant's rows; 0 without rows."""
-    most: FloatArray = np.append(of_rows, 0.0)[rows_of].max(axis=1, initial=0.0)
+def _most(owned: _Owned, of_partners: FloatArray) -> FloatArray:
+    """Return the largest value among the partners of each participant; 0 without any, and at least 0."""
+    most: FloatArray = np.append(of_partners, 0.0)[owned.partners].max(axis=1, initial=0.0)
     return most
 
 
-def _telling(residual: FloatArray, fitted: int) -> FloatArray:
-    """Return the sizes of residuals without the smallest ones: as many as there are fitted parameters.
+def _telling_scale(residual: FloatArray, fitted: int) -> float:
+    """Return robust sigma of the residuals without the smallest ones: as many as there are fitted parameters.
 
     A median passes through one of its rows, and that row's residual of 0 says nothing about the noise. Among three
     hosts nearly all rows are of this kind, and the plain MAD would be 0.
     """
-    left_out = min(fitted, max(len(residual) - 1, 0))
+    if not len(residual):
+        return 0.0
+    left_out = _left_out(residual, fitted)
+    kept = len(residual) - left_out
+    low, high = left_out + (kept - 1) // 2, left_out + kept // 2
     sizes = np.abs(residual)
-    return np.partition(sizes, left_out)[left_out:] if len(sizes) else sizes
+    sizes.partition([low, high, len(sizes) - 1])
+    if np.isnan(sizes[-1]):
+        return float("nan")
+    return SIGMAS_PER_MAD * float((sizes[low] + sizes[high]) / 2)
+
+
+def _telling_upper_scale(residual: FloatArray, fitted: int) -> float:
+    """Return ``_telling_scale`` at the upper end of what so few residuals leave open."""
+    return _telling_scale(residual, fitted) * upper_share(len(residual) - _left_out(residual, fitted))
+
+
+def _left_out(residual: FloatArray, fitted: int) -> int:
+    return min(fitted, max(len(residual) - 1, 0))
 
 
 def _shares_above_one_culprit(rows: _Rows) -> FloatArray:
@@ -237,14 +290,17 @@ def _shares_above_one_culprit(rows: _Rows) -> FloatArray:
     """
     ends = np.concatenate([rows.src, rows.dst])
     groups = np.concatenate([rows.group, rows.group])
-    present = np.bincount(sorted_distinct(groups * rows.participants + ends) // rows.participants, minlength=1)
+    count = 1 if not rows.by_group else len(rows.by_group)
+    members = sorted_distinct(groups * rows.participants + ends, below=count * rows.participants)
+    present = np.bincount(members // rows.participants, minlength=1)
     return 0.5 + 1.0 / np.maximum(present, 2)
 
 
 def _baseline(rows: _Rows, values: FloatArray, share: FloatArray) -> FloatArray:
     """Return the quantile of each group's values, shape (groups,)."""
-    shares = np.broadcast_to(share, len(rows.by_group)).tolist()
-    return np.array([_quantile(values[own], each) for own, each in zip(rows.by_group, shares, strict=True)])
+    parts = [values[own] for own in rows.by_group] or [values]
+    shares = np.broadcast_to(share, len(parts)).tolist()
+    return np.array([_quantile(own, each) for own, each in zip(parts, shares, strict=True)])
 
 
 def _quantile(values: FloatArray, share: float) -> float:
@@ -266,8 +322,7 @@ def _distinct_rows(
         src, dst = np.concatenate([src, dst]), np.concatenate([dst, src])
         values, group = np.concatenate([values, values]), np.concatenate([group, group])
     keys = src * participants + dst
-    in_order = np.sort(keys)
-    if (in_order[1:] == in_order[:-1]).any():
+    if has_repeats(keys, below=participants * participants):
         keys, first, row_of = np.unique(keys, return_index=True, return_inverse=True)
         values = _medians(row_of, values, len(keys))
         src, dst, group = src[first], dst[first], group[first]
@@ -277,14 +332,17 @@ def _distinct_rows(
         group=group,
         values=values,
         participants=participants,
-        by_src=_rows_of(src, participants),
-        by_dst=_rows_of(dst, participants),
+        of_src=_owned(src, dst, participants),
+        of_dst=_owned(dst, src, participants),
         by_group=_members(group),
     )
 
 
 def _members(group: IntArray) -> tuple[IntArray, ...]:
+    """Return the rows of each group; nothing where there is but one."""
     counts = np.bincount(group, minlength=1)
+    if len(counts) == 1:
+        return ()
     return tuple(np.split(by_owner(group, owners=len(counts)), np.cumsum(counts)[:-1]))
 
 
@@ -297,11 +355,15 @@ def _medians(row_of: IntArray, values: FloatArray, rows: int) -> FloatArray:
     return middles
 
 
-def _rows_of(participant: IntArray, participants: int) -> IntArray:
-    """Return the rows of each participant, shape (participants, most rows of one, at least 1)."""
+def _owned(participant: IntArray, other: IntArray, participants: int) -> _Owned:
+    """Return the rows of each participant, and who the other end is; at least one column."""
     counts = np.bincount(participant, minlength=participants)
     order = by_owner(participant, owners=participants)
+    most = max(int(counts.max(initial=0)), 1)
+    if (counts == most).all():
+        rows = order.reshape(participants, most)
+        return _Owned(rows=rows, counts=counts, partners=other[rows])
     slot = np.arange(len(participant)) - np.repeat(np.cumsum(counts) - counts, counts)
-    table = np.full((participants, max(int(counts.max(initial=0)), 1)), len(participant), dtype=np.int64)
-    table[participant[order], slot] = order
-    return table
+    rows = np.full((participants, most), len(participant), dtype=np.int64)
+    rows[participant[order], slot] = order
+    return _Owned(rows=rows, counts=counts, partners=np.append(other, participants)[rows])

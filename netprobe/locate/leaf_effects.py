@@ -19,12 +19,14 @@ more than about a third is bad.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.locate.effects import fit_effects
+from netprobe.stats.distinct import sorted_distinct
+from netprobe.stats.grouped import Grouped
 from netprobe.stats.spread import scale_of
 
 IntArray = NDArray[np.int64]
@@ -153,15 +155,17 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     crossing, inner = rows.kept(is_across), rows.kept(~is_across)
     inside, within = _inside(inner, len(_sizes(leaf_of)), smallest, outlier_mads)
     full = inside if is_rate else None
-    model = _fitted(crossing, full, within, smallest, outlier_mads, symmetric=symmetric)
+    cells = Grouped.by(crossing.near * len(within) + crossing.far, len(within) ** 2)
+    model = _fitted(crossing, cells, full, within, smallest, outlier_mads, symmetric=symmetric)
     if model is None:
         return _nothing(len(src), leaf_of)
-    senders, receivers = _members(crossing, model, len(leaf_of))
+    sending = _Met.by(crossing.src, crossing.dst, len(leaf_of))
+    senders, receivers = _members(crossing, model, sending, len(leaf_of))
     found = _leaves(model, (senders, receivers), leaf_of, smallest, crossing, symmetric=symmetric)
     found += _insides(model, found, inner, inside, leaf_of, smallest)
-    found += _pairs(crossing, model, found, smallest, outlier_mads, symmetric=symmetric)
+    found += _pairs(crossing, cells, model, found, smallest, outlier_mads, symmetric=symmetric)
     difference = None if inside is None else model.across - inside
-    is_shared = inside is not None and _is_shared(crossing, model, inside, smallest, len(leaf_of))
+    is_shared = inside is not None and _is_shared(crossing, sending, model, inside, smallest)
     offset = difference if difference is not None and is_shared else 0.0
     return LeafFit(
         effects=tuple(found),
@@ -191,7 +195,7 @@ def _inside(inner: _Rows, leaves: int, smallest: float, outlier_mads: float) -> 
 
     As among hosts (locate.effects), the quantile is that which is the median once one leaf, slow, is set aside.
     """
-    medians = medians_of(inner.near, inner.values, leaves)
+    medians = Grouped.by(inner.near, leaves).medians(inner.values)
     known = np.isfinite(medians)
     if not known.any():
         return None, np.full(leaves, np.nan)
@@ -202,8 +206,9 @@ def _inside(inner: _Rows, leaves: int, smallest: float, outlier_mads: float) -> 
     return inside, np.where(known, np.where(lacking < -limit, lacking, 0.0), np.nan)
 
 
-def _fitted(
+def _fitted(  # noqa: PLR0913 - the rows, and the numbers that say what stands out
     crossing: _Rows,
+    cells: Grouped,
     inside: float | None,
     within: FloatArray,
     smallest: float,
@@ -221,12 +226,12 @@ def _fitted(
     if not present:
         return None
     if len(present) >= FEWEST_LEAVES:
-        cells = medians_of(crossing.near * leaves + crossing.far, crossing.values, leaves**2)
-        cell = np.flatnonzero(np.isfinite(cells))
+        medians = cells.medians(crossing.values)
+        cell = np.flatnonzero(np.isfinite(medians))
         fit = fit_effects(
             cell // leaves,
             cell % leaves,
-            cells[cell],
+            medians[cell],
             participants=leaves,
             smallest=smallest,
             outlier_mads=outlier_mads,
@@ -261,25 +266,33 @@ class _Members:
         return np.flatnonzero(own)[shows], int(np.isfinite(lacking).sum())
 
 
-def _members(crossing: _Rows, model: _Model, count: int) -> tuple[_Members, _Members]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Met:
+    """Rows by the NIC at one of their ends, and how many others each NIC has met there."""
+
+    rows: Grouped
+    others: IntArray
+
+    @classmethod
+    def by(cls, own: IntArray, partner: IntArray, count: int) -> Self:
+        """Return the rows by their ``own`` ends; both ends are below ``count``."""
+        pairs = sorted_distinct(own * count + partner, below=count * count)
+        return cls(rows=Grouped.by(own, count), others=np.bincount(pairs // count, minlength=count))
+
+    def lacking(self, values: FloatArray) -> FloatArray:
+        """Return the median of each NIC's rows; NaN where it has met too few others."""
+        low, high = self.rows.middles(values)
+        # Of an even number whichever lies nearest to 0: who met one victim of somebody else's shows nothing.
+        lacking: FloatArray = np.where(self.others >= FEWEST_PARTNERS, np.clip(0.0, low, high), np.nan)
+        return lacking
+
+
+def _members(crossing: _Rows, model: _Model, sending: _Met, count: int) -> tuple[_Members, _Members]:
     """Return what NICs lack as senders and as receivers, in pairs that cross."""
     rest = crossing.values - model.across
     sent, received = rest - model.down[crossing.far], rest - model.up[crossing.near]
-    return (
-        _Members(lacking=_by_member(crossing.src, crossing.dst, sent, count)),
-        _Members(lacking=_by_member(crossing.dst, crossing.src, received, count)),
-    )
-
-
-def _by_member(own: IntArray, partner: IntArray, values: FloatArray, count: int) -> FloatArray:
-    """Return the median of each NIC's rows; NaN where it has met too few others."""
-    pairs = np.sort(own * count + partner)
-    is_first = np.append(True, pairs[1:] != pairs[:-1]) if len(pairs) else np.zeros(0, dtype=bool)
-    has_met = np.bincount(pairs[is_first] // count, minlength=count)
-    low, high = _middles_of(own, values, count)
-    # Of an even number whichever lies nearest to 0: who met one victim of somebody else's shows nothing.
-    lacking: FloatArray = np.where(has_met >= FEWEST_PARTNERS, np.clip(0.0, low, high), np.nan)
-    return lacking
+    receiving = _Met.by(crossing.dst, crossing.src, count)
+    return _Members(lacking=sending.lacking(sent)), _Members(lacking=receiving.lacking(received))
 
 
 def _is_of_leaf(showing: IntArray, judged: int) -> bool:
@@ -337,7 +350,7 @@ def _insides(
     told = {each.leaf for each in found}
     ends = np.concatenate([inner.src, inner.dst]), np.concatenate([inner.dst, inner.src])
     values = np.concatenate([inner.values, inner.values]) - (inside or 0.0)
-    members = _Members(lacking=_by_member(*ends, values, len(leaf_of)))
+    members = _Members(lacking=_Met.by(*ends, len(leaf_of)).lacking(values))
     inside_alone = []
     for leaf in np.flatnonzero(model.within < 0).tolist():
         showing, judged = members.showing(leaf_of == leaf, float(model.within[leaf]), smallest)
@@ -359,8 +372,9 @@ def _insides(
     return inside_alone
 
 
-def _pairs(
+def _pairs(  # noqa: PLR0913 - the rows, and the numbers that say what stands out
     crossing: _Rows,
+    cells: Grouped,
     model: _Model,
     found: list[LeafEffect],
     smallest: float,
@@ -375,13 +389,12 @@ def _pairs(
         up[each.leaf] = model.up[each.leaf] if each.sends and each.reach is not Reach.INSIDE else 0.0
         down[each.leaf] = model.down[each.leaf] if each.receives and each.reach is not Reach.INSIDE else 0.0
     left = crossing.values - model.across - up[crossing.near] - down[crossing.far]
-    cell = crossing.near * leaves + crossing.far
-    medians = medians_of(cell, left, leaves**2)
+    medians = cells.medians(left)
     limit = max(smallest, outlier_mads * scale_of(np.abs(medians[medians > -smallest])))
     joined = []
     for at in np.flatnonzero(medians < -limit).tolist():
         near, far = divmod(at, leaves)
-        own = cell == at
+        own = cells.rows_of(at)
         sides = [_showing_pair(ends[own], left[own], smallest) for ends in (crossing.src, crossing.dst)]
         is_told_twice = symmetric and near > far
         if is_told_twice or not all(_is_of_leaf(*side) for side in sides):
@@ -405,13 +418,13 @@ def _pairs(
 
 def _showing_pair(ends: IntArray, left: FloatArray, smallest: float) -> tuple[IntArray, int]:
     members, number = np.unique(ends, return_inverse=True)
-    medians = medians_of(number.reshape(-1), left, len(members))
+    medians = Grouped.by(number.reshape(-1), len(members)).medians(left)
     return members[medians < -smallest], len(members)
 
 
-def _is_shared(crossing: _Rows, model: _Model, inside: float, smallest: float, count: int) -> bool:
+def _is_shared(crossing: _Rows, sending: _Met, model: _Model, inside: float, smallest: float) -> bool:
     """Return whether most NICs of the rail do worse across than what is normal inside."""
-    lacking = _by_member(crossing.src, crossing.dst, crossing.values - inside, count)
+    lacking = sending.lacking(crossing.values - inside)
     judged = int(np.isfinite(lacking).sum())
     shows = np.flatnonzero(lacking < -smallest)
     return model.across - inside < -smallest and _is_of_leaf(shows, judged)
@@ -456,25 +469,3 @@ def _nothing(rows: int, leaf_of: IntArray) -> LeafFit:
     return LeafFit(
         effects=(), explained=np.zeros(rows), across=None, is_across_shared=False, unjudged=_unjudged(leaf_of)
     )
-
-
-def medians_of(number: IntArray, values: FloatArray, count: int) -> FloatArray:
-    """Return the median of the values of each number below ``count``; NaN where it has none."""
-    low, high = _middles_of(number, values, count)
-    medians: FloatArray = (low + high) / 2
-    return medians
-
-
-def _middles_of(number: IntArray, values: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
-    """Return the two middle values of each number, the same one where it has an odd count."""
-    by_value = np.argsort(values)
-    place = np.empty(len(values), dtype=np.int64)
-    place[by_value] = np.arange(len(values))
-    # One sort of whole numbers instead of one by two keys: five times as fast with a million rows.
-    keys = np.sort(number * max(len(values), 1) + place)
-    ordered = np.append(values[by_value[keys % max(len(values), 1)]], np.nan)
-    counts = np.bincount(number, minlength=count)
-    first = np.cumsum(counts) - counts
-    low = np.where(counts > 0, first + (np.maximum(counts, 1) - 1) // 2, len(values))
-    high = np.where(counts > 0, first + counts // 2, len(values))
-    return ordered[low], ordered[high]

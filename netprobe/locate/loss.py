@@ -148,8 +148,8 @@ def _uncounted(pairs: tuple[PairTable, ...], placement: Placement) -> LossRows:
     for table in pairs:
         if table.scope is Scope.BETWEEN_HOSTS:
             src, dst = placement.host_of[table.src], placement.host_of[table.dst]
-            keys += [src * hosts + dst, dst * hosts + src]
-    directions, _ = distinct(np.concatenate(keys), below=hosts * hosts)
+            keys += [sorted_distinct(each, below=hosts * hosts) for each in (src * hosts + dst, dst * hosts + src)]
+    directions = sorted_distinct(np.concatenate(keys), below=hosts * hosts)
     nothing, unknown = np.zeros(len(directions)), np.full(len(directions), np.nan)
     none = np.zeros(len(directions), dtype=np.int64)
     return LossRows(
@@ -250,15 +250,15 @@ def needed_packets(
     """
     hosts = len(placement.hosts)
     needed = np.zeros(len(directions))
-    for table in crossing:
+    for table in crossing if len(directions) else ():
         src, dst = placement.host_of[table.src], placement.host_of[table.dst]
         share = 1.0 if table.directed else 0.5
         each = share * table.bytes_per_iteration / largest_bytes
         segments = table.samples * (max(each, 1.0) if table.metric is Metric.ROUND_TRIP else each)
         for ends in [(src, dst)] if table.directed else [(src, dst), (dst, src)]:
             keys = ends[0] * hosts + ends[1]
-            rows = np.minimum(np.searchsorted(directions, keys), max(len(directions) - 1, 0))
-            is_there = directions[rows] == keys if len(directions) else np.zeros(len(keys), dtype=bool)
+            rows = np.minimum(np.searchsorted(directions, keys), len(directions) - 1)
+            is_there = directions[rows] == keys
             needed += np.bincount(rows[is_there], segments[is_there], len(directions))
     return needed
 

@@ -53,6 +53,12 @@ def rows_of(table: PairTable, kept: BoolArray) -> PairTable:
 
 
 @remembered(32)
+def steady_rows(table: PairTable, placement: Placement, limits: Limits) -> PairTable:
+    """Return the table without what the second pass has cleared; the same one where that is nothing."""
+    return rows_of(table, ~cleared_rows(table, placement, limits))
+
+
+@remembered(32)
 def cleared_rows(table: PairTable, placement: Placement, limits: Limits) -> BoolArray:
     """Return which rows of the first pass are of ranks, in a role, that the second pass has cleared."""
     second = is_second(table)

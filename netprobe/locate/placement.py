@@ -103,8 +103,8 @@ def host_pairs(
         src, dst = placement.host_of[table.src], placement.host_of[table.dst]
         wanted = chosen[src] | chosen[dst]
         low, high = np.minimum(src[wanted], dst[wanted]), np.maximum(src[wanted], dst[wanted])
-        codes.append(sorted_distinct(low * hosts + high))
-    ends = sorted_distinct(np.concatenate(codes))
+        codes.append(sorted_distinct(low * hosts + high, below=hosts * hosts))
+    ends = sorted_distinct(np.concatenate(codes), below=hosts * hosts)
     names = placement.hosts
     return frozenset(
         (names[a], names[b]) if names[a] <= names[b] else (names[b], names[a])

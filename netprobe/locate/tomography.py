@@ -33,6 +33,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.stats.distinct import by_owner
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -40,6 +42,8 @@ BoolArray = NDArray[np.bool_]
 RATES: Final = np.geomspace(1e-7, 0.5, 24)
 """Rates that are tried for a link first; then finer ones around the best."""
 FINER: Final = np.geomspace(0.5, 2.0, 31)
+ROOM: Final = 1 << 18
+"""Numbers that are looked at together; more would not stay in a cache."""
 MOST_LINKS: Final = 32
 """More is no longer a list of links but a sick fabric."""
 CHANCE: Final = 0.01
@@ -208,6 +212,8 @@ class _Suspects:
     links: Links
     start: IntArray
     """Of the entries of each, shape (links + 1,)."""
+    lossy: IntArray
+    """Entries of rows that lost something."""
     sent: FloatArray
     lost: FloatArray
     background: float
@@ -261,32 +267,94 @@ class _Beside:
         lost = suspects.lost[row]
         best = np.zeros(len(suspects.lost))
         best[row] = np.maximum(lost * np.log(lost) - lost - self.told(row), 0.0)
-        links = suspects.links
-        return np.bincount(links.link, best[links.row], links.count).astype(np.float64)
+        links, lossy = suspects.links, suspects.lossy
+        return np.bincount(links.link[lossy], best[links.row[lossy]], links.count).astype(np.float64)
 
     def fitted(self, link: int) -> tuple[float, float]:
         """Return the most likely rate of a candidate beside these, and its gain."""
+        gains = self._gains_of(link)
+        rates = RATES[int(np.argmax(gains.at(RATES)))] * FINER
+        gained = gains.at(rates)
+        best = int(np.argmax(gained))
+        return float(rates[best]), float(gained[best])
+
+    def _gains_of(self, link: int) -> "_Gains":
         row, share = self.suspects.rows(link)
-        chance, mean = self.states(row)
         lost, sent = self.suspects.lost[row], self.suspects.sent[row]
-        without = _log_likelihood(chance, mean, lost)
+        is_quiet = lost == 0
+        for crossed, _ in self.maybe:
+            is_quiet &= crossed[row] == 0
+        loud = row[~is_quiet]
+        chance, mean = self.states(loud)
+        return _Gains(
+            quiet=_Quiet.of(sent[is_quiet], share[is_quiet]),
+            share=share[~is_quiet],
+            lost=lost[~is_quiet],
+            sent=sent[~is_quiet],
+            chance=chance,
+            mean=mean,
+        )
 
-        def gain(rate: float) -> float:
-            beside = _log_likelihood(chance, mean + (sent * rate)[:, None], lost) - without
-            return float(_mixed(beside, share).sum())
 
-        coarse = RATES[int(np.argmax([gain(rate) for rate in RATES.tolist()]))]
-        gains = {rate: gain(rate) for rate in (coarse * FINER).tolist()}
-        rate = max(gains, key=gains.__getitem__)
-        return rate, gains[rate]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Quiet:
+    """Rows that lost nothing and cross no bundle that is chosen: all that matters is what they sent."""
+
+    sent: FloatArray
+    """Distinct, where that saves anything."""
+    share: FloatArray
+    count: FloatArray
+    """How many rows are alike."""
+
+    @classmethod
+    def of(cls, sent: FloatArray, share: FloatArray) -> "_Quiet":
+        """Return these rows; those of one share that sent as much together."""
+        if len(sent) and (share == share[0]).all():
+            alike, count = np.unique(sent, return_counts=True)
+            return cls(sent=alike, share=np.full(len(alike), share[0]), count=count.astype(np.float64))
+        return cls(sent=sent, share=share, count=np.ones(len(sent)))
+
+    def at(self, rates: FloatArray) -> FloatArray:
+        """Return what each rate gains on them, which is never more than 0; shape (rates,)."""
+        less = -rates[:, None] * self.sent
+        is_certain = self.share == 1.0
+        gained = np.where(is_certain, less, np.log1p(np.where(is_certain, 0.0, self.share) * np.expm1(less)))
+        return gained @ self.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Gains:
+    """What a candidate gains at some rate: rows that lost nothing in short, the others in full, shape (rows,)."""
+
+    quiet: _Quiet
+    share: FloatArray
+    lost: FloatArray
+    sent: FloatArray
+    chance: FloatArray
+    """Of the states of each row (``_Beside.states``), as ``mean``; shape (rows, states)."""
+    mean: FloatArray
+
+    def at(self, rates: FloatArray) -> FloatArray:
+        """Return the gain of each rate, shape (rates,)."""
+        without = _log_likelihood(self.chance, self.mean, self.lost)
+        at_once = max(ROOM // max(self.mean.size, 1), 1)
+        parts = [self._of_loud(rates[at : at + at_once], without) for at in range(0, len(rates), at_once)]
+        return self.quiet.at(rates) + np.concatenate(parts)
+
+    def _of_loud(self, rates: FloatArray, without: FloatArray) -> FloatArray:
+        more = (rates[:, None] * self.sent)[:, :, None]
+        beside = _log_likelihood(self.chance, self.mean + more, self.lost) - without
+        gained: FloatArray = _mixed(beside, self.share).sum(axis=1)
+        return gained
 
 
 def _log_likelihood(chance: FloatArray, mean: FloatArray, lost: FloatArray) -> FloatArray:
+    """Return that of rows, up to what depends on their own losses alone; states are the last axis of ``mean``."""
     told = chance + lost[:, None] * np.log(mean) - mean
-    if told.shape[1] == 1:
-        return told[:, 0]
-    most: FloatArray = told.max(axis=1)
-    result: FloatArray = most + np.log(np.exp(told - most[:, None]).sum(axis=1))
+    if told.shape[-1] == 1:
+        return told[..., 0]
+    most: FloatArray = told.max(axis=-1)
+    result: FloatArray = most + np.log(np.exp(told - most[..., None]).sum(axis=-1))
     return result
 
 
@@ -325,7 +393,7 @@ def _suspects(paths: LossPaths, links: Links, background: float) -> _Suspects:
     is_suspect = np.zeros(links.count, dtype=bool)
     is_suspect[links.link[paths.lost[links.row] > 0]] = True
     entries = np.flatnonzero(is_suspect[links.link])
-    entries = entries[np.argsort(links.link[entries], kind="stable")]
+    entries = entries[by_owner(links.link[entries], owners=links.count)]
     number = np.cumsum(is_suspect) - 1
     own = Links(
         row=links.row[entries],
@@ -338,7 +406,12 @@ def _suspects(paths: LossPaths, links: Links, background: float) -> _Suspects:
     )
     counts = np.bincount(own.link, minlength=own.count)
     return _Suspects(
-        links=own, start=np.append(0, np.cumsum(counts)), sent=paths.sent, lost=paths.lost, background=background
+        links=own,
+        start=np.append(0, np.cumsum(counts)),
+        lossy=np.flatnonzero((paths.lost > 0)[own.row]),
+        sent=paths.sent,
+        lost=paths.lost,
+        background=background,
     )
 
 

@@ -14,6 +14,7 @@ from netprobe.model.sensitivity import Sensitivity
 from netprobe.plan.rounds import Drawing
 from netprobe.plan.screening import bad_hosts, false_blame
 from netprobe.registry import pick, probes
+from netprobe.stats.distinct import sorted_distinct
 
 IntArray = NDArray[np.int64]
 
@@ -45,8 +46,10 @@ def planned_sensitivity(
 
 def counted_pairs(ends: IntArray, hosts: int) -> tuple[int, int]:
     """Return the partners of the host with the fewest, and the distinct pairs; ``ends`` are hosts, shape (n, 2)."""
-    distinct = np.unique(np.sort(ends, axis=1), axis=0)
-    return int(np.bincount(distinct.ravel(), minlength=hosts).min()), len(distinct)
+    one, other = ends[:, 0], ends[:, 1]
+    pairs = sorted_distinct(np.minimum(one, other) * hosts + np.maximum(one, other), below=hosts * hosts)
+    partners = np.bincount(pairs // hosts, minlength=hosts) + np.bincount(pairs % hosts, minlength=hosts)
+    return int(partners.min()), len(pairs)
 
 
 def _crosses(stage: Stage) -> bool:

@@ -21,7 +21,12 @@ def upper_scale(distances: NDArray[np.float64]) -> float:
     The MAD of n normal values is uncertain by 1.16 / sqrt(n) of itself (its efficiency is 37 %). Among hundreds of
     small fleets some draw a MAD that is too small, and would call chance an outlier.
     """
-    return scale_of(distances) * (1.0 + MAD_UNCERTAINTY / float(np.sqrt(max(distances.size, 1))))
+    return scale_of(distances) * upper_share(distances.size)
+
+
+def upper_share(count: int) -> float:
+    """Return by what the scale of so many values is to be multiplied for the upper end of what they leave open."""
+    return 1.0 + MAD_UNCERTAINTY / float(np.sqrt(max(count, 1)))
 
 
 def outlier_distance(values: NDArray[np.float64], *, mads: float, floor: float) -> float:

@@ -6,7 +6,7 @@ iterations stay exact, percentiles get coarser, and how much is told with the se
 none is ever left out: a series with more than MOST_FAULTS of them is longer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
@@ -87,7 +87,7 @@ def packed(series: Series) -> bytes:
     for halvings in range(MOST_HALVINGS + 1):
         histogram = coarser(series.histogram, halvings)
         told.halvings = halvings
-        told.bins = _numbers(b - a for a, b in zip((0, *histogram.bins), histogram.bins, strict=False))
+        told.bins = _numbers([b - a for a, b in zip((0, *histogram.bins), histogram.bins, strict=False)])
         told.counts = _numbers(histogram.counts)
         body = _ENCODER.encode(told)
         if len(body) <= LARGEST_BYTES:
@@ -101,7 +101,9 @@ def unpacked(body: bytes) -> Unpacked:
         told = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"a series of {len(body)} bytes cannot be read: {error}") from error
-    slowest = list(_numbers_of(told.slowest))
+    slowest = _numbers_of(told.slowest)
+    if len(slowest) % 2:
+        raise FormatError("a slow iteration has no time")
     series = Series(
         **{name: getattr(told, name) for name in _Packed.__struct_fields__[:_OWN_FIELDS]},
         histogram=Histogram(bins=tuple(accumulate(_numbers_of(told.bins))), counts=tuple(_numbers_of(told.counts))),
@@ -128,8 +130,10 @@ def coarser(histogram: Histogram, halvings: int) -> Histogram:
     return replace(histogram, bins=tuple(counts), counts=tuple(counts.values()))
 
 
-def _numbers(values: Iterable[int]) -> bytes:
+def _numbers(values: Sequence[int]) -> bytes:
     """Return non-negative numbers as LEB128, seven bits a byte, the lowest first."""
+    if max(values, default=0) <= 0x7F:  # as most are: each is its own byte then
+        return bytes(values)
     body = bytearray()
     for value in values:
         left = value
@@ -140,13 +144,19 @@ def _numbers(values: Iterable[int]) -> bytes:
     return bytes(body)
 
 
-def _numbers_of(body: bytes) -> Iterator[int]:
-    value = shift = 0
+def _numbers_of(body: bytes) -> list[int]:
+    """Return the numbers that ``_numbers`` made bytes of."""
+    if body.isascii():
+        return list(body)
+    # A loop: rows are a hundred bytes long, and numpy takes as long to begin as this to end.
+    told, value, shift = [], 0, 0
     for byte in body:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            yield value
+        if byte > 0x7F:
+            value |= (byte & 0x7F) << shift
+            shift += 7
+        else:
+            told.append(value | byte << shift)
             value = shift = 0
     if shift:
         raise FormatError("a row of numbers ends within one")
+    return told

@@ -1,5 +1,7 @@
 """Links that lose are found from paths that share them; where several explain it, none is named alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -135,6 +137,21 @@ def test_the_numbers_of_nics_do_not_matter(order):
     leaves[number] = leaf_of
 
     assert names(named(renamed, leaves)) == {(Part.TX, order[5], -1)}
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=15)
+def test_paths_that_sent_as_much_are_judged_as_those_that_sent_nearly_as_much(seed):
+    src, dst, leaf_of, uplink = paths_of(4, 4, seed=seed)
+    crosses = leaf_of[src] != leaf_of[dst]
+    ratio = 3e-3 * (crosses & (leaf_of[src] == 1) & (uplink == 1)) + 2e-3 * (src == 2)
+    paths = losing(src, dst, ratio, seed=seed)
+    nearly = replace(paths, sent=paths.sent * (1 + 1e-12 * np.arange(len(src))))
+
+    alike, apart = named(paths, leaf_of), named(nearly, leaf_of)
+
+    assert names(alike) == names(apart) != set()
+    assert [each.rivals for each in alike] == [each.rivals for each in apart]
 
 
 def test_least_squares_finds_a_single_bad_cable_too():

@@ -1,5 +1,7 @@
 """Series on their way to rank 0: small, whole where that fits, and honest where it does not."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from netprobe.errors import FormatError
 from netprobe.model.histogram import Histogram, bin_of, histogram_of, middle_of
 from netprobe.model.series import Fault, Metric, Phase, Series, SlowSample
 from netprobe.store.batches import payloads_of, up_the_tree
-from netprobe.store.packed import LARGEST_BYTES, MOST_FAULTS, coarser, packed, unpacked
+from netprobe.store.packed import _OWN_FIELDS, LARGEST_BYTES, MOST_FAULTS, _Packed, coarser, packed, unpacked
 
 names = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=64)
 large = st.integers(min_value=0, max_value=2**62)
@@ -98,6 +100,16 @@ def sample_series():
         slowest=tuple(SlowSample(iteration=i, elapsed_ns=int(durations[i])) for i in range(8)), faults=(),
         checked_iterations=2,
     )  # fmt: skip
+
+
+def test_the_fields_that_travel_are_those_of_a_series_in_their_order():
+    apart = {"histogram", "slowest", "faults"}
+
+    assert list(_Packed.__struct_fields__[:_OWN_FIELDS]) == [name for name in fields_in_order() if name not in apart]
+
+
+def fields_in_order():
+    return [each.name for each in dataclasses.fields(Series)]
 
 
 @given(st.binary(max_size=100))
