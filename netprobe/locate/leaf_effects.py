@@ -39,6 +39,8 @@ FEWEST_LEAVES: Final = 3
 """Two leaves cannot outvote each other."""
 FEWEST_PARTNERS: Final = 2
 """NICs that a member has to have met to be judged: one partner may be bad itself."""
+FEWEST_FAR: Final = 6
+"""Rows across, each way, that tell what distance costs: fewer may be of one slow NIC."""
 SAME_SHARE: Final = 0.5
 """Of the leaf's effect that a member has to show: less is another fault, or none."""
 
@@ -162,7 +164,8 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     found += _pairs(crossing, model, found, smallest, outlier_mads, symmetric=symmetric)
     difference = None if inside is None else model.across - inside
     is_shared = inside is not None and _is_shared(crossing, model, inside, smallest, len(leaf_of))
-    offset = difference if difference is not None and is_shared else 0.0
+    may_be_distance = not is_rate and len(crossing.values) >= FEWEST_FAR
+    offset = min(difference or 0.0, 0.0) if is_shared or may_be_distance else 0.0
     return LeafFit(
         effects=tuple(found),
         explained=_explained(_Sides(src=leaf_of[src], dst=leaf_of[dst]), found, offset, symmetric=symmetric),
