@@ -154,6 +154,7 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     is_across = rows.near != rows.far
     crossing, inner = rows.kept(is_across), rows.kept(~is_across)
     inside, within = _inside(inner, len(_sizes(leaf_of)), smallest, outlier_mads)
+    within = _without_any(within, inner, inside, smallest)
     full = inside if is_rate else None
     model = _fitted(crossing, full, within, smallest, outlier_mads, symmetric=symmetric)
     if model is None:
@@ -203,6 +204,30 @@ def _inside(inner: _Rows, leaves: int, smallest: float, outlier_mads: float) -> 
     lacking = medians - inside
     limit = max(smallest, outlier_mads * scale_of(np.abs(lacking[known & (lacking > -smallest)])))
     return inside, np.where(known, np.where(lacking < -limit, lacking, 0.0), np.nan)
+
+
+def _without_any(within: FloatArray, inner: _Rows, inside: float | None, smallest: float) -> FloatArray:
+    """Return what leaves lack inside whichever one NIC is set aside: NaN where nothing is left then, 0 where it was it.
+
+    Of the pairs of four NICs one slow NIC taints half, and of few pairs perhaps all.
+    """
+    told = within.copy()
+    for leaf in np.flatnonzero(within < 0).tolist():
+        own = inner.near == leaf
+        src, dst, lacking = inner.src[own], inner.dst[own], inner.values[own] - (inside or 0.0)
+        rests = [lacking[(src != nic) & (dst != nic)] for nic in np.unique(np.concatenate([src, dst])).tolist()]
+        if not all(len(rest) for rest in rests):
+            told[leaf] = np.nan
+        elif max(float(np.median(rest)) for rest in rests) > -smallest:
+            told[leaf] = 0.0
+    return told
+
+
+def _inner_members(inner: _Rows, inside: float | None, count: int) -> "_Members":
+    """Return what NICs lack with others of their leaf, in whatever role."""
+    ends = np.concatenate([inner.src, inner.dst]), np.concatenate([inner.dst, inner.src])
+    values = np.concatenate([inner.values, inner.values]) - (inside or 0.0)
+    return _Members(lacking=_by_member(*ends, values, count))
 
 
 def _fitted(
@@ -338,9 +363,7 @@ def _insides(
 ) -> list[LeafEffect]:
     """Return the leaves that are slow inside alone."""
     told = {each.leaf for each in found}
-    ends = np.concatenate([inner.src, inner.dst]), np.concatenate([inner.dst, inner.src])
-    values = np.concatenate([inner.values, inner.values]) - (inside or 0.0)
-    members = _Members(lacking=_by_member(*ends, values, len(leaf_of)))
+    members = _inner_members(inner, inside, len(leaf_of))
     inside_alone = []
     for leaf in np.flatnonzero(model.within < 0).tolist():
         showing, judged = members.showing(leaf_of == leaf, float(model.within[leaf]), smallest)
