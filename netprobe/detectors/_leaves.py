@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.detectors._crowded import without_crowded
+from netprobe.detectors._wiring import wired_placement
 from netprobe.detectors._words import largest_sizes, rate_at, table_title
 from netprobe.locate.latency_classes import placement_by_latency
 from netprobe.locate.leaf_effects import LeafEffect, LeafFit, Reach
 from netprobe.locate.paths import is_latency, leaf_fits
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, PairTable
 from netprobe.model.finding import Confidence, Fact
 from netprobe.model.limits import Limits
@@ -61,8 +62,8 @@ class FitCase:
 
 
 def leaves_of(evidence: Evidence) -> Placement:
-    """Return where ranks live, with the leaves that were told; where nobody told any, those that latencies show."""
-    placement = placement_of(evidence.ranks)
+    """Return where ranks live, with the leaves of their cables; where nobody told any, those that latencies show."""
+    placement = wired_placement(evidence)
     return placement if placement.leaves else placement_by_latency(evidence.pairs, placement)
 
 

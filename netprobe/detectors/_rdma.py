@@ -48,3 +48,10 @@ def lost_alone(case: RdmaCase) -> FloatArray:
     rows = case.loss.rows
     lost = np.bincount(rows.src, case.loss.naks + rows.timeouts, len(case.ports.table.host))
     return lost.astype(np.float64)
+
+
+def sent_alone(case: RdmaCase) -> FloatArray:
+    """Return the packets that each port sent in rounds with one partner, shape (ports,), as far as they are counted."""
+    rows = case.loss.rows
+    sent = np.bincount(rows.src, np.nan_to_num(rows.sent), len(case.ports.table.host))
+    return sent.astype(np.float64)

@@ -1,7 +1,7 @@
 """What is known of pairs that failed over RDMA: by hosts, beside what was tried and what each end is."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from netprobe.detectors._benched import failed
@@ -49,6 +49,16 @@ class FailureCase:
         wanted = frozenset(pairs)
         found = (each for each in self.failures if hosts_of(self.placement, each.src, each.dst) in wanted)
         return sorted(found, key=lambda each: _is_consequence(each.cause))
+
+    def without(self, explained: Iterable[PairFailure]) -> "FailureCase":
+        """Return the case without failures of which something else tells; their pairs were tried all the same."""
+        gone = set(map(id, explained))
+        by_pair = {
+            pair: left
+            for pair, failures in self.by_pair.items()
+            if (left := [each for each in failures if id(each) not in gone])
+        }
+        return replace(self, failures=tuple(each for each in self.failures if id(each) not in gone), by_pair=by_pair)
 
 
 def failure_case(evidence: Evidence) -> FailureCase:

@@ -17,6 +17,7 @@ from netprobe.detectors._paths import (
     paths_by_hosts,
     retest_path,
 )
+from netprobe.detectors._wiring import wired_placement
 from netprobe.detectors._words import (
     MOST_FACTS,
     between_hosts,
@@ -26,7 +27,7 @@ from netprobe.detectors._words import (
     rate_at,
     table_title,
 )
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
@@ -39,7 +40,7 @@ PAIR_OF_HOSTS = 2
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name directions of pairs that are slower than their other direction."""
-    placement = placement_of(evidence.ranks)
+    placement = wired_placement(evidence)
     directed = [table for table in between_hosts(evidence) if table.directed]
     if not directed:
         gap = no_peers(ID, evidence, placement) if not between_hosts(evidence) else None

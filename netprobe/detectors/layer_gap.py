@@ -5,7 +5,7 @@ Does not handle: latency; what MPI and NCCL add to it is no fault.
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,10 +14,11 @@ import numpy as np
 from netprobe.contracts import Detector
 from netprobe.detectors._comparable import BoolArray, is_as_expected, is_crowded, is_hardware, is_software, of_both
 from netprobe.detectors._line_rates import FEWEST_BYTES
+from netprobe.detectors._wiring import wired_placement
 from netprobe.detectors._words import MOST_FACTS, is_common, listed, percent, size_title
 from netprobe.locate.culprits import HostPair, blame_most_of_its_pairs
 from netprobe.locate.layers import HOST, Comparison, Layer, LayerTable, layer_tables
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, FloatArray
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
@@ -67,7 +68,7 @@ class _Culprit:
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name the layers that lose bandwidth, and whether all hosts share that."""
-    placement = placement_of(evidence.ranks)
+    placement = wired_placement(evidence)
     found: dict[tuple[Path, _Culprit], list[tuple[_Case, BoolArray]]] = {}
     for table in layer_tables(evidence.pairs):
         if table.is_latency:
@@ -78,11 +79,42 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             for culprit, rows in _blamed(case, placement):
                 found.setdefault((case.upper.path, culprit), []).append((case, rows))
         yield from _unjudged(evidence, table, placement, limits)
+    of_ways = {key: cases for key, cases in found.items() if _may_be_way(key[1], cases, placement)}
+    if of_ways:
+        yield _of_ways(of_ways)
     for (path, culprit), cases in found.items():
-        if path is Path.MPI and culprit.subject == FABRIC:
-            yield _of_own_mpi(cases, placement)
-        else:
-            yield _finding(path, culprit, cases, placement, limits)
+        if (path, culprit) not in of_ways:
+            yield _answer(path, culprit, cases, placement, limits)
+
+
+def _answer(
+    path: Path, culprit: _Culprit, cases: Sequence[tuple[_Case, BoolArray]], placement: Placement, limits: Limits
+) -> Finding | Gap:
+    if path is Path.MPI and culprit.subject == FABRIC:
+        return _of_own_mpi(cases, placement)
+    return _finding(path, culprit, cases, placement, limits)
+
+
+def _may_be_way(culprit: _Culprit, cases: Sequence[tuple[_Case, BoolArray]], placement: Placement) -> bool:
+    """Return whether the flows of a pair behind two leaves may take other uplinks than those of the layer below do."""
+    if culprit.hosts or culprit.subject == FABRIC or not placement.leaves or placement.are_leaves_inferred:
+        return False
+    leaf = placement.leaf_of
+    ends = [(case.table.src[rows], case.table.dst[rows]) for case, rows in cases]
+    is_judged_alone = any(int(case.judged.sum()) == int(rows.sum()) for case, rows in cases)
+    return not is_judged_alone and all(((leaf[src] != leaf[dst]) & (leaf[src] >= 0)).all() for src, dst in ends)
+
+
+def _of_ways(of_ways: Mapping[tuple[Path, _Culprit], Sequence[tuple[_Case, BoolArray]]]) -> Gap:
+    """Tell of pairs whose two hosts lose nothing with others: a flow that shares its uplink looks the same."""
+    worst = min((each for cases in of_ways.values() for each in cases), key=lambda each: each[0].ratio(each[1]))
+    names = dict.fromkeys(culprit.subject for _, culprit in of_ways)
+    return Gap(
+        topic=ID,
+        reason=f"{_summary(*worst, '')}, on {listed(names)} alone, behind different leaves: whether the library loses "
+        "it, or its flow shares an uplink with another one, cannot be told; slow-pair tells of slow paths",
+        remedy="the pair alone, several times: netprobe run bandwidth --hosts",
+    )
 
 
 def _compared(table: LayerTable) -> Iterator[Comparison]:

@@ -48,6 +48,8 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         if case.effect.reach is Reach.UPLINKS:
             by_subject.setdefault(leaf_subject(case, placement), []).append(case)
     for subject, cases in by_subject.items():
+        if not any(case.is_bandwidth for case in cases):
+            continue  # small messages fill no uplink
         yield _leaf_finding(subject, worst_first(cases), placement, limits)
     shared = [case for case in fits if case.is_bandwidth and case.fit.is_across_shared]
     if shared:

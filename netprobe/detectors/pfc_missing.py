@@ -22,7 +22,7 @@ from netprobe.detectors._ports import (
     not_counted,
     priorities,
 )
-from netprobe.detectors._rdma import RdmaCase, lost_alone, rdma_case
+from netprobe.detectors._rdma import RdmaCase, lost_alone, rdma_case, sent_alone
 from netprobe.detectors._signatures import DAMAGE, LOSS_SEEN_BY_SENDER, PAUSE_RECEIVED, PAUSE_SENT, shows
 from netprobe.detectors._words import listed
 from netprobe.locate.placement import placement_of
@@ -41,7 +41,9 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ports = Ports(evidence=evidence, limits=limits)
     case = rdma_case(evidence, limits, placement_of(evidence.ranks))
     lost = _lost_under_load(ports, case)
-    loses = ports.carries_roce & (lost >= limits.loss_floor_segments) & (_ratio(ports, lost) >= limits.rdma_loss_ratio)
+    loses = ports.carries_roce & (lost >= limits.loss_floor_segments)
+    ratio = _ratio(ports, case, lost)
+    loses &= ratio >= limits.rdma_loss_ratio
     bad = _bad_receivers(ports, case)
     if loses.any() and bad.any() and lost.sum() - _lost_at(ports, bad) < limits.loss_floor_segments:
         yield _explained(ports, bad, float(lost.sum()))
@@ -51,7 +53,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     dropped = _dropped_though_paused(ports)
     unheeded &= np.fmin(dropped, ports.grown(Meaning.PORT_DISCARD)) >= limits.loss_floor_segments
     for port in np.flatnonzero(unpaused).tolist():
-        yield _unpaused(ports, port, float(lost[port]))
+        yield _unpaused(ports, port, float(lost[port]), float(ratio[port]))
     for port in np.flatnonzero(unheeded).tolist():
         yield _unheeded(ports, port, float(dropped[port]))
     paused = loses & shows("F28", ports.table) & ~unheeded
@@ -60,7 +62,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         yield _link_or_hop(ports, np.flatnonzero(hardly).tolist(), float(lost[hardly].sum()))
         paused &= ~hardly
     for port in np.flatnonzero(paused).tolist():
-        yield _no_headroom(ports, port, float(lost[port]))
+        yield _no_headroom(ports, port, float(lost[port]), float(ratio[port]))
     yield from _not_exercised(ports)
 
 
@@ -110,13 +112,16 @@ def _lost_under_load(ports: Ports, case: RdmaCase) -> FloatArray:
     return lost
 
 
-def _ratio(ports: Ports, lost: FloatArray) -> FloatArray:
+def _ratio(ports: Ports, case: RdmaCase, lost: FloatArray) -> FloatArray:
+    """Return the share that was lost of what each port sent while others sent too, as far as that is known."""
     sent = ports.grown(Meaning.RDMA_SENT_PACKETS, Meaning.WIRE_SENT_PACKETS)
+    loaded = sent - sent_alone(case)
+    sent = np.where(loaded > 0, loaded, sent)
     ratio: FloatArray = np.where(np.isfinite(sent), lost / np.maximum(sent, 1.0), np.where(lost > 0, np.inf, 0.0))
     return ratio
 
 
-def _unpaused(ports: Ports, port: int, lost: float) -> Finding:
+def _unpaused(ports: Ports, port: int, lost: float, ratio: float) -> Finding:
     is_paused = ports.table.is_rdma & (ports.grown(*PAUSE_RECEIVED) > 0)
     paused = [each for each in np.flatnonzero(is_paused).tolist() if each != port]
     return Finding(
@@ -129,7 +134,7 @@ def _unpaused(ports: Ports, port: int, lost: float) -> Finding:
         f"({listed(ports.subject(each) for each in paused)}): "
         f"{ports.leaf_port(port)} does no flow control",
         facts=(
-            _lost_fact(ports, port, lost),
+            _lost_fact(ports, port, lost, ratio),
             _told_to_stop(ports, port, "as the others"),
             *grown_facts(ports, paused[0], PAUSE_RECEIVED[:1]),
         ),
@@ -179,7 +184,7 @@ def _unheeded(ports: Ports, port: int, dropped: float) -> Finding:
     )
 
 
-def _no_headroom(ports: Ports, port: int, lost: float) -> Finding:
+def _no_headroom(ports: Ports, port: int, lost: float, ratio: float) -> Finding:
     return Finding(
         detector=ID,
         severity=Severity.DEGRADES,
@@ -188,7 +193,7 @@ def _no_headroom(ports: Ports, port: int, lost: float) -> Finding:
         hosts=(),
         summary=f"loses {lost:,.0f} packets of RDMA under load although it is told to stop: too little headroom on the "
         f"way, or {ports.host(port)} does not heed pauses",
-        facts=(_lost_fact(ports, port, lost), *grown_facts(ports, port, PAUSE_RECEIVED)),
+        facts=(_lost_fact(ports, port, lost, ratio), *grown_facts(ports, port, PAUSE_RECEIVED)),
         excluded=("a hop without flow control (it is told to stop)", "damage (nothing arrived damaged)"),
         next_action=f"compare headroom, buffers and cable length set for {ports.leaf_port(port)} with those of ports "
         "of that rate, and look at its drops by priority group; if it has none, at PFC of the host",
@@ -196,13 +201,12 @@ def _no_headroom(ports: Ports, port: int, lost: float) -> Finding:
     )
 
 
-def _lost_fact(ports: Ports, port: int, lost: float) -> Fact:
-    ratio = _ratio(ports, np.full(len(ports.table.host), lost))
+def _lost_fact(ports: Ports, port: int, lost: float, ratio: float) -> Fact:
     return Fact(
         metric=f"{ports.subject(port)} packets lost under load",
-        observed=f"{lost:,.0f}, {fine_percent(min(float(ratio[port]), 1.0))}",
+        observed=f"{lost:,.0f}, {fine_percent(min(ratio, 1.0))}",
         expected=f"below {fine_percent(ports.limits.rdma_loss_ratio)}",
-        basis="limit rdma_loss_ratio; NAKs and timeouts, less those of rounds of two hosts",
+        basis="limit rdma_loss_ratio; NAKs and timeouts, and what was sent, less those of rounds of two hosts",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from netprobe.contracts import Detector
-from netprobe.detectors._rdma_ends import ends_of
+from netprobe.detectors._wiring import contradicts, switches_told
 from netprobe.detectors._words import listed, on_hosts, table_title
 from netprobe.locate.latency_classes import Misplaced, boundary_ns, latency_rails, quickest, wiring
 from netprobe.locate.placement import Placement, placement_of
@@ -37,7 +37,7 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     placement = placement_of(evidence.ranks)
     if len(placement.leaves) < 2:
         return  # nobody says how it should be
-    neighbours = _neighbours(evidence)
+    neighbours = switches_told(evidence)
     told: set[int] = set()
     for answer in _by_latency(evidence, placement):
         if isinstance(answer, Gap):
@@ -46,7 +46,7 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
         told |= {each.nic for each in answer.nics}
         yield _finding(answer, placement, neighbours)
     for rank, switch in sorted(neighbours.items()):
-        if rank not in told and placement.leaf_of[rank] >= 0 and _contradicts(rank, switch, placement):
+        if rank not in told and placement.leaf_of[rank] >= 0 and contradicts(rank, switch, placement):
             yield _by_neighbour(rank, switch, placement)
 
 
@@ -92,26 +92,11 @@ def _swapped(misplaced: tuple[Misplaced, ...]) -> Iterator[tuple[Misplaced, ...]
             yield each, partners[0]
 
 
-def _neighbours(evidence: Evidence) -> dict[int, str]:
-    """Return the switch that LLDP tells of each rank's NIC; absent where it tells none."""
-    found = {}
-    for rank, end in ends_of(evidence).items():
-        net = None if end.port is None else end.port.net
-        if net is not None and net.neighbour is not None:
-            found[rank] = net.neighbour.system
-    return found
-
-
-def _contradicts(rank: int, switch: str, placement: Placement) -> bool:
-    """Return whether LLDP names another leaf of the topology; a name that is not in it may be spelled otherwise."""
-    return switch in placement.leaves and switch != placement.leaves[int(placement.leaf_of[rank])]
-
-
 def _finding(case: _Case, placement: Placement, neighbours: dict[int, str]) -> Finding:
     names = tuple(placement.name(each.nic) for each in case.nics)
     told = [neighbours.get(each.nic) for each in case.nics]
     confirmed = all(
-        switch is not None and _contradicts(each.nic, switch, placement)
+        switch is not None and contradicts(each.nic, switch, placement)
         for each, switch in zip(case.nics, told, strict=True)
     )
     denied = any(switch == placement.leaves[each.declared] for each, switch in zip(case.nics, told, strict=True))

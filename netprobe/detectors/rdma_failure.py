@@ -19,6 +19,7 @@ from netprobe.detectors._rdma_case import (
     own_faults,
 )
 from netprobe.detectors._rdma_ends import Misfit
+from netprobe.detectors._rdma_leaves import CutLeaves, cut_leaves
 from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, size_title
 from netprobe.locate.culprits import Blame, HostPair, blame_witnessed
 from netprobe.locate.placement import Placement
@@ -40,12 +41,15 @@ PHASES: Final = {
 
 
 def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
-    """Name hosts, pairs or the fabric for what could not go on."""
+    """Name leaves, hosts, pairs or the fabric for what could not go on."""
     case = failure_case(evidence)
     if not case.measured:
         yield from _untried(evidence, case.placement)
         return
     own = own_faults(case)
+    cuts = cut_leaves(case, own)
+    yield from (_leaf_finding(case, cut) for cut in cuts)
+    case = case.without(each for cut in cuts for each in cut.failures)
     left = {pair for pair in case.by_pair if not own.keys() & set(pair)}
     tried = {pair for pair in case.measured if not own.keys() & set(pair)}
     blame = blame_witnessed(left, tried)
@@ -115,6 +119,32 @@ def _pair_finding(case: FailureCase, pair: HostPair) -> Finding:
         ),
         next_action=_next_action(found, misfit),
         retest=_retest(found, list(pair)),
+    )
+
+
+def _leaf_finding(case: FailureCase, cut: CutLeaves) -> Finding:
+    found = case.of(cut.pairs)
+    misfit = common_misfit(case, found)
+    is_one = len(cut.names) == 1
+    whom = f"NICs behind {listed(cut.witnesses)}" if is_one else "each other's NICs"
+    subject = cut.subject
+    return Finding(
+        detector=ID,
+        severity=Severity.BLOCKS,
+        confidence=Confidence.HIGH if len(cut.witnesses) >= SURE_WITH_PARTNERS else Confidence.MEDIUM,
+        subjects=(subject,),
+        hosts=cut.hosts,
+        summary=f"{subject}: {cut.failed} of {cut.tried} pairs of NICs cannot reach {whom} over RDMA, "
+        f"one fault and not {cut.failed}: {_figure(found, misfit)}",
+        facts=_facts(case, found, misfit),
+        excluded=(
+            "single hosts (all pairs across are cut off)",
+            *((f"the other leaves ({listed(cut.witnesses)} reach each other)",) if is_one else ()),
+            *_mpi_works(case, cut.pairs),
+        ),
+        next_action=f"compare filters for RoCE (UDP 4791), VLANs, partition keys and routes of {subject} with those of "
+        f"others; then {_next_action(found, misfit)}",
+        retest="netprobe check --transport verbs --all-pairs",
     )
 
 
@@ -227,7 +257,9 @@ DETECTOR = Detector(
     work with others, or when its own calls fail; a pair otherwise; the fabric when more than half of the pairs fail.
     Where the two ends do not fit (kind, family or subnet of their addresses, MTU, a port that is down), that is said
     before all else, as is a smaller MTU on the way, where of reach only the small datagrams arrive. Failures that came
-    after it had worked are told with a link that flaps or loses packets.""",
+    after it had worked are told with a link that flaps or loses packets. Where leaves are known, and of three NICs or
+    more on either side no pair across goes on, the leaf is named that reaches none of two others that reach each other,
+    or the two leaves, instead of their hosts.""",
     remedy="""Run the retest. `show_gids`, `rdma link`, `ip neigh`, `ping -I INTERFACE` at both ends tell whether the
     addresses meet; `ibv_rc_pingpong -g INDEX` repeats it without netprobe. RETRY_EXC_ERR at the first message: filters
     for UDP 4791, VLANs, MTU of the switches. Later: error and drop counters of both ends, the kernel's log. Invalid

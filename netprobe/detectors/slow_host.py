@@ -21,8 +21,9 @@ from netprobe.detectors._slow import (
     one_partner_only,
     unsteady,
 )
+from netprobe.detectors._wiring import wired_placement
 from netprobe.detectors._words import no_peers
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
@@ -32,7 +33,7 @@ ID = "slow-host"
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that at least two partners agree on."""
-    placement = placement_of(evidence.ranks)
+    placement = wired_placement(evidence)
     losses = host_losses(ID, evidence, placement, limits)
     for of_host in losses.by_host.values():
         if not is_of_link(of_host):

@@ -21,9 +21,10 @@ from netprobe.detectors._slow import (
     one_partner_only,
     unsteady,
 )
+from netprobe.detectors._wiring import wired_placement
 from netprobe.detectors._words import between_hosts, no_peers
 from netprobe.locate.paths import is_latency
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
@@ -34,7 +35,7 @@ ID = "slow-link"
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts whose link is slow with at least two partners."""
-    placement = placement_of(evidence.ranks)
+    placement = wired_placement(evidence)
     gap = no_peers(ID, evidence, placement) or _no_streams(evidence)
     if gap is not None:
         yield gap

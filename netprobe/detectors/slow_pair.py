@@ -16,9 +16,10 @@ from netprobe.detectors._paths import (
     paths_by_hosts,
     retest_path,
 )
+from netprobe.detectors._wiring import wired_placement
 from netprobe.detectors._words import MOST_FACTS, largest_sizes, no_peers, percent, rate_at, table_title
 from netprobe.locate.paths import is_latency
-from netprobe.locate.placement import Placement, placement_of
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray, Sweep
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
@@ -29,7 +30,7 @@ ID = "slow-pair"
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name pairs that lose more than their two ends explain."""
-    placement = placement_of(evidence.ranks)
+    placement = wired_placement(evidence)
     gap = no_peers(ID, evidence, placement)
     if gap is not None:
         yield gap

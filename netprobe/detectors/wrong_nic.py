@@ -4,15 +4,15 @@ Does not handle: which interface MPI took over TCP, since its bytes are no RDMA;
 collectives run.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
-from netprobe.detectors._fleet import alike, config_again
+from netprobe.detectors._fleet import active_ports, alike, config_again, usual
 from netprobe.detectors._ports import SENT_BYTES, Ports
 from netprobe.detectors._selection import environment_of, fast_ports, nccl_ports, parse_selection, ucx_ports
 from netprobe.detectors._signatures import most_grown
@@ -56,16 +56,36 @@ class _Wrong:
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that use other ports than the fast ones, and say whose ports are busy by themselves."""
+    built = _as_built(evidence)
     found = [
         (inventory.host, wrong)
-        for inventory in evidence.inventories.values()
+        for inventory in built.values()
         if any(port.is_active for port in inventory.rdma_ports)
         for wrong in (*_lists(inventory), *_sockets(inventory))
     ]
     for wrong, pairs in alike(found, lambda each: each[1]).items():
         yield _finding(wrong, [host for host, _ in pairs])
-    yield from _detours(evidence, limits)
+    yield from _detours(evidence, built, limits)
     yield from _busy(evidence, limits)
+
+
+def _as_built(evidence: Evidence) -> dict[str, HostInventory]:
+    """Return the inventories with each port at the rate that its name and model has on most hosts.
+
+    A port that came up slower is a fault of its link, of which link-downgrade tells: whoever uses it chose rightly.
+    """
+    alike_ports = alike(active_ports(evidence), lambda each: (each.port.name, each.port.model))
+    rates = {key: usual(each.port.rate_gbps for each in own) for key, own in alike_ports.items()}
+
+    def built(port: RdmaPort) -> RdmaPort:
+        rate = rates.get((port.name, port.model))
+        is_slower = rate is not None and (port.rate_gbps or 0.0) < (rate.value or 0.0)
+        return replace(port, rate_gbps=rate.value) if is_slower and rate is not None else port
+
+    return {
+        host: replace(inventory, rdma_ports=tuple(map(built, inventory.rdma_ports)))
+        for host, inventory in evidence.inventories.items()
+    }
 
 
 def _lists(inventory: HostInventory) -> Iterator[_Wrong]:
@@ -128,12 +148,12 @@ def _finding(wrong: _Wrong, hosts: Sequence[str]) -> Finding:
     )  # fmt: skip
 
 
-def _detours(evidence: Evidence, limits: Limits) -> Iterator[Finding]:
+def _detours(evidence: Evidence, built: Mapping[str, HostInventory], limits: Limits) -> Iterator[Finding]:
     """Yield hosts that sent a good part of the probe's bytes by ports that are not their fast ones."""
     table, sent = evidence.ports, evidence.ports.grown(Meaning.RDMA_SENT_BYTES)
     needed = _probe_bytes(evidence)
     for host, rows in _rows(table).items():
-        inventory = evidence.inventories.get(host)
+        inventory = built.get(host)
         fast = {port.name for port in fast_ports(inventory.rdma_ports)} if inventory is not None else set()
         slow = [row for row in rows if table.name[row] not in fast]
         detoured, total = float(np.nansum(sent[slow])), float(np.nansum(sent[rows]))
@@ -228,7 +248,8 @@ DETECTOR = Detector(
     out the fast ports: data goes over a slow port, or over TCP. Or another job, storage or a copy uses the ports while
     they are measured.""",
     evidence="""NCCL_IB_HCA, UCX_NET_DEVICES and NCCL_SOCKET_IFNAME of the recorded environment against the active ports
-    of the host: none, none of the fast ones (above half of the best rate), or one with the default route among others.
+    of the host: none, none of the fast ones (above half of the best rate; a port that came up slower than its like on
+    most hosts is link-downgrade's), or one with the default route among others.
     From counters: RDMA bytes by slower ports under load, from wrong_port_ratio of all and of what the probe sent. What
     ports move while nothing is measured, or a quarter beyond what the probe sent where there were pairs alone, is
     somebody else's: told from foreign_traffic_ratio of their rate, and nobody is blamed for it.""",

@@ -11,6 +11,8 @@ Mark = str | frozenset[str]
 LEAF: Final = "leaf "
 """How the subject of a finding about a switch begins; the hosts behind it are those that it asks to leave out."""
 
+ARROWS: Final = (" <-> ", " -> ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
@@ -72,8 +74,21 @@ def sought_of(whom: Named) -> Iterator[Mark]:
         yield from (path.src, path.dst, frozenset((path.src, path.dst)))
 
 
+def switch_marks(subject: str) -> frozenset[str]:
+    """Return by what findings about a way between two leaves go: either leaf, and the way in each of its notations.
+
+    Empty for what is no such way: a leaf alone may be slow for reasons of its own.
+    """
+    for arrow in ARROWS:
+        ends = subject.split(arrow)
+        if len(ends) == 2 and all(end.startswith(LEAF) for end in ends):
+            ways = {f"{one}{between}{other}" for one, other in (ends, ends[::-1]) for between in ARROWS}
+            return frozenset(ways.union(ends))
+    return frozenset()
+
+
 def _path(subject: str, known: AbstractSet[str]) -> Path | None:
-    for arrow in (" <-> ", " -> "):
+    for arrow in ARROWS:
         ends = [host_of(end, known) for end in subject.split(arrow)]
         if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
             return Path(src=ends[0], dst=ends[1], directed=arrow == " -> ")

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from netprobe.detectors._words import tells_of_gpu
-from netprobe.judge.naming import Mark, Named, marks_of, sought_of
+from netprobe.judge.naming import Mark, Named, marks_of, sought_of, switch_marks
 from netprobe.model.finding import Finding, Severity
 from netprobe.model.meaning import Meaning
 from netprobe.model.rdma import FailurePhase
@@ -21,6 +21,8 @@ class On(StrEnum):
     PORT = "the same port"
     LINK = "the same link"
     """The loser names the winner's port, its host as a whole, or a path that ends there."""
+    SWITCHES = "the same leaves"
+    """The loser names ways between leaves, of which the winner names one, or a leaf at an end of each."""
     RUN = "the same run"
 
 
@@ -156,7 +158,15 @@ LEAVES: Final = (
         Rule(winner="leaf-fault", loser=loser, on=On.LINK, why="what a switch does to most of its ports is one fault")
         for loser in ("packet-loss", "pause-victim", "out-of-order")
     ),
-    Rule(winner="packet-loss", loser="oversubscribed", on=On.PORT, why="a link that loses is why it carries less"),
+    *(
+        Rule(winner=winner, loser="oversubscribed", on=on, why="what loses packets is why it carries less")
+        for winner, on in (
+            ("packet-loss", On.PORT),
+            ("packet-loss", On.SWITCHES),
+            ("physical-errors", On.SWITCHES),
+            ("link-flap", On.SWITCHES),
+        )
+    ),
 )
 """A leaf against its members. Damage that a member counts itself (physical-errors, link-flap) is its own cable's, and
 stays; a setting that differs is no reason for a leaf, and is told beside it."""
@@ -248,6 +258,9 @@ class _Winners:
         """Return those that may beat a finding, in their order."""
         if on is On.RUN:
             return self.first
+        if on is On.SWITCHES:
+            marks = {mark for subject in loser.subjects for mark in switch_marks(subject)}
+            return sorted({at for mark in marks for at in self.by_mark.get(mark, ())})
         marks = {*loser.subjects, *(() if whom is None or on is not On.LINK else sought_of(whom))}
         return sorted({at for mark in marks for at in self.by_mark.get(mark, ())})
 
@@ -279,8 +292,10 @@ def _beats(on: On, findings: Sequence[Finding], named: Sequence[Named | None], w
     first, second = findings[winner], findings[loser]
     if first.severity is Severity.WARNS and second.severity is not Severity.WARNS:
         return False
-    if on is On.RUN or set(first.subjects) & set(second.subjects):
+    if on is On.RUN or (on is not On.SWITCHES and set(first.subjects) & set(second.subjects)):
         return True
+    if on is On.SWITCHES:
+        return all(not switch_marks(subject).isdisjoint(first.subjects) for subject in second.subjects)
     ends = named[winner], named[loser]
     return on is On.LINK and ends[0] is not None and ends[1] is not None and _is_on_link(ends[0], ends[1])
 

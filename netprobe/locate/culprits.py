@@ -25,10 +25,9 @@ def blame_most_of_its_pairs(
     """Blame a host when more than half of its pairs are bad, at least two; its pairs then excuse their other ends.
 
     ``leaf_of`` are the leaves of hosts that are on one: who does well with all partners there is not why it does badly
-    with those behind other leaves.
+    with those behind other leaves, nor who does badly with these alone where all of its leaf do.
     """
     bad_with, met = _neighbours(bad), _neighbours(measured)
-    cleared = {host for host in bad_with if leaf_of and _does_well_within(host, bad_with[host], met[host], leaf_of)}
     blamed: dict[str, tuple[str, ...]] = {}
     while True:
         suspects = [
@@ -36,7 +35,8 @@ def blame_most_of_its_pairs(
             for host, partners in bad_with.items()
             if len(partners) >= FEWEST_PARTNERS
             and 2 * len(partners) > len(met[host] - blamed.keys())
-            and host not in cleared
+            and not (leaf_of and _does_well_within(host, partners, met[host] - blamed.keys(), leaf_of))
+            and not (leaf_of and _is_behind_a_bad_way(host, bad_with, met, blamed, leaf_of))
         ]
         if not suspects:
             return Blame(hosts=blamed, pairs=_left(bad_with))
@@ -87,6 +87,22 @@ def _does_well_within(host: str, bad_with: set[str], met: set[str], leaf_of: Map
     leaf = leaf_of.get(host)
     near = {partner for partner in met if leaf is not None and leaf_of.get(partner) == leaf}
     return bool(near) and not near & bad_with
+
+
+def _is_behind_a_bad_way(
+    host: str,
+    bad_with: Mapping[str, set[str]],
+    met: Mapping[str, set[str]],
+    blamed: Mapping[str, object],
+    leaf_of: Mapping[str, str],
+) -> bool:
+    """Return whether a host is only bad with partners behind other leaves, and so is every other one of its leaf."""
+    leaf = leaf_of.get(host)
+    if leaf is None or any(leaf_of.get(partner, leaf) == leaf for partner in bad_with[host]):
+        return False
+    beside = [other for other in met if other != host and other not in blamed and leaf_of.get(other) == leaf]
+    far = [(other, each) for other in beside for each in met[other] - blamed.keys() if leaf_of.get(each, leaf) != leaf]
+    return bool(far) and all(each in bad_with.get(other, ()) for other, each in far)
 
 
 def _does_well_without(

@@ -41,6 +41,8 @@ FEWEST_LEAVES: Final = 3
 """Two leaves cannot outvote each other."""
 FEWEST_PARTNERS: Final = 2
 """NICs that a member has to have met to be judged: one partner may be bad itself."""
+FEWEST_FAR: Final = 6
+"""Rows across, each way, that tell what distance costs: fewer may be of one slow NIC."""
 SAME_SHARE: Final = 0.5
 """Of the leaf's effect that a member has to show: less is another fault, or none."""
 
@@ -154,6 +156,7 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     is_across = rows.near != rows.far
     crossing, inner = rows.kept(is_across), rows.kept(~is_across)
     inside, within = _inside(inner, len(_sizes(leaf_of)), smallest, outlier_mads)
+    within = _without_any(within, inner, inside, smallest)
     full = inside if is_rate else None
     cells = Grouped.by(crossing.near * len(within) + crossing.far, len(within) ** 2)
     model = _fitted(crossing, cells, full, within, smallest, outlier_mads, symmetric=symmetric)
@@ -166,7 +169,8 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     found += _pairs(crossing, cells, model, found, smallest, outlier_mads, symmetric=symmetric)
     difference = None if inside is None else model.across - inside
     is_shared = inside is not None and _is_shared(crossing, sending, model, inside, smallest)
-    offset = difference if difference is not None and is_shared else 0.0
+    may_be_distance = not is_rate and len(crossing.values) >= FEWEST_FAR
+    offset = min(difference or 0.0, 0.0) if is_shared or may_be_distance else 0.0
     return LeafFit(
         effects=tuple(found),
         explained=_explained(_Sides(src=leaf_of[src], dst=leaf_of[dst]), found, offset, symmetric=symmetric),
@@ -204,6 +208,23 @@ def _inside(inner: _Rows, leaves: int, smallest: float, outlier_mads: float) -> 
     lacking = medians - inside
     limit = max(smallest, outlier_mads * scale_of(np.abs(lacking[known & (lacking > -smallest)])))
     return inside, np.where(known, np.where(lacking < -limit, lacking, 0.0), np.nan)
+
+
+def _without_any(within: FloatArray, inner: _Rows, inside: float | None, smallest: float) -> FloatArray:
+    """Return what leaves lack inside whichever one NIC is set aside: NaN where nothing is left then, 0 where it was it.
+
+    Of the pairs of four NICs one slow NIC taints half, and of few pairs perhaps all.
+    """
+    told = within.copy()
+    for leaf in np.flatnonzero(within < 0).tolist():
+        own = inner.near == leaf
+        src, dst, lacking = inner.src[own], inner.dst[own], inner.values[own] - (inside or 0.0)
+        rests = [lacking[(src != nic) & (dst != nic)] for nic in np.unique(np.concatenate([src, dst])).tolist()]
+        if not all(len(rest) for rest in rests):
+            told[leaf] = np.nan
+        elif max(float(np.median(rest)) for rest in rests) > -smallest:
+            told[leaf] = 0.0
+    return told
 
 
 def _fitted(  # noqa: PLR0913 - the rows, and the numbers that say what stands out

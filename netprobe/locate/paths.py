@@ -5,6 +5,7 @@ were measured and only one is slow, it is one-sided; each outlying pair is one o
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from netprobe.stats.spread import outlier_distance
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+FARTHER_NS: Final = 2_000.0
+"""What a far pair takes longer there and back at most: two switches more each way, and cables between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,10 +94,15 @@ def leaf_fits(table: PairTable, placement: Placement, limits: Limits) -> list[tu
             smallest=host_limit(table, limits),
             outlier_mads=limits.outlier_mads,
             symmetric=not table.directed,
-            is_rate=not is_latency(table),
+            is_rate=not is_latency(table) and not _shows_distance(table, limits),
         )
         fits.append((rows, fit))
     return fits
+
+
+def _shows_distance(table: PairTable, limits: Limits) -> bool:
+    """Return whether samples are so short that what a far pair takes longer would be held against a host."""
+    return float(np.median(table.p50_ns)) * limits.host_loss_ratio < FARTHER_NS
 
 
 def _rails(table: PairTable, placement: Placement) -> IntArray:

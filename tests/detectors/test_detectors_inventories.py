@@ -294,6 +294,26 @@ def test_rdma_by_the_slow_port_is_told_only_when_it_can_be_the_probes_own():
     assert findings("wrong-nic", FOUR + MANAGEMENT + counted.replace("BYTES", f"{probe // 1000}")) == []
 
 
+TWO_RAILS = """
+[[nics]]
+name = "mlx5_1"
+netdev = "eth1"
+[[pairs]]
+probe = "bandwidth"
+size = "8M"
+gbps = 100.0
+[[counted]]
+grown = { "rdma-sent-bytes" = 10000000000000 }
+"""
+
+
+@pytest.mark.parametrize(("on", "answers"), [('on = ["node2"]', 0), ("", 4)])
+def test_a_port_that_came_up_slower_than_its_like_is_no_wrong_choice_and_one_that_is_slow_everywhere_is(on, answers):
+    slow = f'[[nics]]\nname = "mlx5_1"\n{on}\nport = {{ rate_gbps = 200.0 }}\n'
+
+    assert len(findings("wrong-nic", FOUR + TWO_RAILS + slow)) == answers
+
+
 @pytest.mark.parametrize(("factor", "says"), [(1.2, 0), (2.0, 1)])
 def test_bytes_beyond_what_the_probe_sent_are_somebody_elses(factor, says):
     text = """

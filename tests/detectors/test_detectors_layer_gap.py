@@ -94,6 +94,18 @@ def test_a_pair_that_no_host_explains_is_named_as_a_pair():
     assert (found.subjects, found.hosts, found.confidence) == (("node1 <-> node2",), (), Confidence.MEDIUM)
 
 
+@pytest.mark.parametrize(("ends", "answer"), [("node1 node2", Finding), ("node1 node4", Gap)])
+def test_a_pair_behind_two_leaves_may_share_an_uplink_and_one_behind_a_leaf_does_not(ends, answer):
+    one, other = ends.split()
+    leaves = 'leaves = { leaf1 = ["node1", "node2", "node3"], leaf2 = ["node4", "node5", "node6"] }'
+    odd = f'{{ between = ["{one}", "{other}"], gbps = 250.0 }}'
+
+    told = only(answers("layer-gap", fabric(VERBS, layer("mpi", 371.0, odd=odd), before=leaves)))
+
+    assert isinstance(told, answer)
+    assert "MPI keeps 64 %" in (told.summary if isinstance(told, Finding) else told.reason)
+
+
 def test_two_hosts_are_a_pair_and_neither_is_blamed():
     found = only(findings("layer-gap", fabric(VERBS, layer("mpi", 90.0), hosts=HOSTS[:2])))
 

@@ -1,10 +1,14 @@
 """What is a leaf's is not its hosts': switches, uplinks, cables in the wrong leaf, links that lose."""
 
+from dataclasses import replace
+
 import pytest
 from detector_scenario import evidence_in, findings, gaps
 
+from netprobe.detectors._wiring import wired_placement
 from netprobe.judge.judge import settled
 from netprobe.model.finding import Finding
+from netprobe.model.inventory import Neighbour
 from netprobe.model.limits import Limits
 from netprobe.registry import detectors
 
@@ -171,3 +175,61 @@ def test_where_few_pairs_were_measured_it_is_told_that_leaves_were_not_judged(id
 
     assert gaps(id, fabric() + bandwidth("", only))
     assert not findings(id, fabric() + bandwidth("", only))
+
+
+SWAPPED = """
+[[nics]]
+name = "mlx5_0"
+[[endpoints]]
+"""
+
+
+def messages(far_pairs):
+    """Return the rates of small messages, slower between far hosts."""
+    odd = ", ".join(f'{{ between = ["{a}", "{b}"], gbps = 0.225 }}' for a, b in far_pairs)
+    return f'[[pairs]]\nprobe = "bandwidth"\nsize = "8"\ngbps = 0.25\nodd = [{odd}]\n'
+
+
+def wired(text, leaf_of):
+    """Return the evidence of a scenario whose hosts hear by LLDP which leaf their cable ends in."""
+    evidence = evidence_in(text)
+    told = {
+        host: replace(
+            each,
+            net_devices=tuple(
+                replace(net, neighbour=Neighbour(system=leaf_of[host], port=host)) for net in each.net_devices
+            ),
+        )
+        for host, each in evidence.inventories.items()
+    }
+    return replace(evidence, inventories=told)
+
+
+def test_hosts_whose_partners_are_farther_than_the_topology_says_are_not_slow():
+    near = {"leaf0": ["l0n1", "l0n2", "l0n3", "l1n0"], "leaf1": ["l1n1", "l1n2", "l1n3", "l0n0"]}
+    leaf_of = {host: leaf for leaf, own in near.items() for host in own}
+    far = [(a, b) for a in near["leaf0"] for b in near["leaf1"]]
+    evidence = wired(fabric(2) + SWAPPED + messages(far), leaf_of)
+
+    told = [
+        each for id in ("slow-host", "slow-pair", "leaf-fault") for each in detectors()[id].detect(evidence, Limits())
+    ]
+
+    assert [each for each in told if isinstance(each, Finding)] == []
+    assert wired_placement(evidence).leaf_of.tolist() == [1, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_a_host_that_met_far_partners_alone_is_not_slow_for_the_distance():
+    far = [("l0n0", "l1n0"), ("l0n0", "l1n1"), ("l0n0", "l1n2"), ("l1n3", "l0n1"), ("l1n3", "l0n2"), ("l1n3", "l0n3")]
+    near = [(f"l{leaf}n{a}", f"l{leaf}n{b}") for leaf in (0, 1) for a in range(4) for b in range(a)]
+    met = [pair for pair in near if not {"l0n0", "l1n3"} & set(pair)]
+    only = ", ".join(f'["{a}", "{b}"]' for a, b in (*far, *met))
+    text = fabric(2) + messages(far).replace("odd =", f"only = [{only}]\nodd =")
+
+    assert findings("slow-host", text) == []
+
+
+def test_small_messages_that_are_slower_across_are_no_lost_uplinks():
+    text = fabric() + bandwidth(between(0, None, 300.0)).replace('"8M"', '"64"') + bandwidth("")
+
+    assert findings("oversubscribed", text) == []

@@ -612,6 +612,23 @@ def test_a_sender_that_is_paused_and_loses_has_too_little_headroom():
     assert finding.hosts == ()
 
 
+@pytest.mark.parametrize(("loaded", "answers"), [(80_000_000, 1), (120_000_000, 0)])
+def test_what_is_lost_under_load_is_held_against_what_was_sent_under_load(loaded, answers):
+    alone = 3_000_000  # packets that h2 sent in its rounds with three others, in which nothing was lost
+    line = counted(on=["h2"], sequence_nak=100, pause_received=900, rdma_sent_packets=loaded + alone)
+
+    assert len(findings("pfc-missing", fabric(4, line))) == answers
+
+
+def test_the_rounds_of_two_hosts_do_not_dilute_a_loss_under_load():
+    rounds = in_rounds(rdma_sent_packets=80_000_000, rdma_received_packets=80_000_000)
+    line = counted(on=["h2"], sequence_nak=100, pause_received=900, rdma_sent_packets=320_000_000)
+
+    (finding,) = findings("pfc-missing", fabric(4, rounds, line))
+
+    assert finding.facts[0].observed.startswith("100, 0.00013 %")
+
+
 def unrounded(*lines):
     """Return a fabric whose counters were read before and after somebody else's load."""
     nics, _, rest = EVERYBODY_WELL.partition("[[pairs]]")

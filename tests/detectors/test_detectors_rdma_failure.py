@@ -184,3 +184,56 @@ def test_who_finds_no_way_to_a_peer_is_not_to_blame_for_it(call):
 
     assert found.subjects == ("node2",)
     assert "nobody answered for the other end's address" in found.summary
+
+
+def behind_leaves(*blocks, leaves=3, width=3):
+    """Return leaves of hosts named after them, every pair of which is tried."""
+    names = {f"leaf{leaf}": [f"l{leaf}n{nic}" for nic in range(1, width + 1)] for leaf in range(1, leaves + 1)}
+    told = ", ".join(f"{leaf} = {own}".replace("'", '"') for leaf, own in names.items())
+    hosts = [host for own in names.values() for host in own]
+    top, _, rest = scenario(*blocks, hosts=hosts).partition("\n")
+    return f"{top}\nleaves = {{ {told} }}\n{rest}"
+
+
+def across(near, far, width=3, spared=()):
+    """Return failures of all pairs between two leaves, but for some."""
+    ends = ((f"l{near}n{a}", f"l{far}n{b}") for a in range(1, width + 1) for b in range(1, width + 1))
+    return "".join(failure(f'between = ["{a}", "{b}"]') for a, b in ends if (a, b) not in spared)
+
+
+def test_a_leaf_that_reaches_none_of_the_others_is_one_finding():
+    (found,) = findings("rdma-failure", behind_leaves(across(1, 2), across(1, 3)))
+
+    assert (found.subjects, found.hosts) == (("leaf leaf1",), ("l1n1", "l1n2", "l1n3"))
+    assert found.summary.startswith(
+        "leaf leaf1: 18 of 18 pairs of NICs cannot reach NICs behind leaf2, leaf3 over RDMA"
+    )
+    assert "the other leaves (leaf2, leaf3 reach each other)" in found.excluded
+
+
+def test_two_leaves_that_do_not_reach_each_other_are_named_together_and_their_hosts_are_not():
+    (found,) = findings("rdma-failure", behind_leaves(across(1, 2), leaves=2))
+
+    assert (found.subjects, found.hosts) == (("leaf leaf1 <-> leaf leaf2",), ())
+    assert "UDP 4791" in found.next_action
+
+
+def test_a_single_pair_across_that_works_is_enough_to_blame_no_leaf():
+    found = findings("rdma-failure", behind_leaves(across(1, 2, spared=[("l1n1", "l2n1")]), leaves=2))
+
+    assert all("leaf" not in subject for each in found for subject in each.subjects)
+
+
+def test_a_host_that_fails_with_everybody_is_no_leaf_and_is_named_beside_one():
+    alone = failure('on = "l2n1"')
+
+    assert [each.subjects for each in findings("rdma-failure", behind_leaves(alone))] == [("l2n1",)]
+    both = findings("rdma-failure", behind_leaves(across(1, 2, spared=[(f"l1n{n}", "l2n1") for n in (1, 2, 3)]),
+                                                  across(1, 3), alone))  # fmt: skip
+    assert {each.subjects for each in both} == {("leaf leaf1",), ("l2n1",)}
+
+
+def test_where_no_leaf_reaches_another_it_is_the_fabric():
+    (found,) = findings("rdma-failure", behind_leaves(across(1, 2), across(1, 3), across(2, 3)))
+
+    assert found.subjects == ("fabric",)

@@ -49,7 +49,12 @@ def left(*findings):
     return [(each.detector, each.subjects) for each in explained(findings, HOSTS)]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.winner} beats {rule.loser}")
+OF_SWITCHES = [rule for rule in RULES if rule.on is On.SWITCHES]
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.on is not On.SWITCHES], ids=lambda rule: f"{rule.winner} beats {rule.loser}"
+)
 def test_each_rule_of_the_table_folds_the_loser_on_the_same_port_into_the_winner(rule):
     (stands,) = explained([loser_of(rule, PORT), winner_of(rule, PORT)], HOSTS)
 
@@ -67,6 +72,29 @@ def test_a_warning_beats_nothing_that_is_worse(rule):
     warning = winner_of(rule, PORT, severity=Severity.WARNS)
 
     assert len(left(loser_of(rule, PORT), warning)) == 2
+
+
+@pytest.mark.parametrize("rule", OF_SWITCHES, ids=lambda rule: f"{rule.winner} between leaves")
+@pytest.mark.parametrize("cause", ["leaf a -> leaf b", "leaf b <-> leaf a", "leaf b"])
+def test_a_way_between_leaves_is_told_with_what_loses_on_it_or_at_an_end_of_it(rule, cause):
+    way = finding(rule.loser, "leaf a <-> leaf b", hosts=())
+
+    assert left(way, finding(rule.winner, cause, hosts=())) == [(rule.winner, (cause,))]
+
+
+@pytest.mark.parametrize("rule", OF_SWITCHES, ids=lambda rule: f"{rule.winner} elsewhere")
+@pytest.mark.parametrize(
+    ("cause", "way"),
+    [
+        ("leaf a -> leaf c", "leaf a <-> leaf b"),
+        ("leaf c", "leaf a -> leaf b"),
+        ("leaf a -> leaf b", "leaf a"),
+        ("fabric", "leaf a <-> leaf b"),
+        ("leaf a -> leaf b", "fabric"),
+    ],
+)
+def test_what_loses_elsewhere_explains_no_way_between_leaves_and_no_way_explains_a_leaf(rule, cause, way):
+    assert len(left(finding(rule.loser, way, hosts=()), finding(rule.winner, cause, hosts=()))) == 2
 
 
 def test_a_hop_without_flow_control_stands_beside_a_storm_and_what_waits_behind_the_storm_does_not():

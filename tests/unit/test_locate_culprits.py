@@ -33,6 +33,18 @@ def test_who_does_well_within_its_leaf_is_not_blamed_for_what_lies_behind_other_
     assert set(blame_most_of_its_pairs(bad, ALL).hosts) == {"a"}
     assert blame_most_of_its_pairs(bad, ALL, leaf_of).hosts == {}
     assert set(blame_most_of_its_pairs([*bad, ("a", "b")], ALL, leaf_of).hosts) == {"a"}
+    slow_a = [("a", other) for other in "bcdef"]
+    behind_others = [pair for pair in ALL if leaf_of[pair[0]] != leaf_of[pair[1]]]
+    assert set(blame_most_of_its_pairs({*behind_others, *slow_a}, ALL, leaf_of).hosts) == {"a"}
+
+
+def test_who_met_others_behind_a_bad_way_alone_is_not_why_it_is_bad():
+    leaf_of = dict.fromkeys("abc", "leaf1") | dict.fromkeys("def", "leaf2")
+    met = [("a", "d"), ("a", "e"), ("b", "e"), ("c", "f"), ("b", "c"), ("d", "e")]
+    ways = [("a", "d"), ("a", "e"), ("b", "e"), ("c", "f")]
+
+    assert blame_most_of_its_pairs(ways, met, leaf_of).hosts == {}
+    assert set(blame_most_of_its_pairs(ways[:2], met, leaf_of).hosts) == {"a"}
 
 
 def test_nothing_bad_blames_nobody():
