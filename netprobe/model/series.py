@@ -71,7 +71,7 @@ class Series:
     leader); ``iterations`` are runs, and ``bytes_per_iteration`` is what a run moved.
 
     STEP is rank 0's as OPERATION is; of bursts, ``round_index`` numbers parts of the stage, a dozen in all, each of
-    which has a series of STEP and one of ARRIVAL for each rank.
+    which has a series of STEP and one of ARRIVAL for each rank; STEP of a number beyond those is of all until then.
     """
 
     stage: str

@@ -23,8 +23,9 @@ from netprobe.model.plan import Path, Scope, Stage
 from netprobe.model.series import Fault, Metric, Phase, Series
 from netprobe.probes._collective_data import GroupCall, as_collective, fill
 from netprobe.probes._group import ALONE, check_data, measured_of
-from netprobe.probes._recording import durations_of, joined, record
-from netprobe.stats.steps import part_of, round_ns
+from netprobe.probes._recording import Measured, durations_of, joined, record
+from netprobe.stats.spread import median_of_others
+from netprobe.stats.steps import WHOLE, part_of, round_ns
 from netprobe.units import NS_PER_MS, NS_PER_S
 
 CALIBRATION_WORK: Final = 1 << 20  # some ms: long enough for a core to leave its idle state
@@ -54,6 +55,8 @@ class _Soak:
     faults: tuple[Fault, ...]
     """Of all ranks, on rank 0, that are not told yet."""
     checked_iterations: int
+    all_steps: Series | None = None
+    """From the first step of this launch on."""
     steps: Series | None = None
     arrivals: Series | None = None
     told: list[Series] = field(default_factory=list)
@@ -71,16 +74,18 @@ def run_round(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Probe
     soak = bench.kept.value
     assert isinstance(soak, _Soak)
     count = max(1, min(MOST_STEPS, round(round_ns(options) / max(soak.interval_ns, 1.0))))
-    steps = bench.transport.bursts(soak.operation, _pace(bench, options, soak.work), steps=count)
+    pace = _pace(bench, options, soak.work)
+    steps = bench.transport.bursts(soak.operation, pace, steps=count)
     slowest_ns = bench.control.maximum(steps.left - steps.began)
     own_ns = np.array([steps.left[-1] - steps.began[0]])
     elapsed_ns = int(bench.control.maximum(own_ns)[0])
     soak.interval_ns = elapsed_ns / count if options.is_free_running else max(elapsed_ns / count, options.period_ns)
-    late_ns, slowest = _take_lateness(bench, stage, soak, steps, slowest_ns)
+    late_ns, slowest = _take_lateness(bench, measured_of(stage, soak.call, Metric.ARRIVAL), steps, pace, slowest_ns)
     soak.arrivals = late_ns if soak.arrivals is None else joined(soak.arrivals, late_ns)
     if bench.transport.rank == 0:
         timed = record(measured_of(stage, soak.call, Metric.STEP), slowest_ns)
         soak.steps = timed if soak.steps is None else joined(soak.steps, timed)
+        soak.all_steps = timed if soak.all_steps is None else joined(soak.all_steps, timed)
     told = _bin(stage, assignment.round_index, steps, slowest_ns, elapsed_ns, slowest)
     bench.kept.is_over = _is_over(bench, options, soak)
     return (*_end_of_part(stage, soak, assignment.round_index, is_last=bench.kept.is_over), *told)
@@ -149,32 +154,45 @@ class _Slowest:
 
 
 def _take_lateness(
-    bench: Bench, stage: Stage, soak: _Soak, steps: BurstSteps, slowest_ns: NDArray[np.int64]
+    bench: Bench, measured: Measured, steps: BurstSteps, pace: StepPace, slowest_ns: NDArray[np.int64]
 ) -> tuple[Series, _Slowest | None]:
     """Return how late this rank came to each step, and on rank 0 what the slowest step was about; all ranks call."""
     entered = np.rint(bench.to_reference_ns(steps.entered)).astype(np.int64)
     late_ns = entered - bench.control.minimum(entered)
     at = int(np.argmax(slowest_ns))
-    rows = bench.control.gather((int(late_ns[at]), int(steps.off_cpu_ns[at])))
-    measured = replace(measured_of(stage, soak.call, Metric.ARRIVAL), src=bench.transport.rank)
-    return record(measured, late_ns), None if rows is None else slowest_of(np.array(rows, dtype=np.int64))
+    own_ns = int(steps.entered[at] - ready_at(steps, pace, at))
+    rows = bench.control.gather((int(late_ns[at]), own_ns, int(steps.off_cpu_ns[at])))
+    slowest = None if rows is None else slowest_of(np.array(rows, dtype=np.int64))
+    return record(replace(measured, src=bench.transport.rank), late_ns), slowest
+
+
+def ready_at(steps: BurstSteps, pace: StepPace, step: int) -> int:
+    """Return when a rank could have begun a step: when that was due, or when the one before let go of it."""
+    due_ns = pace.start_ns + step * pace.period_ns
+    return due_ns if step == 0 else max(int(steps.left[step - 1]), due_ns if pace.period_ns else 0)
 
 
 def slowest_of(rows: NDArray[np.int64]) -> _Slowest:
-    """Return who stands out in one step; ``rows`` are (lateness, time off the CPU) by rank, shape (ranks, 2)."""
-    late_rank, held_rank = (int(rank) for rank in np.argmax(rows, axis=0))
+    """Return who stands out in one step; ``rows`` are of ranks, shape (ranks, 3), in ns.
+
+    (when it entered the all-reduce, after the first rank; how long it took for that, from when it could have begun;
+    time off its CPU). Who was let go late by the step before is a victim: only what a rank took itself counts as late.
+    """
+    late, own, off_cpu = beyond_others(rows).T
+    self_made = np.minimum(late, own)
+    late_rank, held_rank = int(np.argmax(self_made)), int(np.argmax(off_cpu))
     return _Slowest(
         late_rank=late_rank,
-        late_ns=beyond_others(rows[:, 0], late_rank),
+        late_ns=max(int(self_made[late_rank]), 0),
         held_rank=held_rank,
-        held_ns=beyond_others(rows[:, 1], held_rank),
+        held_ns=max(int(off_cpu[held_rank]), 0),
     )
 
 
-def beyond_others(values: NDArray[np.int64], rank: int) -> int:
-    """Return by how much one rank's value exceeds the median of the other ranks'; at least 0."""
-    others = np.delete(values, rank)
-    return max(int(values[rank] - np.median(others)), 0) if len(others) else 0
+def beyond_others(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return by how much each rank's values exceed the (upper) median of the other ranks', shape as ``rows``."""
+    columns = rows.T.astype(np.float64)
+    return np.stack([values - median_of_others(values) for values in columns], axis=1)
 
 
 def _bin(
@@ -222,6 +240,8 @@ def _end_of_part(stage: Stage, soak: _Soak, round_index: int, *, is_last: bool) 
     soak.told.clear()
     if is_end or is_last:
         told += [replace(each, round_index=part) for each in (soak.arrivals, _checked(soak)) if each is not None]
+        if soak.all_steps is not None:
+            told.append(replace(soak.all_steps, round_index=WHOLE + part, bytes_per_iteration=0))
         soak.arrivals = soak.steps = None
     return tuple(told)
 

@@ -11,6 +11,8 @@ ROUND_NS: Final = NS_PER_S
 """Counters are read, and rank 0 is told, once in a round; nothing asks a NIC more often than once a second."""
 MOST_PARTS: Final = 12
 """Of a stage: each has percentiles, and every rank's lateness, of its own, so that what changes is seen."""
+WHOLE: Final = MOST_PARTS
+"""Added to a part's number: a series of all steps up to its end, which moves no bytes that the parts do not count."""
 MOST_BINS: Final = 3600
 """An hour of seconds; of a longer time, neighbouring seconds are made one, and again."""
 
