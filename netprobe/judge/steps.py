@@ -115,11 +115,8 @@ def _rises(counters: pl.DataFrame, rounds: set[int]) -> Iterator[CounterRise]:
         own.filter(pl.col("round_index").is_in(sorted(rounds)) & (pl.col("growth") > 0))
         .join(totals, on=["rank", "counter"])
         .join(lengths, on="rank")
-        .with_columns(
-            usual=pl.when(others_ns > 0)
-            .then((pl.col("total") - pl.col("growth")) * pl.col("elapsed_ns") / others_ns)
-            .otherwise(0.0)
-        )
+        .filter(others_ns > 0)
+        .with_columns(usual=(pl.col("total") - pl.col("growth")) * pl.col("elapsed_ns") / others_ns)
     )
     is_time = pl.col("counter").str.ends_with("_ns")
     rises = usual.filter(

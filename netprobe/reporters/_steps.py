@@ -36,9 +36,9 @@ def _figures(row: StepSummary, most: int) -> Iterator[Figures]:
         ),
     )
     yield Figures(
-        title="their slowest seconds, and in the slowest step of each who came late and who had no CPU",
-        columns=("UTC", "second", "step", "late by", "no CPU", "late", "without CPU"),
-        words=frozenset({"UTC", "late", "without CPU"}),
+        title="their slowest seconds: who came last to the slowest step, who was off CPU",
+        columns=("UTC", "second", "slowest", "late by", "off CPU", "came last", "was off"),
+        words=frozenset({"UTC", "came last", "was off"}),
         dispensable=("second",),
         rows=tuple(map(_row, row.slowest[:most])),
     )

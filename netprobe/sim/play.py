@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe import __version__
+from netprobe.model.bursts import StepBin
 from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
@@ -21,6 +22,7 @@ from netprobe.plan.pairing import Round
 from netprobe.plan.rounds import planned_pairs, rounds_of
 from netprobe.plan.second_pass import second_pass
 from netprobe.registry import pick, probes
+from netprobe.sim.bursts import play_bursts
 from netprobe.sim.collectives import ALL_AT_ONCE, play_collective
 from netprobe.sim.condition import Condition
 from netprobe.sim.fabric import Fabric
@@ -89,6 +91,7 @@ class _Course:
         self._series: list[pl.DataFrame] = []
         self._counters: list[pl.DataFrame] = []
         self._outcomes: list[StageOutcome] = []
+        self._steps: list[StepBin] = []
         self._gone: frozenset[int] = frozenset()
         self._benched: tuple[Benched, ...] = ()
 
@@ -165,15 +168,19 @@ class _Course:
             series=pl.concat(self._series) if self._series else pl.DataFrame(schema=series_schema()),
             counters=pl.concat(self._counters),
             inventories=inventories,
+            steps=tuple(self._steps),
         )
 
     def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, *, is_group: bool) -> Made:
+        if stage.bursts is not None:
+            return play_bursts(self._fabric, self._condition, stage, ranks, self._random, self._seed)
         if is_group:
             return play_collective(self._fabric, self._condition, stage, ranks, self._random, self._seed)
         return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed)
 
     def _keep(self, stage: Stage, made: Made, elapsed_ns: int) -> None:
         self._series.append(made.frame)
+        self._steps += made.steps
         own = [
             round_rows(made.tally, self._fabric, self._condition, stage.id, made.rounds_ns),
             *made.rank_counters,
