@@ -24,6 +24,7 @@ ID: Final = "stalled-step"
 FABRIC: Final = "fabric"
 FEWEST_STEPS: Final = 20
 EXPLAINED_RATIO: Final = 0.5  # of what a step took too long, that lateness must be to have caused it
+WAITED_RATIO: Final = 0.25  # of the same, that it waited for a CPU beyond what it always does: then a core was shared
 MOST_RISES: Final = 3
 OFTEN: Final = 3  # stalls by one and the same host are no accident
 TIMERS: Final = (
@@ -51,9 +52,9 @@ class _Stall:
 
     @property
     def is_explained_by_waiting(self) -> bool | None:
-        """Whether this rank waited for a CPU as long; None where nobody knows."""
+        """Whether this rank waited for a CPU for so much longer than it always does; None where nobody knows."""
         waited_ns = None if self.rank is None else self.table.waited_ns.get((self.told.slowest_round, self.rank))
-        return None if waited_ns is None else waited_ns >= EXPLAINED_RATIO * self.excess_ns
+        return None if waited_ns is None else waited_ns >= WAITED_RATIO * self.excess_ns
 
 
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
@@ -130,7 +131,7 @@ def _finding(host: str, stalls: list[_Stall], placement: Placement, limits: Limi
     return Finding(
         detector=ID,
         severity=Severity.DEGRADES if degrades else Severity.WARNS,
-        confidence=Confidence.HIGH if degrades and not is_fabric else Confidence.MEDIUM,
+        confidence=Confidence.HIGH if len(stalls) >= OFTEN and not is_fabric else Confidence.MEDIUM,
         subjects=(host,),
         hosts=(host,) if degrades and not is_fabric else (),
         summary=f"{many} took up to {times(worst.told.max_ns / table.p50_ns)} the median "
@@ -193,7 +194,7 @@ def _excluded(stall: _Stall) -> tuple[str, ...]:
     waited = stall.is_explained_by_waiting
     return (
         "ranks that merely wait for others",
-        *(("a core that is shared (it waited for none)",) if waited is False else ()),
+        *(("a core that is shared (it waited for one no longer than usual)",) if waited is False else ()),
     )
 
 
@@ -220,7 +221,7 @@ DETECTOR = Detector(
     counters did. A step is told when it exceeds step_stall_ratio of the median, step_stall_floor_ns, and what the
     slowest steps of other seconds take (outlier_mads). A rank is blamed when it came late, or had no CPU, for half
     of what the step took too long; clock errors are taken off first. Where ranks wait for CPUs all the time, a rank is
-    named only when it did not wait for one then. From step_stall_share_ratio of the time on it costs a job as much.""",
+    named only when it waited no longer then. From step_stall_share_ratio of the time on it costs a job as much.""",
     remedy="""Look at the moment that is told in the logs of the host that is named, then of the switches. If nobody
     came late: counters that grew in that second tell where packets were lost or paused; a stall as long as a timer is
     a lost packet. Run `netprobe run bursts --soak 20m` for longer to see whether it comes back, and how regularly.""",

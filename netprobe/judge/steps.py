@@ -62,7 +62,7 @@ def _table(stage: Stage, bins: tuple[StepBin, ...], rows: pl.DataFrame, counters
     parts = rows.filter((pl.col("metric") == Metric.STEP.value) & (pl.col("round_index") < WHOLE)).sort("round_index")
     p50_ns, p99_ns, p999_ns = _percentiles(rows, parts, bins)
     rank, arrival_p50_ns = _arrivals(rows)
-    rounds = {each.slowest_round for each in bins}
+    grown = _grown(counters, {each.slowest_round for each in bins})
     return StepTable(
         stage=stage.id,
         size_bytes=stage.sizes_bytes[0],
@@ -77,8 +77,8 @@ def _table(stage: Stage, bins: tuple[StepBin, ...], rows: pl.DataFrame, counters
         part_steps=parts["iterations"].to_numpy().astype(np.int64),
         rank=rank,
         arrival_p50_ns=arrival_p50_ns,
-        rises=tuple(_rises(counters, rounds)),
-        waited_ns=_waited(counters, rounds),
+        rises=tuple(_rises(grown)),
+        waited_ns=_waited(grown),
     )
 
 
@@ -103,26 +103,31 @@ def _arrivals(rows: pl.DataFrame) -> tuple[IntArray, FloatArray]:
     return ranks.astype(np.int64), table
 
 
-def _rises(counters: pl.DataFrame, rounds: set[int]) -> Iterator[CounterRise]:
-    """Yield what grew in one of these rounds by far more than in as long a time of all others."""
-    names = [name for name in counters["counter"].unique().to_list() if is_sign(name)]
-    own = counters.filter(pl.col("counter").is_in(names) & pl.col("round_index").is_not_null())
+def _grown(counters: pl.DataFrame, rounds: set[int]) -> pl.DataFrame:
+    """Return what signs grew by in these rounds, and usually in so long a time: over all other rounds."""
+    counters = counters.filter(pl.col("round_index").is_not_null())
+    own = counters.filter(pl.col("counter").is_in([each for each in counters["counter"].unique() if is_sign(each)]))
     totals = own.group_by("rank", "counter").agg(total=pl.col("growth").sum())
-    spans = counters.filter(pl.col("round_index").is_not_null()).select("rank", "round_index", "elapsed_ns").unique()
+    spans = counters.select("rank", "round_index", "elapsed_ns").unique()
     lengths = spans.group_by("rank").agg(length_ns=pl.col("elapsed_ns").sum())
     others_ns = pl.col("length_ns") - pl.col("elapsed_ns")
-    usual = (
-        own.filter(pl.col("round_index").is_in(sorted(rounds)) & (pl.col("growth") > 0))
+    return (
+        own.filter(pl.col("round_index").is_in(sorted(rounds)))
         .join(totals, on=["rank", "counter"])
         .join(lengths, on="rank")
         .filter(others_ns > 0)
-        .with_columns(usual=(pl.col("total") - pl.col("growth")) * pl.col("elapsed_ns") / others_ns)
+        .with_columns(usual=(pl.col("total") - pl.col("growth")) * (pl.col("elapsed_ns") / others_ns))
+        .sort("round_index", "rank", "counter")
     )
+
+
+def _rises(grown: pl.DataFrame) -> Iterator[CounterRise]:
+    """Yield what grew by far more than usual."""
     is_time = pl.col("counter").str.ends_with("_ns")
-    rises = usual.filter(
+    rises = grown.filter(
         (pl.col("growth") > RISE_RATIO * pl.col("usual")) & (~is_time | (pl.col("growth") >= RISE_FLOOR_NS))
     )
-    for row in rises.sort("round_index", "rank", "counter").iter_rows(named=True):
+    for row in rises.iter_rows(named=True):
         yield CounterRise(**{name: row[name] for name in ("round_index", "rank", "counter", "growth", "usual")})
 
 
@@ -134,9 +139,6 @@ def is_sign(counter: str) -> bool:
     return known is not None and (known[1].weight in (Weight.FAIL, Weight.WARN) or known[1].meaning in CONGESTION)
 
 
-def _waited(counters: pl.DataFrame, rounds: set[int]) -> Mapping[tuple[int, int], int]:
-    own = counters.filter((pl.col("counter") == WAITED) & pl.col("round_index").is_in(sorted(rounds)))
-    return {
-        (row["round_index"], row["rank"]): row["growth"]
-        for row in own.select("round_index", "rank", "growth").iter_rows(named=True)
-    }
+def _waited(grown: pl.DataFrame) -> Mapping[tuple[int, int], float]:
+    own = grown.filter(pl.col("counter") == WAITED)
+    return {(row["round_index"], row["rank"]): row["growth"] - row["usual"] for row in own.iter_rows(named=True)}

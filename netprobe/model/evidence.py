@@ -156,8 +156,8 @@ class StepTable:
     """How long after the first rank each entered, by part; NaN where it did not take part."""
     rises: tuple[CounterRise, ...] = ()
     """In the rounds of slowest steps whose counters are kept by themselves."""
-    waited_ns: Mapping[tuple[int, int], int] = field(default_factory=dict)
-    """For how long a rank waited for a CPU in such a round, by (round, rank)."""
+    waited_ns: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    """For how much longer than usual a rank waited for a CPU in such a round, by (round, rank)."""
 
     @property
     def steps(self) -> int:

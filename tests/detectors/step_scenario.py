@@ -7,7 +7,7 @@ usual_max_ms = 66.0
 seconds = 60
 per_second = 10
 stalls = [{ second = 42, ms = 360.0, late = 1, late_ms = 290.0 }]  # rank 1 came late; held, held_ms: had no CPU
-                                          # waited_ms: for how long whoever is blamed waited for a CPU
+                                          # waited_ms: for how much longer than usual whoever is blamed waited for a CPU
 rises = [{ second = 42, rank = 1, counter = "tcp/RetransSegs", growth = 40 }]
 parts_ms = [60.0, 60.5]                   # the median step of each part; absent: all are alike
 late_ms = { "1" = [0.0, 1.0] }            # the median lateness of a rank in each part; the others are punctual
