@@ -78,24 +78,42 @@ def _ms(elapsed_ns: int) -> str:
 
 
 def _with_shorter_series(plan: Plan, budget_ns: int, round_count: RoundCount) -> Plan:
-    overhead = expected_ns(replace(plan, stages=tuple(_without_series(stage) for stage in plan.stages)), round_count)
+    """Return a plan whose bursts and series share what rounds leave of a budget; bursts have whole seconds."""
+    overhead = expected_ns(_each(plan, _without_bursts, _without_series), round_count)
     measuring = expected_ns(plan, round_count) - overhead
     scale = max(budget_ns - overhead, 0) / measuring if measuring else 1.0
     if scale >= 1.0:
         return plan
-    return replace(plan, stages=tuple(_scaled(stage, scale) for stage in plan.stages))
+    plan = _each(plan, lambda stage: _with_shorter_bursts(stage, scale))
+    fixed = expected_ns(_each(plan, _without_series), round_count)
+    series = expected_ns(plan, round_count) - fixed
+    rest = min(max(budget_ns - fixed, 0) / series, 1.0) if series else 1.0
+    return _each(plan, lambda stage: _with_shorter_series_of(stage, rest))
+
+
+def _each(plan: Plan, *changes: Callable[[Stage], Stage]) -> Plan:
+    for change in changes:
+        plan = replace(plan, stages=tuple(map(change, plan.stages)))
+    return plan
 
 
 def _without_series(stage: Stage) -> Stage:
-    bursts = None if stage.bursts is None else replace(stage.bursts, length_ns=0)
-    return replace(stage, series_budget_ns=0, bursts=bursts)
+    return replace(stage, series_budget_ns=0)
 
 
-def _scaled(stage: Stage, scale: float) -> Stage:
-    if stage.bursts is not None:
-        shortest_ns = min(SHORTEST_BURSTS_NS, stage.bursts.length_ns)
-        length_ns = max(round(stage.bursts.length_ns * scale), shortest_ns)
-        return replace(stage, bursts=replace(stage.bursts, length_ns=length_ns))
+def _without_bursts(stage: Stage) -> Stage:
+    return stage if stage.bursts is None else replace(stage, bursts=replace(stage.bursts, length_ns=0))
+
+
+def _with_shorter_bursts(stage: Stage, scale: float) -> Stage:
+    if stage.bursts is None:
+        return stage
+    each_ns, shortest_ns = round_ns(stage.bursts), min(SHORTEST_BURSTS_NS, stage.bursts.length_ns)
+    whole_ns = int(stage.bursts.length_ns * scale) // each_ns * each_ns
+    return replace(stage, bursts=replace(stage.bursts, length_ns=max(whole_ns, shortest_ns)))
+
+
+def _with_shorter_series_of(stage: Stage, scale: float) -> Stage:
     return replace(stage, series_budget_ns=max(round(stage.series_budget_ns * scale), SHORTEST_SERIES_NS))
 
 
