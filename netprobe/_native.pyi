@@ -169,6 +169,32 @@ def traced_ring(
 ) -> None:
     """Run it with a barrier before each iteration; the last three take a stamp for every message of each."""
 
+def bursts(
+    send: int,
+    receive: int,
+    count: int,
+    buckets: int,
+    element_bytes: int,
+    datatype: int,
+    op: int,
+    comm: int,
+    start_ns: int,
+    period_ns: int,
+    work: int,
+    limit_ns: int,
+    stamps: NDArray[np.int64],
+    /,
+) -> None:
+    """Run steps: a computation, then all-reduces of ``buckets`` parts of ``count`` elements, one after the other.
+
+    ``stamps`` has shape (steps, 4): began, entered the all-reduce, left it, and for how many ns of that the thread had
+    no CPU. Steps begin ``period_ns`` apart from ``start_ns`` (CLOCK_MONOTONIC) on, or as soon as the one before has
+    ended where that is later; 0: always then. ``work`` as in ``compute``.
+    """
+
+def compute(work: int, limit_ns: int, /) -> int:
+    """Return how long ``work`` steps of arithmetic took, in ns; it stops when ``limit_ns`` are over."""
+
 def pattern_fill(address: int, size_bytes: int, seed: int, rank: int, iteration: int, first_word: int, /) -> None:
     """Write words ``first_word``... of the pattern (seed, rank, iteration); a tail takes the low bytes of its word."""
 

@@ -6,13 +6,14 @@ and for threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.model.bursts import StepBin
 from netprobe.model.collective import CollectiveShape
 from netprobe.model.counters import DatagramCounts
 from netprobe.model.evidence import Evidence
@@ -181,6 +182,34 @@ class RingTrace:
     """When it had each."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPace:
+    """When the steps of a rank begin, and what each does before it communicates."""
+
+    start_ns: int
+    """Of the first step, by this rank's clock."""
+    period_ns: int
+    """From one to the next, or later where the one before has not ended; 0: as soon as it has."""
+    work: int
+    """Steps of arithmetic (``_native.compute``)."""
+    work_limit_ns: int
+    """When a computation gives up."""
+    buckets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BurstSteps:
+    """What a rank saw of steps, by its own clock in ns; all of shape (steps,)."""
+
+    began: Stamps
+    entered: Stamps
+    """When it had computed, and entered the first all-reduce."""
+    left: Stamps
+    """When it left the last."""
+    off_cpu_ns: Stamps
+    """For how long its thread had no CPU in between; where a transport sleeps while it waits, that counts."""
+
+
 class Transport(Protocol):
     """Moves bytes between ranks; every timed operation is a whole series in one native call, off the GIL.
 
@@ -255,6 +284,13 @@ class Transport(Protocol):
 
         Every rank sends and receives ``buffers.rings.RingCut.messages`` messages in each iteration. UnavailableError
         where messages are not the transport's own.
+        """
+        ...
+
+    def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
+        """Run steps that compute and then all-reduce in buckets; all ranks call, with the same work and buckets.
+
+        UnavailableError where the loop is not the transport's own.
         """
         ...
 
@@ -381,6 +417,15 @@ class Sink(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Kept:
+    """What a probe keeps on its rank from one round of a stage to the next; empty when a stage begins."""
+
+    value: object = None
+    is_over: bool = False
+    """Set where the rounds that are left need not be run: on all ranks or none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What a probe works with on its rank."""
@@ -397,6 +442,7 @@ class Bench:
     undivided: Transport | None = None
     """The same transport, whose series have nothing between iterations and two stamps, before the first and after the
     last; None where a stamp after each costs what moves the data nothing."""
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -408,7 +454,7 @@ class Assignment:
     leads: bool
 
 
-ProbeResult = Series | Gap | PairFailure | DatagramCounts
+ProbeResult = Series | Gap | PairFailure | DatagramCounts | StepBin
 """What a probe may tell of a round."""
 
 

@@ -1,5 +1,6 @@
 /* netprobe._native: what has to be fast, in one limited-API extension that knows no MPI at link time. */
 #include "accumulate.h"
+#include "bursts.h"
 #include "collectives.h"
 #include "halves.h"
 #include "mpi_calls.h"
@@ -28,6 +29,8 @@ static PyMethodDef methods[] = {
     {"aligned_collective", py_aligned_collective, METH_VARARGS, "Run a collective with a barrier before each."},
     {"ring", py_ring, METH_VARARGS, "Run a ring all-reduce back to back."},
     {"traced_ring", py_traced_ring, METH_VARARGS, "Run one with a barrier before each, and time every message."},
+    {"bursts", py_bursts, METH_VARARGS, "Run steps of a computation and an all-reduce each."},
+    {"compute", py_compute, METH_VARARGS, "Return the ns that so much of such a computation takes."},
     {"pattern_fill", py_pattern_fill, METH_VARARGS, "Write words of a pattern."},
     {"pattern_verify", py_pattern_verify, METH_VARARGS, "Compare memory with words of a pattern."},
     {"contribution_fill", py_contribution_fill, METH_VARARGS, "Write what a rank adds to a reduction."},

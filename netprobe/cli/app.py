@@ -17,6 +17,7 @@ from netprobe.cli.gathering import Whom
 from netprobe.cli.help import GroupedHelp
 from netprobe.cli.options import (
     AllPairs,
+    Bursts,
     Excluded,
     Judging,
     Keeping,
@@ -25,6 +26,7 @@ from netprobe.cli.options import (
     RdmaTuning,
     RunDirectory,
     Where,
+    burst_wish_of,
     directory,
     duration_ns,
     size_bytes,
@@ -66,7 +68,7 @@ def _before_any_command(
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, gpus=OnGpus)
+@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, gpus=OnGpus)
 def check(
     *,
     profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
@@ -76,6 +78,7 @@ def check(
     where: Where,
     keeping: Keeping,
     judging: Judging,
+    bursts: Bursts,
     rdma: Rdma,
     gpus: OnGpus,
 ) -> int:
@@ -85,6 +88,7 @@ def check(
     processes themselves are the ranks, and rank 0 judges.
     """
     from netprobe.cli.measuring import measure
+    from netprobe.plan.bursts import with_soak
     from netprobe.plan.profiles import plan_for
 
     budget_ns = None if budget is None else duration_ns("--budget", budget)
@@ -97,14 +101,15 @@ def check(
         wish=wish_of(rdma),
         memories=gpus.memory,
     )
+    plan = with_soak(plan, burst_wish_of(bursts))
     return measure(replace(plan, gpu_map=gpus.places), ranks, where, keeping, judging)
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
+@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
 def run(
     probe: Annotated[
-        str, typer.Argument(help="latency, bandwidth, bidirectional, reach, or a collective such as allreduce.")
+        str, typer.Argument(help="latency, bandwidth, bidirectional, reach, bursts, or a collective such as allreduce.")
     ],
     *,
     begin: Annotated[str, typer.Option("--minbytes", "-b", help="Smallest message, as in 8 or 64K.")] = "8",
@@ -128,6 +133,7 @@ def run(
     where: Where,
     keeping: Keeping,
     judging: Judging,
+    bursts: Bursts,
     rdma: Rdma,
     tuning: RdmaTuning,
     gpus: OnGpus,
@@ -157,6 +163,7 @@ def run(
         carriers=rdma.transport or Carriers.MPI,
         wish=wish_of(rdma, tuning),
         memories=gpus.memory,
+        bursts=burst_wish_of(bursts),
     )
     return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, judging)
 

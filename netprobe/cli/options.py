@@ -12,6 +12,7 @@ import typer
 from netprobe.errors import PlanError
 from netprobe.model.plan import Carriers, GpuPlace, Memories
 from netprobe.model.rdma import Engine, Operation
+from netprobe.plan.bursts import BurstWish
 from netprobe.plan.gpu import parse_gpu_map
 from netprobe.plan.rdma import RdmaWish
 from netprobe.units import parse_duration_ns, parse_size
@@ -86,6 +87,40 @@ class Keeping:
         ),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Draw other partners.")] = None
+
+
+def _bursts(*names: str, **settings: Any) -> Any:  # noqa: ANN401 - what typer.Option takes and returns
+    return typer.Option(*names, rich_help_panel="Bursts", show_default=False, **settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bursts:
+    """Options of bursts like those of training."""
+
+    soak: Annotated[
+        str | None, _bursts(help="Bursts for so long, as in 20m or 4h. check: behind the profile. run bursts: 10s.")
+    ] = None
+    period: Annotated[str | None, _bursts(help="From step to step; 100ms by default.")] = None
+    duty: Annotated[
+        float | None, _bursts(help="Share of the period that a step computes before it all-reduces; 0.5 by default.")
+    ] = None
+    size: Annotated[str | None, _bursts(help="What a step all-reduces; 64M by default.")] = None
+    buckets: Annotated[int | None, _bursts(help="All-reduces of a step that share the size; 1 by default.")] = None
+    free_running: Annotated[
+        bool, _bursts("--free-running", help="Begin each step as soon as the one before has ended, not in phase.")
+    ] = False
+
+
+def burst_wish_of(bursts: Bursts) -> BurstWish:
+    """Return what options of bursts mean; PlanError names the option that means nothing."""
+    return BurstWish(
+        length_ns=None if bursts.soak is None else duration_ns("--soak", bursts.soak),
+        period_ns=None if bursts.period is None else duration_ns("--period", bursts.period),
+        compute_ratio=bursts.duty,
+        size_bytes=None if bursts.size is None else size_bytes("--size", bursts.size),
+        buckets=bursts.buckets,
+        is_free_running=bursts.free_running,
+    )
 
 
 def _rdma(*names: str, **settings: Any) -> Any:  # noqa: ANN401 - what typer.Option takes and returns

@@ -21,9 +21,11 @@ from netprobe.judge.gpus import gpu_growths
 from netprobe.judge.hops import hop_tables
 from netprobe.judge.pair_tables import pair_tables, rows_alike, with_carrier, with_pipelined, with_scope
 from netprobe.judge.ports import port_table
+from netprobe.judge.steps import step_arrivals, step_tables
 from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.locate.placement import placement_of
+from netprobe.model.bursts import BURSTS
 from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import (
     NO_COUNTERS,
@@ -73,13 +75,15 @@ def evidence_of(run: Run) -> Evidence:
     counters = _counters(run.counters.filter(~is_of_port & ~is_of_datagrams & ~is_of_gpu), header.plan)
     datagrams = datagram_table(run.counters.filter(is_of_datagrams))
     faults = tuple(_faults(run.series, header.plan))
+    steps = tuple(step_tables(run, timed))
     return Evidence(
         plan=header.plan,
         ranks=header.ranks,
         clocks=header.clocks,
         pairs=tuple(pair_tables(without_flows(pairs, header.plan), header)),
         groups=tuple(_group_results(timed, header)),
-        arrivals=tuple(_arrival_tables(timed)),
+        arrivals=(*_arrival_tables(_where(timed, pl.col("probe") != BURSTS)), *step_arrivals(steps)),
+        steps=steps,
         hops=tuple(hop_tables(timed)),
         faults=tuple(fault for fault, _ in faults),
         fault_paths=tuple(path for _, path in faults),
@@ -366,7 +370,7 @@ def _untested_ranks(
     header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable
 ) -> tuple[int, ...]:
     # A collective has no result unless every rank that was still there took part.
-    together = set(timed.filter(pl.col("metric") == Metric.OPERATION.value)["stage"].unique().to_list())
+    together = set(timed.filter(_is_any((Metric.OPERATION, Metric.STEP)))["stage"].unique().to_list())
     crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
     ends = [sorted_distinct(pairs[end].to_numpy(), below=len(header.ranks)).tolist() for end in ("src", "dst")]
     tested = {*chain.from_iterable(ends), *(r for crew in crews for r in crew)}

@@ -14,6 +14,7 @@ from netprobe.judge.groups import grouped, host_leaves, leaves
 from netprobe.judge.layers import layer_summaries
 from netprobe.judge.nccl import nccl_summaries
 from netprobe.judge.sensitivity import measured_sensitivity
+from netprobe.judge.step_summary import step_summary
 from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
@@ -91,6 +92,7 @@ def _report(
         gpus=gpu_summaries(evidence, limits),
         nccl=nccl_summaries(evidence.nccl, header.environment),
         layers=layer_summaries(evidence.pairs),
+        steps=tuple(step_summary(table, placement) for table in evidence.steps),
         sensitivity=measured_sensitivity(evidence),
         dropped=header.plan.dropped,
     )

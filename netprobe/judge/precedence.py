@@ -171,6 +171,20 @@ LEAVES: Final = (
 """A leaf against its members. Damage that a member counts itself (physical-errors, link-flap) is its own cable's, and
 stays; a setting that differs is no reason for a leaf, and is told beside it."""
 
+STEPS: Final = (
+    *(
+        Rule(winner=winner, loser="stalled-step", on=On.RUN, why="what is lost waits for a timer", blameless=True)
+        for winner in ("packet-loss", "link-flap", "physical-errors", "pfc-missing", "pause-storm", "rnr-stall")
+    ),
+    *(
+        Rule(winner=winner, loser=loser, on=On.PORT, why="who is held back from its CPU or slowed down comes late")
+        for winner in ("host-noise", "gpu-throttle")
+        for loser in ("stalled-step", "step-drift")
+    ),
+    Rule(winner="step-drift", loser="straggler", on=On.LINK, why="who comes later and later is late on the whole"),
+)
+"""Bursts tell when and who; what held them up is told by whoever saw that itself."""
+
 RULES: Final = (
     *FAILURES,
     *GPUS,
@@ -182,6 +196,7 @@ RULES: Final = (
     ),
     Rule(winner="physical-errors", loser="pfc-missing", on=On.LINK, why="a bad link loses at any load"),
     *STORMS,
+    *STEPS,
     Rule(winner="pause-source", loser="pause-victim", on=On.PORT, why="who is stopped is told with who stops them"),
     Rule(winner="pause-source", loser="pcie-downgrade", on=On.PORT, why="the bus is why it stops others"),
     Rule(winner="packet-loss", loser="pfc-missing", on=On.LINK, why="it loses without load as well"),

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.model.bursts import StepBin
 from netprobe.model.endpoint import Clock, Rank
 from netprobe.model.expectation import Expectation
 from netprobe.model.finding import Gap
@@ -117,6 +118,61 @@ class ArrivalTable:
     exit_p50_ns: FloatArray
     operation_p50_ns: float
     """The whole collective, for scale; NaN when unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterRise:
+    """A counter that grew in a second of bursts by far more than in others."""
+
+    round_index: int
+    rank: int
+    """The first of its host, but for counters of processes."""
+    counter: str
+    growth: int
+    usual: float
+    """In so long a time, over all other seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepTable:
+    """The steps of one stage of bursts; what was told for parts of it has shape (parts,) or (parts, ranks)."""
+
+    stage: str
+    size_bytes: int
+    compute_ratio: float
+    period_ns: int
+    is_free_running: bool
+    bins: tuple[StepBin, ...]
+    """In order; at least one."""
+    p50_ns: float
+    """Of all steps; where the stage was cut short of what its parts and seconds tell."""
+    p99_ns: float
+    """NaN where not all steps are in one histogram, or they are too few; as ``p999_ns``."""
+    p999_ns: float
+    part_p50_ns: FloatArray
+    part_steps: IntArray
+    rank: IntArray
+    arrival_p50_ns: FloatArray
+    """How long after the first rank each entered, by part; NaN where it did not take part."""
+    rises: tuple[CounterRise, ...] = ()
+    """In the rounds of slowest steps whose counters are kept by themselves."""
+    waited_ns: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    """For how much longer than usual a rank waited for a CPU in such a round, by (round, rank)."""
+
+    @property
+    def steps(self) -> int:
+        """How many there were."""
+        return sum(each.steps for each in self.bins)
+
+    @property
+    def total_ns(self) -> int:
+        """Of all steps, by the slowest rank of each."""
+        return sum(each.total_ns for each in self.bins)
+
+    @property
+    def max_ns(self) -> int:
+        """The slowest of all."""
+        return max(each.max_ns for each in self.bins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -295,6 +351,9 @@ class Evidence:
 
     hops: tuple[HopTable, ...] = ()
     """What hops of traced rings held up."""
+
+    steps: tuple[StepTable, ...] = ()
+    """Bursts, one for each stage of them."""
 
     waiting_ratio: Mapping[str, float] = field(default_factory=dict)
     """By host: the share of the measured time that its ranks waited for a CPU; hosts that do not tell are absent."""

@@ -68,6 +68,21 @@ class Limits:
         0.20, "ratio", "a rank's median lateness as a share of the collective it delays"
     )
     straggler_floor_ns: float = _limit(20_000.0, "ns", "lateness below this hides in the launch cost of any kernel")
+    step_stall_ratio: float = _limit(
+        2.0, "ratio", "a step against the median of all; those of a healthy job keep within 10 %"
+    )
+    step_stall_floor_ns: float = _limit(
+        50_000_000.0, "ns", "shorter than any timer of a lost packet (67 ms RoCE, 200 ms TCP), longer than time slices"
+    )
+    step_stall_share_ratio: float = _limit(
+        0.01, "ratio", "of the time of all steps that is lost to stalls; one of 0.3 s in 20 minutes costs nothing"
+    )
+    step_drift_ratio: float = _limit(
+        0.05, "ratio", "of a median step, that steps or a rank's lateness grow by; jobs notice what hosts lose at 5 %"
+    )
+    step_drift_floor_ns: float = _limit(
+        1_000_000.0, "ns", "growth of a median below this is the scheduler's or the clock's, whatever the step takes"
+    )
     hop_excess_ratio: float = _limit(
         0.50,
         "ratio",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from netprobe.model.bursts import BurstOptions
 from netprobe.model.rdma import RdmaOptions
 
 FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -143,6 +144,8 @@ class Stage:
     """What messages are sent from."""
     receive_memory: Memory = Memory.HOST
     """What they are received into."""
+    bursts: BurstOptions | None = None
+    """How its steps follow each other, where it is of bursts: then it has a round for each second."""
 
     @property
     def needs_gpu(self) -> bool:

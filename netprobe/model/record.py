@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from netprobe.model.bursts import StepBin
 from netprobe.model.counters import CounterWindow
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
@@ -60,6 +61,8 @@ class RoundFinished:
     gaps: tuple[Gap, ...] = ()
     counters: tuple[CounterWindow, ...] = ()
     failures: tuple[PairFailure, ...] = ()
+    steps: tuple[StepBin, ...] = ()
+    """Of bursts: the second that this round was. Its counters then lack what did not grow, but in a launch's first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

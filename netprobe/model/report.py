@@ -161,6 +161,59 @@ class LayerSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlowStep:
+    """The slowest step of one second of bursts."""
+
+    began: str
+    """UTC, ISO 8601, by the host of rank 0."""
+    round_index: int
+    elapsed_ns: int
+    late: str
+    """The rank (host:rank) that came last of its own doing, after the median of the others by ``late_ns``."""
+    late_ns: int
+    held: str
+    """The rank that was off its CPU longest in it, by ``held_ns`` more than the others."""
+    held_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSpan:
+    """Some neighbouring seconds of bursts."""
+
+    round_index: int
+    """The first, counted from 0."""
+    rounds: int
+    began: str
+    steps: int
+    mean_ns: float
+    max_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSummary:
+    """One stage of bursts: a computation and an all-reduce in each step, timed by the slowest rank."""
+
+    stage: str
+    size_bytes: int
+    period_ns: int
+    compute_ratio: float
+    is_free_running: bool
+    ranks: int
+    rounds: int
+    """Seconds, or steps where those are longer."""
+    steps: int
+    mean_ns: float
+    p50_ns: float
+    p99_ns: float | None
+    """None where the stage was cut short, or has too few steps; as ``p999_ns``."""
+    p999_ns: float | None
+    max_ns: int
+    slowest: tuple[SlowStep, ...]
+    """Of the seconds with the slowest steps, the slowest first."""
+    timeline: tuple[StepSpan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """report.json."""
 
@@ -201,6 +254,8 @@ class Report:
     """Which way NCCL took, where its log was read."""
     layers: tuple[LayerSummary, ...] = ()
     """The same pairs over verbs, MPI and NCCL, and on the memory of hosts and GPUs, where there are at least two."""
+    steps: tuple[StepSummary, ...] = ()
+    """Bursts, one for each stage of them."""
     sensitivity: Sensitivity | None = None
     """What was measured between hosts can tell so much; None where no two hosts met."""
     dropped: tuple[str, ...] = ()

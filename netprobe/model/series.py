@@ -19,9 +19,10 @@ class Metric(StrEnum):
     WIRE = "wire_ns"  # of a round trip of a datagram, what passed between the two NICs
     RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
     PROBING = "probing_ns"  # what the host that asked took itself
+    STEP = "step_ns"  # a computation and its all-reduces, the slowest rank of each step (model.bursts)
 
 
-MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION)
+MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, Metric.STEP)
 """Those whose iterations moved bytes that no other series counts."""
 
 
@@ -68,6 +69,9 @@ class Series:
 
     A sample of PIPELINED is a run of ``window`` iterations, timed as a whole by the slowest rank (of a pair: by the
     leader); ``iterations`` are runs, and ``bytes_per_iteration`` is what a run moved.
+
+    STEP is rank 0's as OPERATION is; of bursts, ``round_index`` numbers parts of the stage, a dozen in all, each of
+    which has a series of STEP and one of ARRIVAL for each rank; STEP of a number beyond those is of all until then.
     """
 
     stage: str

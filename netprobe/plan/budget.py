@@ -6,7 +6,8 @@ from typing import Final
 
 from netprobe.model.collective import SHAPES
 from netprobe.model.plan import Pairing, Path, Plan, Scope, Stage
-from netprobe.units import NS_PER_MS, NS_PER_S
+from netprobe.stats.steps import round_ns
+from netprobe.units import NS_PER_MS, NS_PER_S, format_duration
 
 RoundCount = Callable[[Stage], int]
 
@@ -15,6 +16,8 @@ GROUP_PHASES_RATIO: Final = 1.6  # a collective has the arrival phase as well, w
 PIPELINED_RATIO: Final = 0.5  # over NCCL half of the iterations run again, with nothing between them
 OVERHEAD_NS: Final = 2 * NS_PER_MS  # gathering, a barrier and the first touch of buffers, for each round and size
 START_NS: Final = 2 * NS_PER_S  # interpreters, MPI_Init and writing the run directory
+SHORTEST_BURSTS_NS: Final = 3 * NS_PER_S  # fewer seconds are no series of them
+ROUND_OVERHEAD_NS: Final = 30 * NS_PER_MS  # of bursts: counters that settle, and agreement
 SHORTEST_SERIES_NS: Final = 2 * NS_PER_MS  # below this the tail of a series is nothing but warm-up and noise
 
 
@@ -27,6 +30,8 @@ def series_count(stage: Stage) -> int:
 
 def expected_round_ns(stage: Stage) -> int:
     """Return how long one round of a stage should take."""
+    if stage.bursts is not None:
+        return round_ns(stage.bursts) + ROUND_OVERHEAD_NS
     phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else 1.0
     if stage.path is Path.NCCL and stage.probe != "latency":
         phases += PIPELINED_RATIO
@@ -60,6 +65,8 @@ def _dropped(whole: Plan, plan: Plan, round_count: RoundCount) -> Iterator[str]:
     stages = [(a, b) for a, b in zip(whole.stages, plan.stages, strict=True) if round_count(a)]
     series = {(a.series_budget_ns, b.series_budget_ns) for a, b in stages if a.series_budget_ns != b.series_budget_ns}
     yield from (f"series of {_ms(before)} ms cut to {_ms(after)} ms" for before, after in sorted(series))
+    bursts = {(a.bursts.length_ns, b.bursts.length_ns) for a, b in stages if a.bursts and b.bursts and a != b}
+    yield from (f"bursts of {format_duration(a)} cut to {format_duration(b)}" for a, b in sorted(bursts))
     for scope, where in ((Scope.BETWEEN_HOSTS, ""), (Scope.WITHIN_HOST, " within hosts")):
         own = [(a, b) for a, b in stages if a.scope is scope and round_count(a) != round_count(b)]
         partners = {(a.matchings, b.matchings) for a, b in own}
@@ -71,17 +78,42 @@ def _ms(elapsed_ns: int) -> str:
 
 
 def _with_shorter_series(plan: Plan, budget_ns: int, round_count: RoundCount) -> Plan:
-    overhead = expected_ns(
-        replace(plan, stages=tuple(replace(stage, series_budget_ns=0) for stage in plan.stages)), round_count
-    )
+    """Return a plan whose bursts and series share what rounds leave of a budget; bursts have whole seconds."""
+    overhead = expected_ns(_each(plan, _without_bursts, _without_series), round_count)
     measuring = expected_ns(plan, round_count) - overhead
     scale = max(budget_ns - overhead, 0) / measuring if measuring else 1.0
     if scale >= 1.0:
         return plan
-    return replace(plan, stages=tuple(_scaled(stage, scale) for stage in plan.stages))
+    plan = _each(plan, lambda stage: _with_shorter_bursts(stage, scale))
+    fixed = expected_ns(_each(plan, _without_series), round_count)
+    series = expected_ns(plan, round_count) - fixed
+    rest = min(max(budget_ns - fixed, 0) / series, 1.0) if series else 1.0
+    return _each(plan, lambda stage: _with_shorter_series_of(stage, rest))
 
 
-def _scaled(stage: Stage, scale: float) -> Stage:
+def _each(plan: Plan, *changes: Callable[[Stage], Stage]) -> Plan:
+    for change in changes:
+        plan = replace(plan, stages=tuple(map(change, plan.stages)))
+    return plan
+
+
+def _without_series(stage: Stage) -> Stage:
+    return replace(stage, series_budget_ns=0)
+
+
+def _without_bursts(stage: Stage) -> Stage:
+    return stage if stage.bursts is None else replace(stage, bursts=replace(stage.bursts, length_ns=0))
+
+
+def _with_shorter_bursts(stage: Stage, scale: float) -> Stage:
+    if stage.bursts is None:
+        return stage
+    each_ns, shortest_ns = round_ns(stage.bursts), min(SHORTEST_BURSTS_NS, stage.bursts.length_ns)
+    whole_ns = int(stage.bursts.length_ns * scale) // each_ns * each_ns
+    return replace(stage, bursts=replace(stage.bursts, length_ns=max(whole_ns, shortest_ns)))
+
+
+def _with_shorter_series_of(stage: Stage, scale: float) -> Stage:
     return replace(stage, series_budget_ns=max(round(stage.series_budget_ns * scale), SHORTEST_SERIES_NS))
 
 

@@ -16,10 +16,11 @@ from typing import Final
 from netprobe.errors import PlanError
 from netprobe.model.collective import CALLS, SHAPES, TRACED_RING
 from netprobe.model.plan import REACH, Carriers, Memories, Memory, Pairing, Plan, Scope, Stage
+from netprobe.plan.bursts import NO_BURSTS, burst_stage
 from netprobe.plan.gpu import in_gpu, in_memory, over_nccl, refuse_unfit
 from netprobe.plan.rdma import NOTHING, RdmaWish, carried_by, datagram_sizes, over_rdma
 from netprobe.plan.sizes import sweep
-from netprobe.units import NS_PER_MS
+from netprobe.units import NS_PER_MS, NS_PER_S
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
@@ -104,6 +105,11 @@ def _group(
     )
 
 
+def _bursts(length_ns: int) -> Stage:
+    """Return steps like those of training, on all ranks."""
+    return burst_stage(NO_BURSTS, length_ns=length_ns)
+
+
 def _quick() -> tuple[Stage, ...]:
     budget_ns = 100 * NS_PER_MS
     return (
@@ -136,6 +142,7 @@ def _pretrain() -> tuple[Stage, ...]:
         *(_group(probe, sweep(64 * KIB, 64 * MIB, factor=8), budget_ns) for probe in SHARDED),
         _group(TRACED_RING, RING_BYTES, budget_ns),
         _group("sendrecv", (8 * MIB,), budget_ns),
+        _bursts(5 * NS_PER_S),
         *_gpu(8 * MIB, budget_ns, window=64),
         *_nccl(("allreduce",), sweep(8, 512 * MIB, factor=8), budget_ns),
         *_nccl((*SHARDED, "sendrecv"), sweep(64 * KIB, 64 * MIB, factor=8), budget_ns),
@@ -154,6 +161,7 @@ def _nightly() -> tuple[Stage, ...]:
         *_rdma("bidirectional", (8 * MIB,), budget_ns, matchings=5, window=64),
         *(_group(probe, sweep(8, 128 * MIB, factor=8), budget_ns) for probe in CALLS),
         _group(TRACED_RING, RING_BYTES, budget_ns),
+        _bursts(15 * NS_PER_S),
         *_gpu(8 * MIB, budget_ns, window=64, matchings=5),
         *_nccl(MOVING, sweep(8, 1024 * MIB, factor=8), budget_ns),
     )
@@ -173,6 +181,7 @@ def _deep() -> tuple[Stage, ...]:
         *(_group(probe, sweep(8, 256 * MIB, factor=4), budget_ns, in_place=True) for probe in CALLS),
         _group(TRACED_RING, RING_BYTES, budget_ns),
         *(_group("allreduce", sweep(MIB, 64 * MIB, factor=8), budget_ns, dtype=dtype) for dtype in LESS_COMMON),
+        _bursts(30 * NS_PER_S),
         *_all_pairs(_gpu(64 * MIB, budget_ns, window=64)),
         *_nccl(MOVING, sweep(8, 2048 * MIB, factor=4), budget_ns),
     )

@@ -9,9 +9,10 @@ from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank, ranks_by_host
 from netprobe.model.plan import Pairing, Plan, Scope, Stage
 from netprobe.plan.pairing import Round, both_ways, matching_count, rounds_between, rounds_within
+from netprobe.stats.steps import rounds_in
 
 GROUP_ROUND = Round(pairs=())
-"""The one round of a collective, in which all ranks work together."""
+"""The one round of a collective, in which all ranks work together; and each second of bursts."""
 
 
 class Drawing:
@@ -32,6 +33,8 @@ class Drawing:
 
     def count(self, stage: Stage, probe: Probe) -> int:
         """Return how many rounds a stage has, without drawing them."""
+        if stage.bursts is not None:
+            return rounds_in(stage.bursts)
         if probe.is_group:
             return 1
         if stage.rounds:
@@ -42,6 +45,8 @@ class Drawing:
 
     def rounds(self, stage: Stage, probe: Probe) -> Sequence[Round]:
         """Return the rounds of a stage; none where its scope has no pair (one host, or one rank on every host)."""
+        if stage.bursts is not None:
+            return [GROUP_ROUND] * rounds_in(stage.bursts)
         if probe.is_group:
             return [GROUP_ROUND]
         if stage.rounds:

@@ -1,12 +1,14 @@
 """A plan of one probe, from what ``netprobe run`` was given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from netprobe.contracts import Probe
 from netprobe.errors import PlanError
+from netprobe.model.bursts import BURSTS
 from netprobe.model.collective import SHAPES
 from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Carriers, Memories, Pairing, Path, Plan, Stage
+from netprobe.plan.bursts import NO_BURSTS, BurstWish, burst_stage
 from netprobe.plan.gpu import moved, over_nccl, refuse_unfit
 from netprobe.plan.profiles import DEFAULT_SEED
 from netprobe.plan.rdma import (
@@ -21,10 +23,11 @@ from netprobe.plan.rdma import (
 )
 from netprobe.plan.sizes import sweep
 from netprobe.registry import pick, probes, suggestion
-from netprobe.units import format_size
+from netprobe.units import NS_PER_S, format_size
 
 LARGEST_COUNT: Final = 2**31 - 1  # MPI counts are C ints
 MOST_ITERATIONS: Final = 10_000_000  # 80 MB of stamps on every rank
+DEFAULT_SOAK_NS: Final = 10 * NS_PER_S
 NCCL_DTYPES: Final = {"float": "float32", "double": "float64", "half": "float16"}
 
 
@@ -48,6 +51,7 @@ class SingleProbe:
     series_budget_ns: int
     carriers: Carriers = Carriers.MPI
     wish: RdmaWish = NOTHING
+    bursts: BurstWish = NO_BURSTS
     memories: Memories = Memories.AUTO
     """AUTO: of GPUs where NCCL carries it, and else of hosts."""
 
@@ -55,6 +59,12 @@ class SingleProbe:
 def plan_for_probe(single: SingleProbe) -> Plan:
     """Return the plan; raise PlanError for an unknown probe, type or operator, and for a sweep without sizes."""
     probe = pick("probe", probes(), single.probe)
+    if single.probe == BURSTS:
+        return _plan_for_bursts(single, probe)
+    if not single.bursts.is_empty:
+        raise PlanError(
+            "--soak, --period, --duty, --size, --buckets and --free-running are of bursts", remedy="netprobe run bursts"
+        )
     shape = SHAPES.get(single.probe)
     dtype = _known("datatype", NCCL_DTYPES.get(single.dtype, single.dtype), DTYPES)
     op = _known("operator", single.op, OPS)
@@ -86,6 +96,13 @@ def plan_for_probe(single: SingleProbe) -> Plan:
     carried = tuple(moved(stage, single.memories) for stage in _carried(stages, probe, single))
     refuse_unfit(carried, single.memories, single.carriers)
     return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=carried)
+
+
+def _plan_for_bursts(single: SingleProbe, probe: Probe) -> Plan:
+    stage = replace(burst_stage(single.bursts, length_ns=DEFAULT_SOAK_NS), check_iterations=single.check_iterations)
+    carried = tuple(moved(each, single.memories) for each in _carried((stage,), probe, single))
+    refuse_unfit(carried, single.memories, single.carriers)
+    return Plan(profile=f"run {BURSTS}", seed=DEFAULT_SEED, stages=carried)
 
 
 def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tuple[Stage, ...]:

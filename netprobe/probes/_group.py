@@ -16,7 +16,7 @@ from netprobe.contracts import Assignment, Bench, Collective, Stamps
 from netprobe.model.collective import SHAPES
 from netprobe.model.finding import Gap
 from netprobe.model.plan import DTYPE_BYTES, Stage
-from netprobe.model.series import Fault, Metric, Phase, Series
+from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase, Series
 from netprobe.probes._collective_data import GroupCall, as_collective, compare, fill, usable_size
 from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, pipelined, record, spend
 
@@ -86,7 +86,7 @@ def _call(bench: Bench, stage: Stage, assignment: Assignment, size_bytes: int, i
 
 def _measure(bench: Bench, stage: Stage, call: GroupCall, align: Align) -> list[Series]:
     operation = as_collective(call)
-    faults = _check(bench, stage, call, operation)
+    faults = check_data(bench, stage, call, operation)
     fill(call, stage.check_iterations)
     warmup = _warm_up(bench, stage, operation)
     slowest = _time(bench, stage, operation, warmup)
@@ -107,7 +107,8 @@ def _measure(bench: Bench, stage: Stage, call: GroupCall, align: Align) -> list[
     return series
 
 
-def _check(bench: Bench, stage: Stage, call: GroupCall, operation: Collective) -> tuple[Fault, ...]:
+def check_data(bench: Bench, stage: Stage, call: GroupCall, operation: Collective) -> tuple[Fault, ...]:
+    """Return what arrives wrong at this rank, over the stage's iterations with a fresh pattern each; all ranks call."""
     faults: tuple[Fault, ...] = ()
     for iteration in range(stage.check_iterations):
         fill(call, iteration)
@@ -193,7 +194,7 @@ def measured_of(stage: Stage, call: GroupCall, metric: Metric) -> Measured:
         stage=stage,
         metric=metric,
         size_bytes=call.size_bytes,
-        bytes_per_iteration=call.size_bytes if metric is Metric.OPERATION else 0,
+        bytes_per_iteration=call.size_bytes if metric in MOVING_METRICS else 0,
         op=call.op,
         root=call.root if call.shape.rooted else None,
         in_place=call.in_place,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Stamps
-from netprobe.model.histogram import histogram_of
+from netprobe.model.histogram import histogram_of, merge
 from netprobe.model.plan import Stage
 from netprobe.model.series import Fault, Metric, Phase, Series, SlowSample
 
@@ -133,4 +133,21 @@ def record(
         slowest=tuple(SlowSample(iteration=int(i), elapsed_ns=int(durations[i])) for i in slowest),
         faults=faults,
         checked_iterations=checked_iterations,
+    )
+
+
+def joined(first: Series, second: Series) -> Series:
+    """Return one series of the iterations of two, the second's behind the first's; all else is the first's."""
+    later = (replace(each, iteration=each.iteration + first.iterations) for each in second.slowest)
+    slowest = sorted((*first.slowest, *later), key=lambda each: -each.elapsed_ns)[:SLOWEST_KEPT]
+    return replace(
+        first,
+        iterations=first.iterations + second.iterations,
+        total_ns=first.total_ns + second.total_ns,
+        min_ns=min(first.min_ns, second.min_ns),
+        max_ns=max(first.max_ns, second.max_ns),
+        histogram=merge(first.histogram, second.histogram),
+        slowest=tuple(slowest),
+        faults=first.faults + second.faults,
+        checked_iterations=first.checked_iterations + second.checked_iterations,
     )

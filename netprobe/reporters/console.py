@@ -17,6 +17,7 @@ from netprobe.reporters._gpus import COPIES_NOTE, copy_figures
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
 from netprobe.reporters._layers import NOTE, layer_figures
 from netprobe.reporters._nccl import nccl_lines
+from netprobe.reporters._steps import ALL_SLOWEST, FEW_SLOWEST, step_figures
 from netprobe.reporters._wording import (
     devices_of,
     endpoint_of,
@@ -63,7 +64,8 @@ def render(report: Report, options: RenderOptions) -> str:
         _measured(console, report)
         _healthy_hosts(console, report)
         slow = copy_figures(report, only_slow=True)
-        for figures in (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *slow):
+        steps = step_figures(report.steps, most=ALL_SLOWEST if options.verbose else FEW_SLOWEST)
+        for figures in (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *steps, *slow):
             _figures(console, figures)
         _notes(console, report, options)
     return without_trailing_spaces(captured.get())

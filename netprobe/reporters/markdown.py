@@ -12,6 +12,7 @@ from netprobe.reporters._gpus import COPIES_NOTE, copy_figures, map_figures
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
 from netprobe.reporters._layers import NOTE, layer_figures
 from netprobe.reporters._nccl import nccl_lines
+from netprobe.reporters._steps import step_figures
 from netprobe.reporters._wording import devices_of, fold, made_by, measured_of, scale_of, usable_hosts, visible
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")
@@ -42,7 +43,12 @@ def _lines(report: Report) -> Iterator[str]:
         yield ""
         yield f"**Victims of others' faults:** {_code(fold(usable.victims))}"
     of_gpus = (*map_figures(report), *copy_figures(report, only_slow=False))
-    for figures in (*layer_figures(report.layers), *figures_of(report, samples=True), *of_gpus):
+    for figures in (
+        *layer_figures(report.layers),
+        *figures_of(report, samples=True),
+        *step_figures(report.steps),
+        *of_gpus,
+    ):
         yield ""
         yield from _figures(figures)
     own = [*([NOTE] if report.layers else []), *([COPIES_NOTE] if any(each.copies for each in report.gpus) else [])]

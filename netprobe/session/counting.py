@@ -122,3 +122,8 @@ def with_datagrams(window: CounterWindow, counts: Iterable[DatagramCounts], numb
         if field.name not in OF_WHOM
     }
     return replace(window, grown={**window.grown, **own}) if own else window
+
+
+def without_zeros(window: CounterWindow) -> CounterWindow:
+    """Return a window without what did not grow: of bursts a launch's first round alone tells what is counted."""
+    return replace(window, grown={name: growth for name, growth in window.grown.items() if growth})

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from netprobe.errors import PlanError
+from netprobe.model.bursts import StepBin
 from netprobe.model.endpoint import Rank
 from netprobe.model.rdma import PairFailure
 from netprobe.model.series import Fault, Series
@@ -63,6 +64,10 @@ class Crew:
             root=None if series.root is None else self.numbers[series.root],
             faults=tuple(self._numbered_fault(fault) for fault in series.faults),
         )
+
+    def numbered_bin(self, each: StepBin) -> StepBin:
+        """Return a second of bursts that was told with MPI's numbers with the run's."""
+        return replace(each, late_rank=self.numbers[each.late_rank], held_rank=self.numbers[each.held_rank])
 
     def numbered_failure(self, failure: PairFailure) -> PairFailure:
         """Return a failure that was recorded with MPI's numbers with the run's."""

@@ -8,6 +8,7 @@ import msgspec
 
 from netprobe.contracts import ProbeResult
 from netprobe.errors import FormatError
+from netprobe.model.bursts import StepBin
 from netprobe.model.counters import CounterWindow
 from netprobe.model.finding import Gap
 from netprobe.model.rdma import PairFailure
@@ -24,6 +25,7 @@ class Told:
     gaps: tuple[Gap, ...]
     failures: tuple[PairFailure, ...]
     window: CounterWindow
+    steps: tuple[StepBin, ...] = ()
 
 
 class _Parts(msgspec.Struct, array_like=True):
@@ -31,6 +33,7 @@ class _Parts(msgspec.Struct, array_like=True):
     gaps: tuple[Gap, ...]
     failures: tuple[PairFailure, ...]
     window: CounterWindow
+    steps: tuple[StepBin, ...] = ()
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Parts)
@@ -43,6 +46,7 @@ def payload_of(results: Sequence[ProbeResult], window: CounterWindow) -> bytes:
         gaps=tuple(each for each in results if isinstance(each, Gap)),
         failures=tuple(each for each in results if isinstance(each, PairFailure)),
         window=window,
+        steps=tuple(each for each in results if isinstance(each, StepBin)),
     )
     return packed_document(parts)
 
@@ -59,6 +63,7 @@ def told_by(payload: bytes) -> Told:
         gaps=(*parts.gaps, *_coarse(arrived)),
         failures=parts.failures,
         window=parts.window,
+        steps=parts.steps,
     )
 
 

@@ -14,6 +14,7 @@ from netprobe.contracts import (
     Bench,
     Buffer,
     Control,
+    Kept,
     Probe,
     ProbeResult,
     Sink,
@@ -48,7 +49,7 @@ from netprobe.plan.second_pass import SECOND_PASS, second_pass
 from netprobe.plan.task import Task
 from netprobe.registry import pick, probes
 from netprobe.session.clock import Clocks
-from netprobe.session.counting import Counting, with_datagrams
+from netprobe.session.counting import Counting, with_datagrams, without_zeros
 from netprobe.session.crew import Crew, crew_of
 from netprobe.session.devices import DeviceEdges, Devices, feasible_plan, open_devices
 from netprobe.session.gpu import with_nics
@@ -62,6 +63,7 @@ from netprobe.store.whereabouts import OPENING, Unwatched
 from netprobe.system.here import this_system
 from netprobe.units import NS_PER_S, format_duration
 
+COMPARED_EVERY = 10  # rounds of bursts: clocks drift by some µs meanwhile, once their drift is known
 IDLE_NS = 2 * NS_PER_S  # drivers ask their NICs once a second; a watch dog for pause storms looks every 0.2 s
 OPENING_NS = 60 * NS_PER_S  # CUDA's context, the compiler, the trial of MPI, and NCCL's search of all hosts
 OVERRUN_RATIO = 1.25  # estimates are no better; a smaller excess is not worth a line
@@ -195,6 +197,7 @@ class _Course:
         self._counting = Counting(is_first_on_host=is_first, system=session.system, settle=session.pause)
         own = crew.here[session.control.rank].host
         ranks_cpus = {cpu for rank in crew.here if rank.host == own for cpu in rank.cpus}
+        self._kept = Kept()
         self._gpus = GpuWatch(session.system.gpus if is_first else None, ranks_cpus=ranks_cpus)
 
     def idle(self, span: str) -> None:
@@ -255,9 +258,13 @@ class _Course:
         first = self._task.first_round if index == self._task.first_stage else 0
         self._counting.begin_stage()
         self._gpus.begin()
+        self._kept = Kept()
         for round_index in range(first, len(rounds)):
             self._announce(index, round_index, len(rounds))
             self._run_round(stage, rounds[round_index], round_index)
+            if self._kept.is_over:
+                rounds = rounds[: round_index + 1]
+                break
         self._tell_span(stage.id, self._gpus.end(stage.id, self._crew.numbers[self._control.rank]))
         self._emit_outcome(
             StageOutcome(
@@ -286,12 +293,15 @@ class _Course:
         assignment = assignment_of(each, round_index, self._control.rank)
         whereabouts, expected_ns = self._session.whereabouts, expected_round_ns(stage)
         whereabouts.waits(stage.id, round_index, expected_ns)
-        if probe.is_group:
+        if probe.is_group and (stage.bursts is None or round_index % COMPARED_EVERY == 0):
             self._clocks.compare()
         self._control.barrier()
         if probe.is_group or assignment.peer is not None:
             whereabouts.measures(stage.id, round_index, self._number(assignment.peer))
+        is_first = self._kept.value is None
         results, window = self._measure(probe, stage, assignment)
+        if stage.bursts is not None and not is_first:
+            window = without_zeros(window)
         whereabouts.waits(stage.id, round_index, expected_ns)
         collected = self._control.collect(payload_of(results, window))
         if self._session.sink is not None and collected is not None:
@@ -303,6 +313,7 @@ class _Course:
                 gaps=tuple(gap for each in told for gap in each.gaps),
                 counters=tuple(each.window for each in told),
                 failures=tuple(self._crew.numbered_failure(failure) for each in told for failure in each.failures),
+                steps=tuple(self._crew.numbered_bin(each) for one in told for each in one.steps),
             )
             self._session.sink.emit(finished)
             if not probe.is_group:
@@ -320,7 +331,7 @@ class _Course:
         return results, with_datagrams(window, counted, self._crew.numbers)
 
     def _bench(self, stage: Stage) -> Bench:
-        bench = replace(self._benches[stage.path], memory=self._pool.of(stage))
+        bench = replace(self._benches[stage.path], memory=self._pool.of(stage), kept=self._kept)
         if stage.path is not Path.MPI:
             return bench
         return replace(bench, transport=self._devices.gpus.under_mpi(bench.transport, stage))

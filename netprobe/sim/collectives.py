@@ -66,10 +66,10 @@ def play_collective(
     lateness = np.tile(condition.arrives_ns[fabric.host[ranks]], (_count(stage, len(ranks)), 1))
     lateness = lateness + random.exponential(ARRIVAL_NS / 3, lateness.shape)
     calls = _calls(stage, len(ranks), float(ring.rate_gbps.min()) * LOADED_RATIO, lateness.max(axis=1))
-    factor = _factor(stage, len(ranks))
+    factor = factor_of(stage, len(ranks))
     timeouts = np.array(
         [
-            _counted(condition, stage, ring, factor * size * count, count, tally, random)
+            counted_timeouts(condition, stage, ring, factor * size * count, count, tally, random)
             for size, count in zip(calls.size_bytes.tolist(), calls.iterations.tolist(), strict=True)
         ]
     )
@@ -90,7 +90,8 @@ def _count(stage: Stage, ranks: int) -> int:
     return len(_sizes(stage, ranks)) * len(_variants(stage))
 
 
-def _factor(stage: Stage, ranks: int) -> float:
+def factor_of(stage: Stage, ranks: int) -> float:
+    """Return what each NIC sends of the size of a call (model.collective)."""
     return SHAPES[stage.probe].busbw_factor(ranks) if stage.probe != "barrier" else 0.0
 
 
@@ -98,7 +99,7 @@ def _calls(stage: Stage, ranks: int, gbps: float, late_ns: FloatArray) -> _Calls
     sizes, variants = _sizes(stage, ranks), _variants(stage)
     size_bytes = np.repeat(np.array(sizes, dtype=np.int64), len(variants))
     steps = 2 * np.ceil(np.log2(max(ranks, 2)))
-    median_ns = steps * (FAR_NS + MPI_STEP_NS) + 8 * _factor(stage, ranks) * size_bytes / gbps + late_ns
+    median_ns = steps * (FAR_NS + MPI_STEP_NS) + 8 * factor_of(stage, ranks) * size_bytes / gbps + late_ns
     iterations = np.clip(stage.series_budget_ns / median_ns, FEWEST_ITERATIONS, MOST_ITERATIONS)
     return _Calls(
         size_bytes=size_bytes,
@@ -172,7 +173,7 @@ def _constant(stage: Stage, metric: Metric, phase: Phase) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _counted(  # noqa: PLR0913 - all that a stage is about
+def counted_timeouts(  # noqa: PLR0913 - all that a stage is about
     condition: Condition,
     stage: Stage,
     ring: Ways,

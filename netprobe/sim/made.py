@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.model.bursts import StepBin
 from netprobe.model.rdma import PairFailure
 from netprobe.sim.condition import Condition
 from netprobe.sim.fabric import Fabric
@@ -29,6 +30,8 @@ class Made:
     rank_counters: "Sequence[pl.DataFrame]" = field(default=())
     """Of ranks in rounds (store.counters_table)."""
     failures: tuple[PairFailure, ...] = ()
+    steps: tuple[StepBin, ...] = ()
+    """Of bursts."""
 
 
 def rank_counters(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe import __version__
+from netprobe.model.bursts import StepBin
 from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
@@ -21,6 +22,7 @@ from netprobe.plan.pairing import Round
 from netprobe.plan.rounds import planned_pairs, rounds_of
 from netprobe.plan.second_pass import second_pass
 from netprobe.registry import pick, probes
+from netprobe.sim.bursts import play_bursts
 from netprobe.sim.collectives import ALL_AT_ONCE, play_collective
 from netprobe.sim.condition import Condition
 from netprobe.sim.fabric import Fabric
@@ -85,10 +87,12 @@ class _Course:
     def __init__(self, fabric: Fabric, condition: Condition, plan: Plan, seed: int) -> None:
         self._fabric, self._condition, self._plan, self._seed = fabric, condition, plan, seed
         self._random = np.random.default_rng([seed, 1])
+        self._random_of_bursts = np.random.default_rng([seed, 2])
         self._ranks = ranks_of(fabric)
         self._series: list[pl.DataFrame] = []
         self._counters: list[pl.DataFrame] = []
         self._outcomes: list[StageOutcome] = []
+        self._steps: list[StepBin] = []
         self._gone: frozenset[int] = frozenset()
         self._benched: tuple[Benched, ...] = ()
 
@@ -119,7 +123,7 @@ class _Course:
         made = self._played(stage, present, np.array(sorted(here)), is_group=probe.is_group)
         elapsed_ns = int(made.rounds_ns.sum())
         count_stage(
-            made.tally, self._condition, elapsed_ns, self._random,
+            made.tally, self._condition, elapsed_ns, self._random_of(stage),
             is_crowded=stage.probe in ALL_AT_ONCE, has_flap=stage.id == FLAPS_IN,
         )  # fmt: skip
         self._keep(stage, made, elapsed_ns)
@@ -165,15 +169,23 @@ class _Course:
             series=pl.concat(self._series) if self._series else pl.DataFrame(schema=series_schema()),
             counters=pl.concat(self._counters),
             inventories=inventories,
+            steps=tuple(self._steps),
         )
 
     def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, *, is_group: bool) -> Made:
+        if stage.bursts is not None:
+            return play_bursts(self._fabric, self._condition, stage, ranks, self._random_of(stage), self._seed)
         if is_group:
             return play_collective(self._fabric, self._condition, stage, ranks, self._random, self._seed)
         return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed)
 
+    def _random_of(self, stage: Stage) -> np.random.Generator:
+        """Return what draws for a stage: bursts draw from their own, so that with or without them all else is alike."""
+        return self._random if stage.bursts is None else self._random_of_bursts
+
     def _keep(self, stage: Stage, made: Made, elapsed_ns: int) -> None:
         self._series.append(made.frame)
+        self._steps += made.steps
         own = [
             round_rows(made.tally, self._fabric, self._condition, stage.id, made.rounds_ns),
             *made.rank_counters,

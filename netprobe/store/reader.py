@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from netprobe.errors import FormatError, StoreError
+from netprobe.model.bursts import StepBin
 from netprobe.model.counters import BETWEEN_READINGS, IDLE
 from netprobe.model.gpu import GpuWindow
 from netprobe.model.inventory import INVENTORY_FORMAT, HostInventory, Inventories
@@ -24,9 +25,18 @@ from netprobe.model.run import RUN_FORMAT, RunHeader
 from netprobe.model.series import MOVING_METRICS, Metric, Phase
 from netprobe.store.counters_table import counters_schema
 from netprobe.store.encoding import from_json
-from netprobe.store.files import COUNTERS_FILE, GPUS_FILE, INVENTORY_FILE, REPORT_FILE, RUN_FILE, SERIES_FILE
+from netprobe.store.files import (
+    COUNTERS_FILE,
+    GPUS_FILE,
+    INVENTORY_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    SERIES_FILE,
+    STEPS_FILE,
+)
 from netprobe.store.gpus_table import gpus_schema, windows_of
 from netprobe.store.series_table import digest_schema, judged_schema, series_schema, with_counted_bits
+from netprobe.store.steps_table import bins_of, steps_schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,6 +61,8 @@ class Run:
     """What hosts are made of (inventory.json)."""
     gpu_windows: tuple[GpuWindow, ...] = ()
     """What GPUs showed while those stages ran (gpus.parquet)."""
+    steps: tuple[StepBin, ...] = ()
+    """What seconds of bursts were like, also of a stage that was cut short (steps.parquet)."""
     left_out_bytes: int = 0
     """Moved by warm-up rows that a reading without lists leaves out of ``series``."""
     directory: Path | None = None
@@ -82,6 +94,7 @@ def read_run(path: Path, *, lists: bool = True) -> Run:
         counters=_finished_counters(file.with_name(COUNTERS_FILE), header),
         inventories=_inventories(file.with_name(INVENTORY_FILE)),
         gpu_windows=_finished_gpus(file.with_name(GPUS_FILE), header),
+        steps=_steps(file.with_name(STEPS_FILE), header),
         directory=file.parent,
     )
 
@@ -264,6 +277,20 @@ def _finished_gpus(file: Path, header: RunHeader) -> tuple[GpuWindow, ...]:
     if not all(0 <= each.rank < len(header.ranks) for each in windows):
         raise FormatError(f"{file} tells of ranks that {RUN_FILE} does not name", remedy=MEASURE_AGAIN)
     return windows
+
+
+def _steps(file: Path, header: RunHeader) -> tuple[StepBin, ...]:
+    """Return the seconds of bursts; nothing where the file is missing, as where there were none."""
+    if not file.exists():
+        return ()
+    frame = _table(file, _content_of(file), steps_schema(), "steps")
+    try:
+        bins = bins_of(frame)
+    except FormatError as error:
+        raise FormatError(f"{file} is not as netprobe writes it: {error}", remedy=MEASURE_AGAIN) from error
+    if not all(0 <= rank < len(header.ranks) for each in bins for rank in (each.late_rank, each.held_rank)):
+        raise FormatError(f"{file} tells of ranks that {RUN_FILE} does not name", remedy=MEASURE_AGAIN)
+    return bins
 
 
 def _inventories(file: Path) -> tuple[HostInventory, ...]:

@@ -12,11 +12,13 @@ from netprobe.store.files import (
     INVENTORY_FILE,
     RUN_FILE,
     SERIES_FILE,
+    STEPS_FILE,
     write_atomically,
 )
 from netprobe.store.gpus_table import gpus_frame_of
 from netprobe.store.reader import Run
 from netprobe.store.series_table import with_digest
+from netprobe.store.steps_table import steps_frame_of
 
 
 def write_whole(run: Run, root: Path) -> Path:
@@ -34,6 +36,10 @@ def write_whole(run: Run, root: Path) -> Path:
             gpus = BytesIO()
             gpus_frame_of(run.gpu_windows).write_parquet(gpus)
             write_atomically(directory / GPUS_FILE, gpus.getvalue())
+        if run.steps:
+            steps = BytesIO()
+            steps_frame_of(run.steps).write_parquet(steps)
+            write_atomically(directory / STEPS_FILE, steps.getvalue())
         if run.inventories:
             inventories = Inventories(format=INVENTORY_FORMAT, hosts=run.inventories)
             write_atomically(directory / INVENTORY_FILE, json_document(inventories))

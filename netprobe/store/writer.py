@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, assert_never
 
 from netprobe import __version__
 from netprobe.errors import StoreError
+from netprobe.model.bursts import StepBin
 from netprobe.model.counters import IDLE, CounterWindow
 from netprobe.model.endpoint import Clock
 from netprobe.model.finding import Gap
@@ -48,14 +49,19 @@ from netprobe.store.files import (
     REPORT_FILE,
     RUN_FILE,
     SERIES_FILE,
+    STEPS_FILE,
     write_atomically,
 )
 from netprobe.store.gpus_table import gpus_frame_of
 from netprobe.store.series_table import frame_of, with_digest
+from netprobe.store.soak import Soak
+from netprobe.store.steps_table import steps_frame_of
 
 if TYPE_CHECKING:
     import polars as pl
 
+STEPS_EVERY = 10  # rounds of bursts: no more of them is lost when this process is killed
+LOGGED_EVERY = 60  # rounds of bursts: a line for each would be all that the log of a night holds
 ROOM_REMEDY = "free some space there, or --out DIRECTORY on another file system"
 
 
@@ -82,6 +88,8 @@ class RunWriter:
         self._series: pl.DataFrame = with_digest(frame_of(()))
         self._counters: pl.DataFrame = counters_frame_of(())
         self._gpus: pl.DataFrame = gpus_frame_of(())
+        self._steps: list[StepBin] = []
+        """Of finished stages."""
         self._stage = _OpenStage()
         self._write_header()
         self._log({"kind": "created", "id": header.id})
@@ -134,12 +142,13 @@ class RunWriter:
 
     def emit(self, record: Record) -> None:  # noqa: C901 - one case for each record
         """Keep a record; with a stage's last record its results are on disk when this returns."""
-        self._log(_event_of(record))
+        if self._is_logged(record):
+            self._log(_event_of(record))
         match record:
             case RanksReady():
                 self._take_ranks(record)
             case RoundFinished():
-                self._stage.add(record)
+                self._take_round(record)
             case SpanCounted():
                 self._take_span(record)
             case GpusSampled():
@@ -182,6 +191,21 @@ class RunWriter:
             self._write(INVENTORY_FILE, json_document(Inventories(format=INVENTORY_FORMAT, hosts=record.inventories)))
         self._change(_with_ranks(self._header, record))
 
+    def _take_round(self, record: RoundFinished) -> None:
+        """Keep a round with its stage; what seconds of bursts were like is on disk before the stage has ended."""
+        self._stage.add(record)
+        if record.steps and record.round_index % STEPS_EVERY == 0:
+            self._write_steps(self._stage)
+
+    def _is_logged(self, record: Record) -> bool:
+        if not isinstance(record, RoundStarted | RoundFinished):
+            return True
+        is_of_bursts = any(each.id == record.stage and each.bursts for each in self._header.plan.stages)
+        return not is_of_bursts or record.round_index % LOGGED_EVERY == 0
+
+    def _write_steps(self, stage: "_OpenStage") -> None:
+        self._write_table(STEPS_FILE, steps_frame_of((*self._steps, *stage.soak.bins)))
+
     def _take_span(self, record: SpanCounted) -> None:
         """Keep what NICs counted: over a stage with what else it told, in an idle time at once."""
         if record.windows[0].stage in IDLE:
@@ -194,8 +218,11 @@ class RunWriter:
         stage, self._stage = self._stage, _OpenStage()
         self._series = self._series.vstack(with_digest(frame_of(stage.series)))
         self._write_table(SERIES_FILE, self._series)
-        self._counters = self._counters.vstack(counters_frame_of(stage.counters))
+        self._counters = self._counters.vstack(counters_frame_of((*stage.counters, *stage.soak.windows())))
         self._write_table(COUNTERS_FILE, self._counters)
+        if stage.soak.bins:
+            self._write_steps(stage)
+            self._steps.extend(stage.soak.bins)
         if stage.gpus:
             self._gpus = self._gpus.vstack(gpus_frame_of(stage.gpus))
             self._write_table(GPUS_FILE, self._gpus)
@@ -247,13 +274,17 @@ class _OpenStage:
     counters: list[CounterWindow] = field(default_factory=list)
     gpus: list[GpuWindow] = field(default_factory=list)
     failures: list[PairFailure] = field(default_factory=list)
+    soak: Soak = field(default_factory=Soak)
 
     def add(self, record: RoundFinished) -> None:
         self.id = record.stage
         self.rounds.add(record.round_index)
         self.series.extend(record.series)
         self.gaps.extend(record.gaps)
-        self.counters.extend(record.counters)
+        for each in record.steps:
+            self.soak.add(each, record.counters)
+        if not record.steps:
+            self.counters.extend(record.counters)
         self.failures.extend(record.failures)
 
 

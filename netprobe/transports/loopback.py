@@ -15,12 +15,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe import _native
 from netprobe.buffers.rings import RingCut
-from netprobe.contracts import Buffer, Collective, RingTrace, Stamps
+from netprobe.contracts import Buffer, BurstSteps, Collective, RingTrace, Stamps, StepPace
 from netprobe.errors import TransportError
 from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.store.batches import payloads_of, up_the_tree
+from netprobe.units import NS_PER_S
 
 T = TypeVar("T")
 Wire = Callable[[int, int, bytes], bytes]
@@ -242,6 +244,22 @@ class LoopbackTransport:
             self._run_ring(call, sent[index], ready[index], done[index])
             exits[index] = self._clock()
         return RingTrace(entries=entries, exits=exits, sent=sent, ready=ready, done=done)
+
+    def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
+        """See contracts.Transport; buckets move as one."""
+        rows = np.zeros((steps, 4), dtype=np.int64)
+        for index in range(steps):
+            due_ns = pace.start_ns + index * pace.period_ns if pace.period_ns or not index else 0
+            time.sleep(max(due_ns - self._clock(), 0) / NS_PER_S)
+            cpu_ns, began_ns = time.thread_time_ns(), self._clock()
+            _native.compute(pace.work, pace.work_limit_ns)
+            entered_ns = self._clock()
+            self._run_collective(call)
+            left_ns = self._clock()
+            off_cpu_ns = max(left_ns - began_ns - (time.thread_time_ns() - cpu_ns), 0)
+            rows[index] = began_ns, entered_ns, left_ns, off_cpu_ns
+        began, entered, left, off_cpu = np.ascontiguousarray(rows.T)
+        return BurstSteps(began=began, entered=entered, left=left, off_cpu_ns=off_cpu)
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport."""

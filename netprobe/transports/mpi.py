@@ -13,11 +13,11 @@ import numpy as np
 
 from netprobe import _native
 from netprobe.buffers.rings import RingCut
-from netprobe.contracts import Buffer, Collective, RingTrace, Stamps
+from netprobe.contracts import Buffer, BurstSteps, Collective, RingTrace, Stamps, StepPace
 from netprobe.environment import launch_settings
 from netprobe.errors import GpuError, TransportError, UnavailableError
 from netprobe.model.collective import TRACED_RING
-from netprobe.model.plan import Stage
+from netprobe.model.plan import DTYPE_BYTES, Stage
 
 FUNCTIONS: Final = (
     "Send", "Recv", "Isend", "Irecv", "Waitall", "Barrier", "Allreduce", "Allgather", "Reduce_scatter_block",
@@ -181,6 +181,18 @@ class MpiTransport:
                 *self._ring_arguments(call), trace.entries, trace.exits, trace.sent, trace.ready, trace.done
             )
         return trace
+
+    def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
+        """See contracts.Transport."""
+        rows = np.full((steps, 4), -1, dtype=np.int64)  # touched, as the stamps of a series
+        _, send, receive, count, _, datatype, op, _, comm, *_ = self._arguments(call)
+        with _Translated(self, None):
+            _native.bursts(
+                send, receive, count, pace.buckets, DTYPE_BYTES[call.dtype], datatype, op, comm,
+                pace.start_ns, pace.period_ns, pace.work, pace.work_limit_ns, rows,
+            )  # fmt: skip
+        began, entered, left, off_cpu_ns = np.ascontiguousarray(rows.T)
+        return BurstSteps(began=began, entered=entered, left=left, off_cpu_ns=off_cpu_ns)
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """Exchange clock readings with ``peer``; return (sent, served, returned) per ping, shape (count, 3)."""

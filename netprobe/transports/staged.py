@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netprobe import _native
-from netprobe.contracts import Allocation, Buffer, Collective, Gpu, RingTrace, Stamps, Transport
+from netprobe.contracts import Allocation, Buffer, BurstSteps, Collective, Gpu, RingTrace, Stamps, StepPace, Transport
 from netprobe.errors import UnavailableError
 from netprobe.model.plan import DTYPE_BYTES, Memory, Stage
 
@@ -128,6 +128,10 @@ class StagedMpi:
     def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:  # noqa: ARG002 - as the protocol has it
         """Raise UnavailableError: the ring is reduced by the CPU, which cannot reach memory of a GPU."""
         raise UnavailableError("a traced ring is reduced in the host's memory alone", remedy="--memory host")
+
+    def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError: a step computes on the CPU, and its buckets would be copied one by one."""
+        raise UnavailableError("bursts go over the host's memory alone", remedy="--memory host")
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport."""

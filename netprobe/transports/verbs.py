@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from netprobe.buffers.cuda import CudaBuffer
-from netprobe.contracts import Buffer, Collective, Control, RingTrace, Stamps, Transport
+from netprobe.contracts import Buffer, BurstSteps, Collective, Control, RingTrace, Stamps, StepPace, Transport
 from netprobe.errors import TransportError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Engine, Operation, RdmaEndpoint, RdmaOptions
@@ -170,6 +170,10 @@ class VerbsTransport:
     def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:
         """See contracts.Transport; MPI's."""
         return self._under.traced_ring(call, iterations=iterations)
+
+    def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
+        """See contracts.Transport; MPI's."""
+        return self._under.bursts(call, pace, steps=steps)
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport; MPI's."""

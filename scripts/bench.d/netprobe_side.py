@@ -1,20 +1,23 @@
 """netprobe's side of scripts/bench, on each rank: OPERATION SIZE:ITERATIONS..., prints sizes and ns on rank 0.
 
-``pingpong``, ``stream``, ``allreduce`` and ``ring`` print the median iteration, as the C programs do. ``netpipe``
-prints what NetPIPE does: half a round trip of one buffer that is sent and received into, the best of seven means.
+``pingpong``, ``stream``, ``allreduce``, ``ring`` and ``bursts`` print the median iteration, as the C programs do.
+``netpipe`` prints what NetPIPE does: half a round trip of one buffer that is sent and received into, the best of seven
+means.
 """
 
 import sys
+import time
 
 import numpy as np
 
 from netprobe.buffers.host import HostBuffer
-from netprobe.contracts import Collective, Stamps
+from netprobe.contracts import Collective, Stamps, StepPace
 from netprobe.model.collective import SHAPES
 from netprobe.transports.mpi import MpiTransport, open_mpi
 
 WINDOW = 64
 NETPIPE_TRIALS = 7
+STEP_WORK = 1 << 18  # as in bursts.c
 COLLECTIVES = {"allreduce": "allreduce", "ring": "traced_ring"}
 
 
@@ -28,6 +31,8 @@ def series(transport: MpiTransport, operation: str, send: HostBuffer, receive: H
         )
     if operation in COLLECTIVES:
         return transport.collective(_sum_of_floats(COLLECTIVES[operation], send, receive), iterations=iterations)
+    if operation == "bursts":
+        return _bursts(transport, _sum_of_floats("allreduce", send, receive), iterations)
     return transport.pingpong(
         initiates=leads,
         peer=peer,
@@ -36,6 +41,13 @@ def series(transport: MpiTransport, operation: str, send: HostBuffer, receive: H
         size_bytes=size_bytes,
         iterations=iterations,
     )
+
+
+def _bursts(transport: MpiTransport, call: Collective, iterations: int) -> Stamps:
+    """Return what steps took, from one end to the next, as stamps."""
+    pace = StepPace(start_ns=time.monotonic_ns(), period_ns=0, work=STEP_WORK, work_limit_ns=10**10, buckets=1)
+    steps = transport.bursts(call, pace, steps=iterations)
+    return np.concatenate([steps.began[:1], steps.left])
 
 
 def figure(operation: str, stamps: Stamps) -> float:

@@ -95,6 +95,8 @@ kind = "finding"                          # or "gap"
 severity = "blocks"
 subjects = ["node2"]
 
+[[steps]]: see step_scenario
+
 [[nics]], [[gpus]], [[gpu_windows]], [[gpu_grown]], [[systems]], [[counted]]: see nic_scenario
 
 [[gpu_endpoints]]                         # GPUs whose memory ranks use
@@ -123,6 +125,7 @@ from nic_scenario import (
     inventories,
     port_table,
 )
+from step_scenario import StepLine, step_table
 
 from netprobe.model.endpoint import Clock, Interface, Rank, ranks_by_host
 from netprobe.model.evidence import (
@@ -361,6 +364,7 @@ class Scenario(Strict):
     failures: list[FailureLine] = []
     datagrams: list[DatagramLine] = []
     nccl: list[NcclLine] = []
+    steps: list[StepLine] = []
     expect: list[Expected] = []
 
 
@@ -412,6 +416,7 @@ def evidence_of(scenario: Scenario) -> Evidence:
         groups=tuple(_group(ranks, each) for each in scenario.collectives),
         arrivals=tuple(_arrivals(ranks, each) for each in scenario.collectives),
         hops=tuple(_hops(ranks, each) for each in scenario.hops),
+        steps=tuple(step_table(ranks, each) for each in scenario.steps),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
         fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
         coverage=Coverage(

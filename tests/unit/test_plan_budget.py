@@ -1,7 +1,7 @@
 """Plans, budgets, rounds of stages, and the token that carries a plan to the ranks."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.errors import PlanError
@@ -53,6 +53,20 @@ def test_a_budget_is_kept_unless_nothing_can_be_shortened_further(budget_s, host
     within = expected_ns(plan, count) <= budget_s * NS_PER_S * 1.001
     at_the_floor = all(stage.series_budget_ns == SHORTEST_SERIES_NS and stage.matchings == 1 for stage in plan.stages)
     assert within or at_the_floor
+
+
+@settings(max_examples=15)
+@given(st.integers(30, 600))
+def test_bursts_are_shortened_with_all_else_in_whole_seconds_and_that_is_told(budget_s):
+    count = round_count(fleet(16))
+    whole = plan_for("nightly", budget_ns=budget_s * NS_PER_S)
+
+    plan = fitted(whole, count)
+
+    (bursts,) = [stage.bursts for stage in plan.stages if stage.bursts]
+    assert 3 * NS_PER_S <= bursts.length_ns <= 15 * NS_PER_S
+    assert bursts.length_ns % NS_PER_S == 0
+    assert any("bursts of 15.0 s cut to" in each for each in plan.dropped) == (bursts.length_ns < 15 * NS_PER_S)
 
 
 def test_a_plan_without_a_budget_is_left_alone():
