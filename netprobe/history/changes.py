@@ -10,7 +10,7 @@ from netprobe.locate.remembered import remembered
 from netprobe.model.history import History
 
 BESIDE: Final = 1
-"""Nights between a change of hosts and a change of figures that belong together: an upgrade may end after a run began."""
+"""Nights between a change of hosts and one of figures that belong together: an upgrade may end after a run began."""
 MOST_TOLD: Final = 4
 
 

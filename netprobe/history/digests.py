@@ -12,16 +12,19 @@ from netprobe.model.report import Report
 from netprobe.model.run import RunHeader
 
 
-def digest_of(header: RunHeader, evidence: Evidence, report: Report | None) -> Digest:
-    """Return the digest of a run; FormatError where it does not say when it was."""
+def digest_of(header: RunHeader, evidence: Evidence | None, report: Report | None) -> Digest:
+    """Return the digest of a run; FormatError where it does not say when it was.
+
+    Without evidence, as of a run that was cut short, it has neither figures nor facts.
+    """
     return Digest(
         run=header.id,
         started=started_of(header),
         status=header.status,
         profile=header.plan.profile,
         verdict=None if report is None else report.verdict,
-        figures=figures_of(evidence),
-        facts=facts_of(header, evidence.inventories.values()),
+        figures=() if evidence is None else figures_of(evidence),
+        facts=() if evidence is None else facts_of(header, evidence.inventories.values()),
         sightings=() if report is None else tuple(s for each in report.findings for s in _sightings(each)),
     )
 

@@ -4,9 +4,10 @@ Rates, and medians of latency, are judged; tails and losses are shown and not ju
 detectors judge them. Larger is better throughout: of a latency the logarithm is negative.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,8 @@ from netprobe.stats.steps import steps
 from netprobe.stats.trends import FEWEST_SERIES, fleet_shift, middle
 
 LATENCY: Final = "latency"
+REGRESSION: Final = "regression"
+FLEET_SHIFT: Final = "fleet-shift"
 REACH: Final = 5
 """Nights on either side of a step whose medians must differ: a slow slide differs less in so few."""
 
@@ -44,6 +47,8 @@ class Levels:
     """What a single night must differ by to stand out from them."""
     smallest: FloatArray
     """What a level must differ by to matter."""
+    accepted: IntArray
+    """The newest night whose level somebody accepted, of each subject; -1 where nobody did."""
 
     @cached_property
     def starts(self) -> list[list[int]]:
@@ -67,6 +72,7 @@ class Loss:
     """The first night of it."""
     log_before: float
     log_now: float
+    """Both with the fleet's shift of the last night, so that they are what is measured now, or would be."""
     is_step: bool
     """Whether enough nights show the new level; else it is a matter of the last few."""
 
@@ -96,7 +102,7 @@ def levels_of(history: History, limits: Limits) -> tuple[Levels, ...]:
     """Return the levels of all judged trends; none where no night was complete."""
     if history.last is None:
         return ()
-    return tuple(_levels(trend, history.last, limits) for trend in history.trends if is_judged(trend))
+    return tuple(_levels(trend, history, limits) for trend in history.trends if is_judged(trend))
 
 
 @remembered(4)
@@ -107,7 +113,7 @@ def fleet_levels_of(history: History, limits: Limits) -> tuple[Levels, ...]:
         if levels.trend.subjects == (FLEET,):
             found.append(levels)
         elif len(levels.trend.subjects) >= FEWEST_SERIES:
-            found.append(_levels(_common(levels), levels.last, limits))
+            found.append(_levels(_common(levels), history, limits))
     return tuple(found)
 
 
@@ -123,7 +129,8 @@ def _common(levels: Levels) -> Trend:
     )
 
 
-def _levels(trend: Trend, last: int, limits: Limits) -> Levels:
+def _levels(trend: Trend, history: History, limits: Limits) -> Levels:
+    last = history.last or 0
     sign = 1.0 if trend.unit.is_rate else -1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         log = sign * np.log(np.where(trend.values > 0, trend.values, np.nan))
@@ -144,7 +151,20 @@ def _levels(trend: Trend, last: int, limits: Limits) -> Levels:
         known=known,
         noise=np.maximum(smallest, limits.outlier_mads * SIGMAS_PER_MAD * uncertain * np.nan_to_num(deviation)),
         smallest=smallest,
+        accepted=_accepted(trend, history),
     )
+
+
+def _accepted(trend: Trend, history: History) -> IntArray:
+    """Return up to which night the levels of each subject were acknowledged, by its own name or its host's."""
+    detector = FLEET_SHIFT if trend.subjects == (FLEET,) else REGRESSION
+    at = {subject: moment for (name, subject), moment in history.acknowledged.items() if name == detector}
+    until = [
+        max((moment for name in {subject, host} if (moment := at.get(name or "")) is not None), default=None)
+        for subject, host in zip(trend.subjects, trend.hosts, strict=True)
+    ]
+    nights = [sum(moment is not None and night.started <= moment for night in history.nights) - 1 for moment in until]
+    return np.array(nights, dtype=np.int64)
 
 
 def _smallest(trend: Trend, reference: FloatArray, limits: Limits) -> FloatArray:
@@ -162,28 +182,26 @@ def losses(levels: Levels) -> Iterator[Loss]:
         loss = _step(levels, column)
         if loss is None and low[column]:
             loss = _recent(levels, column)
-        if loss is not None:
+        if loss is not None and loss.since > levels.accepted[column]:
             yield loss
 
 
 def _step(levels: Levels, column: int) -> Loss | None:
-    """Return the first step down after which no level reached the old one again."""
+    """Return the first step down that nobody accepted, after which no level reached the old one again."""
     starts = levels.starts[column]
     if not starts:
         return None
     own = levels.own[: levels.last + 1, column]
     bounds = [0, *starts, len(own)]
-    heights = [_median(own[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    heights = [_median(own[a:b]) for a, b in pairwise(bounds)]
     for index, start in enumerate(starts):
         before, smallest = heights[index], levels.smallest[column]
         jump = _median(own[start : start + REACH]) - _median(own[max(start - REACH, 0) : start])
         if jump <= -smallest and all(height <= before - smallest for height in heights[index + 1 :]):
             now = _median(own[-REACH:])
-            if now <= before - smallest:
-                return Loss(
-                    trend=levels.trend, column=column, since=_exact(own, start, before, now), log_before=before,
-                    log_now=now, is_step=True,
-                )  # fmt: skip
+            since = _exact(own, start, before, heights[index + 1])
+            if now <= before - smallest and since > levels.accepted[column]:
+                return _loss(levels, column, since, (before, now), is_step=True)
     return None
 
 
@@ -206,12 +224,46 @@ def _recent(levels: Levels, column: int) -> Loss:
         since -= 1
     while not np.isfinite(own[since]):
         since += 1
+    return _loss(levels, column, since, (reference, _median(own[since : last + 1])), is_step=False)
+
+
+def _loss(levels: Levels, column: int, since: int, heights: tuple[float, float], *, is_step: bool) -> Loss:
+    shift = float(levels.shift[levels.last])
     return Loss(
-        trend=levels.trend, column=column, since=since, log_before=reference,
-        log_now=_median(own[since : last + 1]), is_step=False,
-    )  # fmt: skip
+        trend=levels.trend,
+        column=column,
+        since=since,
+        log_before=heights[0] + shift,
+        log_now=heights[1] + shift,
+        is_step=is_step,
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) else np.nan
+
+
+def by_host(history: History, subjects: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return whom to name of each host: its NICs, or itself where more than half of them are concerned, or none is."""
+    host_of = {subject: host or subject for trend in history.trends for subject, host in told_of(trend)}
+    nics: dict[str, set[str]] = {}
+    for subject, host in host_of.items():
+        if subject != host:
+            nics.setdefault(host, set()).add(subject)
+    own: dict[str, list[str]] = {}
+    for subject in sorted(subjects):
+        own.setdefault(host_of[subject], []).append(subject)
+    return {host: _named(host, told, len(nics.get(host, ()))) for host, told in own.items()}
+
+
+def told_of(trend: Trend) -> Iterator[tuple[str, str | None]]:
+    """Yield the subjects of a trend with their hosts."""
+    return zip(trend.subjects, trend.hosts, strict=True)
+
+
+def _named(host: str, subjects: list[str], nics: int) -> tuple[str, ...]:
+    concerned = tuple(subject for subject in subjects if subject != host)
+    if not concerned or (len(concerned) > 1 and 2 * len(concerned) > nics):
+        return (host,)
+    return concerned

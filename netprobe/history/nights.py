@@ -36,7 +36,11 @@ class Loaded:
 
 
 def history_of(
-    rows: Rows, *, profile: str | None = None, acknowledged: Sequence[Acknowledgement] = (), until: datetime | None = None
+    rows: Rows,
+    *,
+    profile: str | None = None,
+    acknowledged: Sequence[Acknowledgement] = (),
+    until: datetime | None = None,
 ) -> Loaded:
     """Return the history of the runs of a profile: by default ``nightly``, or that of the newest run.
 
@@ -46,7 +50,9 @@ def history_of(
     if until is not None:
         runs = runs.filter(pl.col("started") <= until)
     if runs.is_empty():
-        raise StoreError("there is no run to look back at", remedy="netprobe check --profile nightly, night after night")
+        raise StoreError(
+            "there is no run to look back at", remedy="netprobe check --profile nightly, night after night"
+        )
     wanted = profile or _usual(runs)
     runs = runs.filter(pl.col("profile") == wanted)
     if runs.is_empty():

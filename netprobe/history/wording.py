@@ -56,3 +56,8 @@ def nights_fact(history: History, nights: Sequence[int], metric: str, basis: str
     labels = [history.nights[night].label for night in nights]
     told = ", ".join(labels if len(labels) <= 4 else [*labels[:2], "…", *labels[-2:]])
     return Fact(metric=metric, observed=f"{len(labels)}: {told}", expected="none", basis=basis)
+
+
+def acknowledge(detector: str, subject: str) -> str:
+    """Return the command that closes a finding."""
+    return shlex.join(["netprobe", "history", "ack", detector, subject])

@@ -210,8 +210,12 @@ class Limits:
         4.0, "sigmas", "of Mann and Kendall's test; 4,000 figures of a fleet exceed 4 by chance in one night of eight"
     )
     sticky_nights: float = _limit(
-        14.0, "nights", "that a finding stays open after it was last seen: a link that flaps comes back within a week or two"
+        14.0,
+        "nights",
+        "that a finding stays open after it was last seen: a link that flaps comes back within a week or two",
     )
     recurring_nights: float = _limit(
-        3.0, "nights", "of the open time in which a finding was seen, from which on it degrades although it is gone tonight"
+        3.0,
+        "nights",
+        "of the open time in which a finding was seen, from which on it degrades although it is gone tonight",
     )

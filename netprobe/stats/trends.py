@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.stats.spread import SIGMAS_PER_MAD
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -44,7 +46,8 @@ def fleet_shift(values: FloatArray) -> FloatArray:
         level = middle(values - shift[:, None])
         told = middle((values - level).T)
         shift = np.where(enough & np.isfinite(told), told, 0.0)
-    return shift - (np.median(shift[enough]) if enough.any() else 0.0) * enough
+    usual = float(np.median(shift[enough])) if enough.any() else 0.0
+    return np.where(enough, shift - usual, 0.0)
 
 
 def spread(values: FloatArray) -> FloatArray:
@@ -52,7 +55,8 @@ def spread(values: FloatArray) -> FloatArray:
 
     By the MAD of differences of neighbouring nights; a normal series has differences sqrt(2) times as wide.
     """
-    return 1.4826 * middle(np.abs(np.diff(values, axis=0))) / np.sqrt(2.0)
+    sigma: FloatArray = SIGMAS_PER_MAD * middle(np.abs(np.diff(values, axis=0))) / np.sqrt(2.0)
+    return sigma
 
 
 def monotony(values: FloatArray) -> FloatArray:

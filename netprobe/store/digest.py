@@ -89,7 +89,9 @@ def _fields_of(figure: Figure) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     """Return text that Parquet takes: host names may hold bytes that are no UTF-8."""
-    return str(value).encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_digest(path: Path, digest: Digest, *, baseline: tuple[str, datetime] | None = None) -> None:

@@ -6,7 +6,7 @@ Runs lie in the folder, or up to three folders deep (a cluster, a month). A link
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -92,11 +92,24 @@ def read_rows(directories: Sequence[Path], make: Callable[[Path], Digest]) -> Ro
             skipped.append(Skipped(directory=places[place], reason=str(error)))
             continue
         frames.append(frame.with_columns(pl.lit(place, dtype=pl.Int64).alias(PLACE)))
-    made = _tables(pl.concat(frames).lazy()) or []
-    runs, figures, names, others = made if scanned is None else map(_together, zip(scanned, made, strict=True))
+    made = rows_of_frames(frames, directories)
+    if scanned is not None:
+        both = zip(scanned, (made.runs, made.figures, made.names, made.others), strict=True)
+        runs, figures, names, others = map(_together, both)
+        made = replace(made, runs=runs, figures=figures, names=names.unique(), others=others)
+    return replace(made, skipped=tuple(sorted(skipped, key=lambda each: each.directory)))
+
+
+def rows_of_frames(frames: "Sequence[pl.DataFrame]", directories: Sequence[Path]) -> Rows:
+    """Return digests that are in memory, each with its place."""
+    import polars as pl
+
+    tables = _tables(pl.concat(frames).lazy())
+    if tables is None:
+        raise StoreError("digests cannot be put together", remedy="the same version of netprobe for all of them")
+    runs, figures, names, others = tables
     return Rows(
-        directories=tuple(directories), runs=runs, figures=figures, names=names.unique(), others=others,
-        skipped=tuple(sorted(skipped, key=lambda each: each.directory)),
+        directories=tuple(directories), runs=runs, figures=figures, names=names, others=others, skipped=()
     )  # fmt: skip
 
 

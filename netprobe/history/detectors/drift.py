@@ -10,8 +10,8 @@ import numpy as np
 
 from netprobe.contracts import HistoryDetector
 from netprobe.detectors._words import MOST_FACTS
-from netprobe.history.levels import Levels, levels_of, losses
-from netprobe.history.wording import amount_at, change, retest
+from netprobe.history.levels import Levels, by_host, levels_of, losses
+from netprobe.history.wording import acknowledge, amount_at, change, retest
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.history import FLEET, FloatArray, History, Trend
 from netprobe.model.limits import Limits
@@ -37,6 +37,7 @@ class Slide:
     log_slope: float
     """By night."""
     log_now: float
+    """With the fleet's shift of the last night."""
     sigmas: float
 
     @property
@@ -63,9 +64,11 @@ def detect(history: History, limits: Limits) -> Iterator[Finding | Gap]:
             found.setdefault(slide.subject, []).append(slide)
     bad = {slides[0].host for slides in found.values()}
     good = [host for host in history.hosts if host not in bad]
-    for subject, slides in sorted(found.items()):
-        if not history.is_acknowledged(ID, subject, history.last or 0):
-            yield _finding(history, sorted(slides, key=lambda each: each.log_change), good)
+    quiet_since = max((history.last or 0) - int(limits.sticky_nights), 0)
+    for host, subjects in by_host(history, found).items():
+        own = [slide for told in found.values() for slide in told if (slide.host or slide.subject) == host]
+        if not any(history.is_acknowledged(ID, each, quiet_since) for each in (host, *subjects)):
+            yield _finding(subjects, sorted(own, key=lambda each: each.log_change), good)
 
 
 def _slides(levels: Levels, limits: Limits) -> Iterator[Slide]:
@@ -99,7 +102,7 @@ def _slide(levels: Levels, column: int, window: FloatArray, first: int, sigmas: 
         first=first,
         last=levels.last,
         log_slope=slope(window),
-        log_now=float(np.nanmedian(window[-5:])),
+        log_now=float(np.nanmedian(window[-5:]) + levels.shift[levels.last]),
         sigmas=sigmas,
     )
 
@@ -122,7 +125,7 @@ def _is_slope(window: FloatArray, log_slope: float) -> bool:
     return left_by_line <= left_by_step
 
 
-def _finding(history: History, slides: list[Slide], good: list[str]) -> Finding:
+def _finding(subjects: tuple[str, ...], slides: list[Slide], good: list[str]) -> Finding:
     main = slides[0]
     host = main.host or main.subject
     nights = main.last - main.first
@@ -131,13 +134,13 @@ def _finding(history: History, slides: list[Slide], good: list[str]) -> Finding:
         detector=ID,
         severity=Severity.DEGRADES,
         confidence=Confidence.HIGH if len(slides) > 1 else Confidence.MEDIUM,
-        subjects=(main.subject,),
+        subjects=subjects,
         hosts=(host,),
         summary=f"slides: {change(main.log_change, main.trend.unit)} its level of {nights} nights ago, "
         f"{amount_at(main.log_now, main.trend)} of {amount_at(before, main.trend)} ({main.trend.title})",
         facts=tuple(
             Fact(
-                metric=each.trend.title,
+                metric=each.trend.title if (each.subject,) == subjects else f"{each.subject}: {each.trend.title}",
                 observed=f"{amount_at(each.log_now, each.trend)} ({abs(each.sigmas):.1f} sigmas)",
                 expected=amount_at(each.log_now - each.log_change, each.trend),
                 basis=f"Theil-Sen's slope over {each.last - each.first} nights, without the fleet's shift",
@@ -148,8 +151,8 @@ def _finding(history: History, slides: list[Slide], good: list[str]) -> Finding:
             "a single bad night (most nights are lower than those before)",
             "what the whole fleet lost or won (taken out)",
         ),
-        next_action=f"clean or replace the optic and cable of {main.subject} in the next window, and look at its "
-        "corrected bits, its PCIe errors and its temperature",
+        next_action=f"clean or replace the optic and cable of {subjects[0]} in the next window, and look at its "
+        f"corrected bits, its PCIe errors and its temperature; {acknowledge(ID, subjects[0])} once that is planned",
         retest=retest(host, good[:2]),
     )
 
@@ -163,16 +166,17 @@ DETECTOR = HistoryDetector(
     those before them than chance allows: Mann and Kendall's test beyond drift_sigmas. The loss over that time by Theil
     and Sen's slope, which single bad nights do not bend, is drift_ratio or more (of a latency latency_excess_ratio).
 
-    What the fleet lost or won is taken out first. A NIC with a regression is not told again, and a line must explain the
-    nights at least as well as one step does.""",
+    What the fleet lost or won is taken out first. A NIC with a regression is not told again, and a line must explain
+    the nights at least as well as one step does.""",
     remedy="""Nothing is broken yet: plan the exchange. Clean the connectors, then replace optic and cable; watch
-    `netprobe history --host HOST` afterwards. `netprobe history ack drift SUBJECT` closes the finding until the next
-    night is seen to go on with it.""",
+    `netprobe history --host HOST` afterwards. `netprobe history ack drift SUBJECT` closes the finding for
+    sticky_nights nights.""",
     limits=(
         "drift_nights",
         "drift_ratio",
         "drift_sigmas",
         "latency_excess_ratio",
+        "sticky_nights",
     ),
     detect=detect,
 )

@@ -11,13 +11,13 @@ from netprobe.contracts import HistoryDetector
 from netprobe.detectors._words import MOST_FACTS
 from netprobe.history.changes import BESIDE, changes_of_fleet
 from netprobe.history.detectors.regression import losses_by_subject
-from netprobe.history.levels import Loss, fleet_levels_of, levels_of, losses
+from netprobe.history.levels import FLEET_SHIFT, Loss, fleet_levels_of, levels_of, losses
 from netprobe.history.wording import amount_at, change, since, too_few
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.history import FLEET, History
 from netprobe.model.limits import Limits
 
-ID = "fleet-shift"
+ID = FLEET_SHIFT
 
 
 def detect(history: History, limits: Limits) -> Iterator[Finding | Gap]:
@@ -65,7 +65,7 @@ def _by_night(found: list[Loss]) -> Iterator[list[Loss]]:
 def _finding(history: History, group: list[Loss], limits: Limits) -> Finding | None:
     main, last = group[0], history.last or 0
     changed = changes_of_fleet(history, main.since)
-    if history.is_acknowledged(ID, FLEET, main.since) or (changed and last - main.since > limits.sticky_nights):
+    if changed and last - main.since > limits.sticky_nights:
         return None  # an upgrade that was told for two weeks is how the fleet is now
     with_what = f", with another {'; '.join(changed)}" if changed else ""
     return Finding(
@@ -102,8 +102,8 @@ DETECTOR = HistoryDetector(
     the switches, uplinks that were lost, traffic of others in the nights.""",
     evidence="""What the median NIC gained or lost in each night, and what collectives of all ranks reached, are held
     against their own last own_nights nights and their older levels as those of a NIC are (regression). Where most hosts
-    have another firmware, driver, MPI or rate since that night, the finding says so and warns, for sticky_nights nights;
-    where nothing is known to have changed it degrades, until the level is reached again or somebody acknowledges it.
+    have another firmware, driver, MPI or rate since that night, the finding says so and warns, for sticky_nights
+    nights; where nothing is known to have changed it degrades, until the level is reached again or somebody acknowledges it.
 
     A collective that is slower since the night in which single NICs are, or in which a host went missing, is their
     symptom, and no finding.""",

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netprobe.contracts import HistoryDetector
-from netprobe.history.wording import nights_fact
+from netprobe.history.wording import acknowledge, nights_fact
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.history import FLEET, History
 from netprobe.model.limits import Limits
+
+BoolArray = NDArray[np.bool_]
 
 ID = "missing"
 FEWEST = 3
@@ -57,7 +60,7 @@ def absences(history: History, limits: Limits) -> list[Absence]:
     return [*gone, *(each for each in _nics(history, complete, last, limits) if each.host not in hosts)]
 
 
-def _gone_since(present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], complete: object, limits: Limits) -> int | None:
+def _gone_since(present: BoolArray, complete: BoolArray, limits: Limits) -> int | None:
     """Return the first complete night without a regular; None while it is there, or where it never was one."""
     nights = np.flatnonzero(complete)
     there = present[nights]
@@ -70,9 +73,9 @@ def _gone_since(present: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], comple
     return int(nights[seen + 1])
 
 
-def _nics(history: History, complete: object, last: int, limits: Limits) -> Iterator[Absence]:
+def _nics(history: History, complete: BoolArray, last: int, limits: Limits) -> Iterator[Absence]:
     """Yield NICs without any figure in the last night, though most others have figures of the same."""
-    measured: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]] = {}
+    measured: dict[str, BoolArray] = {}
     host_of: dict[str, str] = {}
     for trend in history.trends:
         known = np.isfinite(trend.values[: last + 1])
@@ -84,7 +87,7 @@ def _nics(history: History, complete: object, last: int, limits: Limits) -> Iter
             host_of[subject] = host
             measured[subject] = measured.get(subject, False) | known[:, column]
     for subject, there in sorted(measured.items()):
-        since = _gone_since(there, np.asarray(complete)[: last + 1], limits)
+        since = _gone_since(there, complete[: last + 1], limits)
         if since is not None:
             yield Absence(subject=subject, host=host_of[subject], since=since, is_host=False)
 
@@ -111,7 +114,7 @@ def _finding(history: History, absence: Absence) -> Finding:
                 for each in told[:4]
             ),
         ),
-        next_action=f"whether it is meant to be away; netprobe history ack {ID} '{absence.subject}' then closes this; "
+        next_action=f"whether it is meant to be away; {acknowledge(ID, absence.subject)} then closes this; "
         "else why it was left out or went",
         retest=None,
     )

@@ -10,7 +10,7 @@ from netprobe.contracts import HistoryDetector
 from netprobe.history.detectors.missing import absences
 from netprobe.history.detectors.regression import RATES, losses_by_subject
 from netprobe.history.levels import levels_of
-from netprobe.history.wording import nights_fact, retest
+from netprobe.history.wording import acknowledge, nights_fact, retest
 from netprobe.judge.judge import SEVERITIES
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.history import FLEET, History, Seen
@@ -64,8 +64,7 @@ def _finding(history: History, told: Open, limits: Limits) -> Finding:
         hosts=(seen.host,) if seen.host is not None and is_here else (),
         summary=f"{seen.detector}, {_when(history, told, newest)}: {seen.summary}",
         facts=(nights_fact(history, told.nights, f"nights with {seen.detector}", "the reports of these nights"),),
-        next_action=f"netprobe explain {seen.detector}; netprobe history ack {seen.detector} '{seen.subject}' once it "
-        "is mended",
+        next_action=f"netprobe explain {seen.detector}; {acknowledge(seen.detector, seen.subject)} once it is mended",
         retest=None if seen.host is None else retest(seen.host, [h for h in history.hosts if h != seen.host][:2]),
     )
 
@@ -92,8 +91,8 @@ DETECTOR = HistoryDetector(
     cause="""Faults come and go: a link flaps, an optic loses packets while it is warm, a host is noisy while its backup
     runs. That it was not there last night is no repair.""",
     evidence="""Findings in the reports of all nights, by detector and subject. One is open for sticky_nights nights
-    after it was last seen, or until it is acknowledged. Seen in the last night it is as severe as it was there; gone, it
-    warns, and it degrades where it was seen in recurring_nights of the nights that count. What a host that is missing,
+    after it was last seen, or until it is acknowledged. Seen in the last night it is as severe as it was there; gone,
+    it warns, and it degrades where it was seen in recurring_nights of the nights that count. What a host that is missing,
     or slower than itself, was reported for is told with that.""",
     remedy="""Treat it as if it were there: explain its detector, mend what it names, and then `netprobe history ack
     DETECTOR SUBJECT`. When it is seen again, it is open again.""",
