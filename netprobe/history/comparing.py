@@ -2,8 +2,9 @@
 
 A title as a whole (all pairs, or all iterations of a collective) is compared by Mann and Whitney's test, with Cliff's
 delta as the size of the effect. A single NIC has a few partners in each run, and those tell nothing of how far their
-median wanders by chance; the partners of all NICs together do. It is held against what the fleet did, so that an upgrade
-is one change and not five hundred. Of everything that is tested, false discoveries are held to 5 % (Benjamini-Hochberg).
+median wanders by chance; the partners of all NICs together do. It is held against what the fleet did, so that an
+upgrade is one change and not five hundred. Of everything that is tested, false discoveries are held to 5 % (Benjamini
+and Hochberg).
 
 Does not handle: how two runs of the same fabric differ from night to night. One run each cannot tell that; netprobe
 history can. Iterations of one collective follow each other, so that their test says that they differ, not that they
@@ -191,9 +192,7 @@ def _of_collectives(before: Measured, after: Measured) -> Iterator[Change]:
             yield _whole(timed.title, timed.unit, (timed.values, other.values), (timed.counts, other.counts))
 
 
-def _whole(
-    title: str, unit: Unit, values: tuple[FloatArray, FloatArray], counts: tuple[IntArray, IntArray]
-) -> Change:
+def _whole(title: str, unit: Unit, values: tuple[FloatArray, FloatArray], counts: tuple[IntArray, IntArray]) -> Change:
     medians = [_weighted_median(each, count) for each, count in zip(values, counts, strict=True)]
     samples = (int(counts[0].sum()), int(counts[1].sum()))
     change = Change(

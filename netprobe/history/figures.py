@@ -7,7 +7,7 @@ Does not handle: latencies of crowded hosts, which tell of the scheduler; they a
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -50,9 +50,18 @@ def figures_of(evidence: Evidence) -> tuple[Figure, ...]:
 
 
 def samples_of(evidence: Evidence) -> Iterator[Samples]:
-    """Yield what pairs measured, by title."""
+    """Yield what pairs measured at the sizes that are trended, by title."""
+    yield from _of_tables(_widest(evidence.pairs), evidence)
+
+
+def every_sample_of(evidence: Evidence) -> Iterator[Samples]:
+    """Yield what pairs measured at all sizes, by title."""
+    yield from _of_tables((each for each in evidence.pairs if each.bytes_per_iteration or is_latency(each)), evidence)
+
+
+def _of_tables(tables: Iterable[PairTable], evidence: Evidence) -> Iterator[Samples]:
     ends: dict[Path, _Ends] = {}
-    for table in _widest(evidence.pairs):
+    for table in tables:
         own = ends.setdefault(table.path, _ends_of(evidence, table.path))
         yield from _samples_of_table(table, own, evidence)
 
@@ -114,9 +123,7 @@ def _samples_of_table(table: PairTable, ends: _Ends, evidence: Evidence) -> Iter
         yield _samples(title, table.probe, Unit.GBPS, both, np.concatenate([rate, rate]), ends)
 
 
-def _samples(  # noqa: PLR0913 - what a record of samples is made of
-    title: str, metric: str, unit: Unit, owner: IntArray, values: FloatArray, ends: _Ends
-) -> Samples:
+def _samples(title: str, metric: str, unit: Unit, owner: IntArray, values: FloatArray, ends: _Ends) -> Samples:
     return Samples(
         title=title, metric=metric, unit=unit, owner=owner, values=values, subjects=ends.subjects, hosts=ends.hosts
     )

@@ -151,7 +151,7 @@ def _refuse_strangers(path: Path, frame: "pl.DataFrame") -> None:
     newest = frame["format"].max()
     if not isinstance(newest, int) or newest > DIGEST_FORMAT:
         raise FormatError(
-            f"{path} has format {newest}; this netprobe reads up to {DIGEST_FORMAT}",
+            f"{path} has format {newest!r}; this netprobe reads up to {DIGEST_FORMAT}",
             remedy="pip install --upgrade netprobe",
         )
 

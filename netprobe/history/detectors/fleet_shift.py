@@ -103,7 +103,8 @@ DETECTOR = HistoryDetector(
     evidence="""What the median NIC gained or lost in each night, and what collectives of all ranks reached, are held
     against their own last own_nights nights and their older levels as those of a NIC are (regression). Where most hosts
     have another firmware, driver, MPI or rate since that night, the finding says so and warns, for sticky_nights
-    nights; where nothing is known to have changed it degrades, until the level is reached again or somebody acknowledges it.
+    nights; where nothing is known to have changed it degrades, until the level is reached again or somebody
+    acknowledges it.
 
     A collective that is slower since the night in which single NICs are, or in which a host went missing, is their
     symptom, and no finding.""",

@@ -92,8 +92,8 @@ DETECTOR = HistoryDetector(
     runs. That it was not there last night is no repair.""",
     evidence="""Findings in the reports of all nights, by detector and subject. One is open for sticky_nights nights
     after it was last seen, or until it is acknowledged. Seen in the last night it is as severe as it was there; gone,
-    it warns, and it degrades where it was seen in recurring_nights of the nights that count. What a host that is missing,
-    or slower than itself, was reported for is told with that.""",
+    it warns, and it degrades where it was seen in recurring_nights of the nights that count. What a host that is
+    missing, or slower than itself, was reported for is told with that.""",
     remedy="""Treat it as if it were there: explain its detector, mend what it names, and then `netprobe history ack
     DETECTOR SUBJECT`. When it is seen again, it is open again.""",
     limits=("sticky_nights", "recurring_nights"),

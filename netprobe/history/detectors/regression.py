@@ -59,6 +59,7 @@ def _finding(
     first = min(loss.since for loss in own)
     blocks = any(loss.trend.unit.is_rate and loss_ratio(loss.log_change) > limits.host_block_ratio for loss in own)
     host = main.host or main.subject
+    whom = subjects[0] if len(subjects) == 1 else host
     nights = sum(night.is_complete for night in history.nights[main.since : last + 1])
     facts = [_fact(history, loss, subjects) for loss in own[:MOST_FACTS]]
     changed = changes_of_host(history, host, first)
@@ -75,7 +76,7 @@ def _finding(
         facts=(*facts, *(_reported(history, each.detector, each.nights) for each in reported)),
         excluded=("what the whole fleet lost or won in these nights (taken out)",),
         next_action=f"what was changed on {host} or its leaf port by {history.nights[first].label}; then its cable, "
-        f"optic and PCIe link (netprobe check names the part); {acknowledge(ID, subjects[0] if len(subjects) == 1 else host)} once it is known",
+        f"optic and PCIe link (netprobe check names the part); {acknowledge(ID, whom)} once it is known",
         retest=retest(host, good[:2]),
     )
 
@@ -120,8 +121,8 @@ DETECTOR = HistoryDetector(
     cable, a setting, firmware of one host, a neighbour that shares its uplink.""",
     evidence="""Each figure of a NIC (over RDMA) or a host (over MPI) is held against the median of its own last
     own_nights nights. What the median NIC gained or lost in a night is taken out before, so that an upgrade of the
-    whole fleet is nobody's fault. A night counts that lies regression_ratio below (of latency latency_excess_ratio above, and
-    latency_excess_floor_ns), and outlier_mads times what its nights usually differ by.
+    whole fleet is nobody's fault. A night counts that lies regression_ratio below (of latency latency_excess_ratio and
+    latency_excess_floor_ns above), and outlier_mads times what its nights usually differ by.
 
     A step that is older than these nights is found again in all nights that are known, by the best division into
     levels, and stays a finding until the old level is reached again or somebody acknowledges it. Beyond
