@@ -1,6 +1,6 @@
 """``netprobe compare``: two runs side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +66,7 @@ def drawn(found: Comparison, options: RenderOptions) -> str:
             )
         _differences(console, found, options)
         if found.fleet:
-            print_figures(console, _fleet(found))
+            _fleet(console, found, options)
         if found.single:
             print_figures(console, _single(found, options))
             _more(console, len(found.single), options)
@@ -120,14 +120,26 @@ def _more(console: "Console", count: int, options: RenderOptions) -> None:
         console.print(f"  … and {count - MOST_ROWS} more; -v prints all of them")
 
 
-def _fleet(found: Comparison) -> Figures:
+def _fleet(console: "Console", found: Comparison, options: RenderOptions) -> None:
+    """Print what moved, and what is trended; the other sizes where all are wanted."""
+    from netprobe.reporters.console import print_figures
+
+    trended = {figure.title for figure in found.after.figures}
+    moved = (Course.WORSE, Course.BETTER)
+    shown = [each for each in found.fleet if options.verbose or each.course in moved or each.title in trended]
+    print_figures(console, _fleet_figures(shown))
+    if len(shown) < len(found.fleet):
+        console.print(f"  … and {len(found.fleet) - len(shown)} more that are the same; -v prints all of them")
+
+
+def _fleet_figures(changes: Sequence[Change]) -> Figures:
     return Figures(
         title="all pairs, and collectives",
-        columns=("what", "before", "after", "change", "95 %", "q", "delta", "samples", ""),
+        columns=("", "before", "after", "change", "95 %", "q", "delta", "samples", "what"),
         words=frozenset({"what", ""}),
         rows=tuple(
             (
-                visible(each.title),
+                each.course.value,
                 amount(each.before, each.unit),
                 amount(each.after, each.unit),
                 f"{100 * each.ratio:+.1f} %",
@@ -135,9 +147,9 @@ def _fleet(found: Comparison) -> Figures:
                 _chance(each.q_value),
                 ABSENT if each.delta is None else f"{each.delta:+.2f}",
                 f"{each.samples[0]}/{each.samples[1]}",
-                each.course.value,
+                visible(each.title),
             )
-            for each in found.fleet
+            for each in changes
         ),
         dispensable=("samples", "95 %", "delta"),
     )

@@ -30,7 +30,9 @@ def history(
     metric: Annotated[
         str | None, typer.Option(help="bandwidth, latency, latency-p99, loss, busbw, …, or a part of a title.")
     ] = None,
-    since: Annotated[str | None, typer.Option(help="Show the last 30d or 8w up to the newest run; findings rest on all nights.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Show 30d or 8w up to the newest run; findings rest on all nights.")
+    ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", "-p", help="Runs of this profile; nightly by default.")
     ] = None,

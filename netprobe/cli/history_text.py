@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WHO: Final = 24
 """Cells of a name; sets that are longer are counted instead."""
 SPARK: Final = 24
+WIDEST_SPARK: Final = 64
+MOST_FOLDED: Final = 128
+"""Of NICs, whose sets are long; folding hundreds takes longer than everything else."""
 MOST_CHANGES: Final = 6
 
 
@@ -97,26 +100,32 @@ def _changes(console: "Console", history: History, first: int, options: RenderOp
 def tables(history: History, shown: Shown, first: int, named: Collection[str], width: int) -> Iterator[Figures]:
     """Yield a table for each trend that has anything to show."""
     labels = [night.label for night in history.nights[first:]]
-    for trend in shown.trends:
-        late = replace(trend, values=trend.values[first:])
-        if np.isfinite(late.values).any():
-            rows = rows_of(late, labels, named, every=shown.every)
-            yield _table(late, tuple(rows), max(SPARK, min(width - 80 + SPARK, 64)))
+    spark = max(SPARK, min(width - 80 + SPARK, WIDEST_SPARK))
+    late = [replace(trend, values=trend.values[first:]) for trend in shown.trends]
+    late = [trend for trend in late if np.isfinite(trend.values).any()]
+    together = [trend for trend in late if trend.subjects == (FLEET,)]
+    for trend in late:
+        if trend.subjects != (FLEET,):
+            rows = rows_of(trend, labels, named, every=shown.every)
+            yield _table(trend.title, [(_who(row.subjects), row, trend) for row in rows], spark)
+    if together:
+        rows_of_all = [(visible(trend.title), *rows_of(trend, labels, named, every=True), trend) for trend in together]
+        yield _table("all together", rows_of_all, spark)
 
 
-def _table(trend: Trend, rows: tuple[TrendRow, ...], spark: int) -> Figures:
+def _table(title: str, rows: Sequence[tuple[str, TrendRow, Trend]], spark: int) -> Figures:
     return Figures(
-        title=visible(trend.title),
+        title=visible(title),
         columns=("who", "nights", "median", "last", "change"),
         words=frozenset({"who", "nights"}),
-        rows=tuple(_cells(row, trend, spark) for row in rows),
+        rows=tuple(_cells(who, row, trend, spark) for who, row, trend in rows),
     )
 
 
-def _cells(row: TrendRow, trend: Trend, spark: int) -> tuple[str, ...]:
+def _cells(who: str, row: TrendRow, trend: Trend, spark: int) -> tuple[str, ...]:
     ratio = row.change_ratio
     return (
-        _who(row.subjects),
+        who,
         sparkline(row.values, spark),
         amount(row.median, trend.unit) if np.isfinite(row.median) else ABSENT,
         (f"gone {row.before}" if row.before else ABSENT) if row.last is None else amount(row.last, trend.unit),
@@ -126,9 +135,7 @@ def _cells(row: TrendRow, trend: Trend, spark: int) -> tuple[str, ...]:
 
 def _who(subjects: tuple[str, ...]) -> str:
     """Return names folded, or counted where the fold is too long for a column."""
-    if subjects == (FLEET,):
-        return "all together"
     if len(subjects) == 1:
         return short_name(subjects[0])
-    folded = fold(subjects)
-    return folded if len(folded) <= WHO else f"{len(subjects)} others alike"
+    folded = fold(subjects) if len(subjects) <= MOST_FOLDED else ""
+    return folded if 0 < len(folded) <= WHO else f"{len(subjects)} others alike"

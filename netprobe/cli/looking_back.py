@@ -10,6 +10,7 @@ from netprobe.cli.output import print_drawn, render_options
 from netprobe.cli.remembering import Choice, folder_of, made_digest
 from netprobe.errors import PlanError
 from netprobe.history.judge import judge_history, verdict_of
+from netprobe.history.levels import is_judged
 from netprobe.history.nights import Loaded, history_of
 from netprobe.judge.limits import load_limits
 from netprobe.model.history import Acknowledgement, History, Trend
@@ -33,7 +34,7 @@ def look_back(choice: Choice, judging: Judging, *, checks: bool) -> int:
     rows = read_rows(run_directories(folder), made_digest)
     history = history_of(rows, profile=choice.profile, acknowledged=read_acknowledged(folder)).history
     host = None if choice.host is None else _known_host(choice.host, history)
-    trends = _wanted(history, choice.metric, host)
+    trends = _wanted(history, choice.metric, host, every=judging.verbose)
     report = _about(judge_history(history, limits), host)
     options = render_options(verbose=judging.verbose)
     if judging.format == CONSOLE:
@@ -61,9 +62,11 @@ def _known_host(host: str, history: History) -> str:
     return host
 
 
-def _wanted(history: History, metric: str | None, host: str | None) -> Sequence[Trend]:
-    """Return the trends of a metric, by its name or a part of its title, and of a host."""
+def _wanted(history: History, metric: str | None, host: str | None, *, every: bool) -> Sequence[Trend]:
+    """Return the trends of a metric, by its name or a part of its title, and of a host; by default those judged."""
     trends = history.trends
+    if metric is None and not every:
+        trends = tuple(each for each in trends if is_judged(each))
     if metric is not None:
         trends = tuple(each for each in trends if metric == each.metric or metric.lower() in each.title.lower())
         if not trends:

@@ -128,10 +128,13 @@ class Comparison:
 
 
 def compare(before: Measured, after: Measured, limits: Limits) -> Comparison:
-    """Return what differs between two runs; a single NIC is told from regression_ratio on."""
-    fleet = [*_of_pairs(before, after), *_of_collectives(before, after)]
+    """Return what differs between two runs; a single NIC, or a collective, is told from regression_ratio on."""
+    pairs, collectives = list(_of_pairs(before, after)), list(_of_collectives(before, after))
+    fleet = _with_course(
+        [*pairs, *collectives], [SMALLEST_RATIO] * len(pairs) + [limits.regression_ratio] * len(collectives)
+    )
     single = list(_of_subjects(before, after))
-    fleet, single = _with_course(fleet, SMALLEST_RATIO), _with_course(single, limits.regression_ratio)
+    single = _with_course(single, [limits.regression_ratio] * len(single))
     moved = [each for each in single if each.course in (Course.BETTER, Course.WORSE)]
     titles = {each.title for each in before.pairs} | {each.title for each in before.collectives}
     others = {each.title for each in after.pairs} | {each.title for each in after.collectives}
@@ -262,12 +265,12 @@ def _logs_by_subject(samples: Samples, common: Sequence[str]) -> tuple[FloatArra
     return medians_by_owner(owner, logs, count), count, residuals
 
 
-def _with_course(changes: Sequence[Change], smallest_ratio: float) -> list[Change]:
+def _with_course(changes: Sequence[Change], smallest: Sequence[float]) -> list[Change]:
     """Return the changes with what became of each, after the correction for their number."""
     p_values = np.array([np.nan if each.p_value is None else each.p_value for each in changes], dtype=np.float64)
     return [
-        replace(each, q_value=None if np.isnan(q) else q, course=_course(each, q, smallest_ratio))
-        for each, q in zip(changes, false_discovery(p_values).tolist(), strict=True)
+        replace(each, q_value=None if np.isnan(q) else q, course=_course(each, q, ratio))
+        for each, q, ratio in zip(changes, false_discovery(p_values).tolist(), smallest, strict=True)
     ]
 
 

@@ -108,11 +108,11 @@ def _samples_of_table(table: PairTable, ends: _Ends, evidence: Evidence) -> Iter
     if is_latency(table):
         crowded = set(evidence.crowded_hosts)
         calm = ~np.array([host in crowded for host in ends.hosts], dtype=bool)[both]
-        halves = {"latency": table.p50_ns / 2, "latency-p99": table.p99_ns / 2}
+        halves = {table.probe: table.p50_ns / 2, f"{table.probe}-p99": table.p99_ns / 2}
         for metric, values in halves.items():
             told = np.concatenate([values, values])
             known = calm & np.isfinite(told)
-            name = title if metric == "latency" else f"{title}, p99"
+            name = title if metric == table.probe else f"{title}, p99"
             yield _samples(name, metric, Unit.NS, both[known], told[known], ends)
         return
     rate = gbps(table.bytes_per_iteration, 1.0) / np.maximum(table.p50_ns, 1.0)

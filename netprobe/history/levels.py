@@ -1,7 +1,7 @@
 """Each NIC against its own past: log rates after the fleet's shift of each night is taken out, and where they stepped.
 
-Rates, and medians of latency, are judged; tails and losses are shown and not judged here, for every night's own
-detectors judge them. Larger is better throughout: of a latency the logarithm is negative.
+Rates, and medians of latency, are judged; tails, datagrams and losses are shown and not judged here, for every night's
+own detectors judge them. Larger is better throughout: of a latency the logarithm is negative.
 """
 
 from collections.abc import Iterable, Iterator
@@ -157,6 +157,8 @@ def _levels(trend: Trend, history: History, limits: Limits) -> Levels:
 
 def _accepted(trend: Trend, history: History) -> IntArray:
     """Return up to which night the levels of each subject were acknowledged, by its own name or its host's."""
+    if not history.acknowledged:
+        return np.full(len(trend.subjects), -1, dtype=np.int64)
     detector = FLEET_SHIFT if trend.subjects == (FLEET,) else REGRESSION
     at = {subject: moment for (name, subject), moment in history.acknowledged.items() if name == detector}
     until = [

@@ -1,6 +1,7 @@
 """One run as ``compare`` takes it: samples of pairs at every size, iterations of collectives, how it was measured."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,8 @@ from netprobe.model.report import Report
 from netprobe.model.run import RunHeader
 from netprobe.stats.rates import busbw_gigabytes_per_s
 
-KEYS = ("stage", "probe", "size_bytes", "dtype", "op", "root", "in_place")
+LARGEST_OF_LATENCY: Final = 4096
+KEYS: Final = ("stage", "probe", "size_bytes", "dtype", "op", "root", "in_place")
 
 
 def measured(header: RunHeader, evidence: Evidence, report: Report | None, operations: pl.DataFrame) -> Measured:
@@ -45,6 +47,8 @@ def _collectives(evidence: Evidence, operations: pl.DataFrame) -> Iterator[Timed
 def _timed(title: str, result: GroupResult, bins: list[int], counts: list[int]) -> Timed:
     elapsed_ns = np.maximum(middle_of(np.array(bins, dtype=np.int64)), 1.0)
     of_one_ns = busbw_gigabytes_per_s(result.probe, result.size_bytes, 1.0, result.ranks)
+    if result.size_bytes <= LARGEST_OF_LATENCY:
+        of_one_ns = None  # such a collective is a matter of time, and its bandwidth a number nobody knows
     return Timed(
         title=title,
         unit=Unit.NS if of_one_ns is None else Unit.GIGABYTES_PER_S,

@@ -16,7 +16,7 @@ import polars as pl
 from netprobe.errors import StoreError
 from netprobe.judge.judge import SEVERITIES
 from netprobe.model.finding import Gap, Severity
-from netprobe.model.history import Acknowledgement, FloatArray, History, IntArray, Kind, Night, Seen, Trend, Unit
+from netprobe.model.history import Acknowledgement, History, IntArray, Kind, Night, Seen, Trend, Unit
 from netprobe.model.run import RunStatus
 from netprobe.model.verdict import Verdict
 from netprobe.store.history import PLACE, Rows
@@ -24,6 +24,9 @@ from netprobe.store.history import PLACE, Rows
 NIGHTLY: Final = "nightly"
 SHARED_RATIO: Final = 0.5
 MOST_NAMED: Final = 3
+BETWEEN: Final = "\x1f"
+AFTER: Final = "\x1e"
+"""Unit and record separator: no name of a driver or a version has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,39 +132,35 @@ def _trends(rows: Rows, places: Sequence[int], nights: Sequence[Night]) -> Itera
     value = rows.figures["value"].to_numpy()
     names = {title: (metric, unit) for title, metric, unit, *_ in rows.names.iter_rows()}
     host_of = {subject: host for *_, subject, host in rows.names.iter_rows()}
-    for code in sorted(range(len(titles)), key=titles.__getitem__):
+    for code in range(len(titles)):
         own = np.flatnonzero((title == code) & (night >= 0))
         if not len(own):
             continue
-        present = np.unique(subject[own])
-        column = np.zeros(len(subjects), dtype=np.int64)
-        column[present] = np.arange(len(present))
+        is_there = np.bincount(subject[own], minlength=len(subjects)) > 0
+        present, column = np.flatnonzero(is_there), np.cumsum(is_there) - 1
         values = np.full((len(nights), len(present)), np.nan)
         values[night[own], column[subject[own]]] = value[own]
         metric, unit = names[titles[code]]
-        called = [subjects[each] for each in present.tolist()]
-        order = sorted(range(len(called)), key=called.__getitem__)
+        called = tuple(subjects[each] for each in present.tolist())
         yield Trend(
             title=titles[code],
             metric=metric,
             unit=Unit(unit),
-            subjects=tuple(called[each] for each in order),
-            hosts=tuple(host_of[called[each]] for each in order),
-            values=values[:, order],
+            subjects=called,
+            hosts=tuple(host_of[each] for each in called),
+            values=values,
         )
 
 
 def _codes(names: pl.Series) -> tuple[IntArray, list[str]]:
-    """Return which name each row has, and the distinct names."""
-    codes = names.to_physical().to_numpy().astype(np.int64)
-    if not len(codes):
-        return codes, []
-    is_there = np.zeros(int(codes.max()) + 1, dtype=bool)
-    is_there[codes] = True
-    place = np.cumsum(is_there) - 1
-    first = np.zeros(int(is_there.sum()), dtype=np.int64)
-    first[place[codes[::-1]]] = np.arange(len(codes))[::-1]
-    return place[codes], [str(each) for each in names[first.tolist()].to_list()]
+    """Return which name each row has, by its place in order, and the distinct names."""
+    distinct = names.unique()
+    called = [str(each) for each in distinct.to_list()]
+    order = sorted(range(len(called)), key=called.__getitem__)
+    own = distinct.to_physical().to_numpy()
+    place = np.zeros(int(own.max()) + 1 if len(own) else 0, dtype=np.int64)
+    place[own[order]] = np.arange(len(own))
+    return place[names.to_physical().to_numpy()], [called[each] for each in order]
 
 
 def _seen(others: pl.DataFrame, places: Sequence[int]) -> Iterator[Seen]:
@@ -188,17 +187,21 @@ def _fingerprints(
     facts: pl.DataFrame, places: Sequence[int]
 ) -> tuple[tuple[str, ...], IntArray, tuple[Mapping[str, str], ...]]:
     """Return hosts, which distinct set of facts each had in each night, and those sets."""
-    night_of = {place: index for index, place in enumerate(places)}
-    own = facts.filter(pl.col(PLACE).is_in(places)).select(PLACE, "host", "title", "text").sort("title")
-    told = own.group_by(PLACE, "host", maintain_order=True).agg(pl.col("title"), pl.col("text"))
-    hosts = tuple(sorted(set(told["host"])))
-    column = {host: index for index, host in enumerate(hosts)}
-    codes: dict[tuple[tuple[str, str], ...], int] = {}
+    own = facts.filter(pl.col(PLACE).is_in(places))
+    pair = pl.concat_str([pl.col("title"), pl.col("text")], separator=BETWEEN)
+    told = own.group_by(PLACE, "host").agg(pair.sort().str.join(AFTER).alias("facts"))
+    host, hosts = _codes(told["host"].cast(pl.Categorical))
+    fact, known = _codes(told["facts"].cast(pl.Categorical))
+    night = np.zeros(max([*places, *told[PLACE].to_list()], default=-1) + 1, dtype=np.int64)
+    night[np.array(places, dtype=np.int64)] = np.arange(len(places))
     fingerprints = np.full((len(places), len(hosts)), -1, dtype=np.int64)
-    for place, host, names, values in told.iter_rows():
-        code = codes.setdefault(tuple(zip(names, values, strict=True)), len(codes))
-        fingerprints[night_of[place], column[host]] = code
-    return hosts, fingerprints, tuple(dict(each) for each in codes)
+    fingerprints[night[told[PLACE].to_numpy()], host] = fact
+    return tuple(hosts), fingerprints, tuple(_split(each) for each in known)
+
+
+def _split(facts: str) -> dict[str, str]:
+    pairs = (each.partition(BETWEEN) for each in facts.split(AFTER))
+    return {name: value for name, _, value in pairs}
 
 
 def _skipped(rows: Rows) -> Iterator[Gap]:
@@ -215,8 +218,3 @@ def _cut_short(nights: Sequence[Night]) -> Iterator[Gap]:
     if short:
         named = ", ".join(short[-MOST_NAMED:]) if len(short) <= MOST_NAMED else f"{len(short)} nights"
         yield Gap(topic="history", reason=f"{named} did not run to the end: their findings count, their figures do not")
-
-
-def values_of(trend: Trend, subject: str) -> FloatArray:
-    """Return one subject's values, shape (nights,)."""
-    return trend.values[:, trend.subjects.index(subject)]

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.model.history import FLEET, FloatArray, Trend
+from netprobe.model.history import FLEET, FloatArray, Trend, Unit
 from netprobe.stats.trends import middle
 
 MOST_OWN: int = 6
 """Rows of single subjects in a table, beside that of all others."""
 ALIKE_RATIO: float = 0.05
+ALIKE_TIME_RATIO: float = 0.3
+ALIKE_FACTOR: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,10 +45,10 @@ def rows_of(trend: Trend, labels: Sequence[str], named: Collection[str], *, ever
         moved = last / medians
         # Against what all did: after an upgrade everybody has moved, and nobody stands out.
         usual = float(np.median(moved[np.isfinite(moved)])) if np.isfinite(moved).any() else 1.0
-        moved = np.abs(moved / usual - 1)
+        moved = np.abs(np.log(moved / usual))
     weight = np.where(np.isfinite(moved), moved, np.inf)
     is_named = np.array([subject in named for subject in trend.subjects], dtype=bool)
-    stands_out = is_named | (weight >= ALIKE_RATIO)
+    stands_out = is_named | (weight >= _alike_log(trend))
     order = sorted(np.flatnonzero(stands_out).tolist(), key=lambda at: (not is_named[at], -weight[at]))
     own = list(range(len(trend.subjects))) if every or trend.subjects == (FLEET,) else sorted(order[:MOST_OWN])
     for column in own:
@@ -54,6 +56,13 @@ def rows_of(trend: Trend, labels: Sequence[str], named: Collection[str], *, ever
     rest = [column for column in range(len(trend.subjects)) if column not in set(own)]
     if rest:
         yield _row(tuple(trend.subjects[column] for column in rest), middle(trend.values[:, rest].T), labels)
+
+
+def _alike_log(trend: Trend) -> float:
+    """Return how far apart on a log scale subjects still count as alike: shares of errors scatter by whole factors."""
+    if trend.unit is Unit.RATIO:
+        return float(np.log(ALIKE_FACTOR))
+    return float(np.log1p(ALIKE_RATIO if trend.unit.is_rate else ALIKE_TIME_RATIO))
 
 
 def _row(subjects: tuple[str, ...], values: FloatArray, labels: Sequence[str]) -> TrendRow:

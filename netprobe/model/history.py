@@ -27,6 +27,7 @@ FLEET: Final = "fleet"
 class Kind(StrEnum):
     """What a row of a digest is."""
 
+    RUN = "run"  # the first row; samples: how many figures follow
     FIGURE = "figure"
     FACT = "fact"
     FINDING = "finding"

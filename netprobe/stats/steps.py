@@ -60,8 +60,8 @@ def _may_have_steps(calm: FloatArray, nights: int) -> NDArray[np.bool_]:
     all_count, all_total = count[-1], total[-1]
     weight = count * (all_count - count) / np.maximum(all_count, 1)
     gap = total / np.maximum(count, 1) - (all_total - total) / np.maximum(all_count - count, 1)
-    # A bump in the middle shows less than its edges: half of what a whole step must show.
-    is_possible: NDArray[np.bool_] = (weight * gap**2).max(axis=0) > PENALTY * np.log(nights) / 2
+    # A level between two others shows less than a step does: three quarters of it are enough to look closer.
+    is_possible: NDArray[np.bool_] = (weight * gap**2).max(axis=0) > 0.75 * PENALTY * np.log(nights)
     return is_possible
 
 

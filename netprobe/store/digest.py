@@ -56,6 +56,7 @@ def digest_frame(digest: Digest) -> "pl.DataFrame":
     import polars as pl
 
     rows = [
+        {"kind": Kind.RUN, "samples": len(digest.figures)},
         *({"kind": Kind.FIGURE, **_fields_of(each)} for each in digest.figures),
         *({"kind": Kind.FACT, "host": each.host, "title": each.name, "text": each.value} for each in digest.facts),
         *(
@@ -69,7 +70,7 @@ def digest_frame(digest: Digest) -> "pl.DataFrame":
             }
             for each in digest.sightings
         ),
-    ] or [{"kind": Kind.FACT}]  # a run of which nothing is known was still a run
+    ]
     own = {
         "format": DIGEST_FORMAT,
         "run": digest.run,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from netprobe.errors import NetprobeError, StoreError
 from netprobe.model.history import Digest, Kind
 from netprobe.model.run import RunStatus
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 DEEPEST: Final = 3
 BASELINES: Final = "baselines"
 PLACE: Final = "place"
+FILE: Final = "file"
 RUN_COLUMNS: Final = ("run", "started", "status", "profile", "verdict")
+OTHER_COLUMNS: Final = ("kind", "title", "metric", "subject", "host", "text")
 NAME_COLUMNS: Final = ("title", "metric", "unit", "subject", "host")
 WHERE: Final = "--runs DIRECTORY, the one that `netprobe check --out` was given"
 
@@ -45,9 +49,9 @@ class Rows:
     figures: "pl.DataFrame"
     """place, title, subject, value; names as categories."""
     names: "pl.DataFrame"
-    """Each distinct title, metric, unit, subject and host of the figures."""
+    """title, metric, unit, subject and host of figures: every title and every subject at least once."""
     others: "pl.DataFrame"
-    """Facts and sightings, with all columns of a digest."""
+    """Facts and sightings: place, kind, title, metric, subject, host, text."""
     skipped: tuple[Skipped, ...]
 
 
@@ -79,38 +83,36 @@ def read_rows(directories: Sequence[Path], make: Callable[[Path], Digest]) -> Ro
 
     What was made is kept beside a run that is closed, as far as the directory may be written.
     """
-    import polars as pl
-
     places = dict(enumerate(directories))
     there = {place: each for place, each in places.items() if (each / DIGEST_FILE).is_file()}
-    scanned = _tables(_scan(there)) if there else None
-    frames, skipped = [pl.DataFrame(schema={**digest_rows_schema(), PLACE: pl.Int64})], []
+    scanned = _scanned(there)
+    made: dict[int, pl.DataFrame] = {}
+    skipped = []
     for place in places if scanned is None else places.keys() - there.keys():
         try:
-            frame = _one(places[place], make)
+            made[place] = _one(places[place], make)
         except NetprobeError as error:
             skipped.append(Skipped(directory=places[place], reason=str(error)))
-            continue
-        frames.append(frame.with_columns(pl.lit(place, dtype=pl.Int64).alias(PLACE)))
-    made = rows_of_frames(frames, directories)
+    rows = rows_of_frames(made, directories)
     if scanned is not None:
-        both = zip(scanned, (made.runs, made.figures, made.names, made.others), strict=True)
+        both = zip(scanned, (rows.runs, rows.figures, rows.names, rows.others), strict=True)
         runs, figures, names, others = map(_together, both)
-        made = replace(made, runs=runs, figures=figures, names=names.unique(), others=others)
-    return replace(made, skipped=tuple(sorted(skipped, key=lambda each: each.directory)))
+        rows = replace(rows, runs=runs, figures=figures, names=names, others=others)
+    return replace(rows, skipped=tuple(sorted(skipped, key=lambda each: each.directory)))
 
 
-def rows_of_frames(frames: "Sequence[pl.DataFrame]", directories: Sequence[Path]) -> Rows:
-    """Return digests that are in memory, each with its place."""
+def rows_of_frames(frames: "Mapping[int, pl.DataFrame]", directories: Sequence[Path]) -> Rows:
+    """Return digests that are in memory, by place."""
     import polars as pl
 
-    tables = _tables(pl.concat(frames).lazy())
+    none = pl.DataFrame(schema=digest_rows_schema())
+    marked = [frame.with_columns(pl.lit(str(place)).alias(FILE)) for place, frame in sorted(frames.items())]
+    table = pl.concat(marked or [none.with_columns(pl.lit("").alias(FILE))]).lazy()
+    tables = _tables(table, {str(place): place for place in frames})
     if tables is None:
         raise StoreError("digests cannot be put together", remedy="the same version of netprobe for all of them")
     runs, figures, names, others = tables
-    return Rows(
-        directories=tuple(directories), runs=runs, figures=figures, names=names, others=others, skipped=()
-    )  # fmt: skip
+    return Rows(directories=tuple(directories), runs=runs, figures=figures, names=names, others=others, skipped=())
 
 
 def _together(parts: "tuple[pl.DataFrame, ...]") -> "pl.DataFrame":
@@ -119,36 +121,64 @@ def _together(parts: "tuple[pl.DataFrame, ...]") -> "pl.DataFrame":
     return pl.concat([each for each in parts if len(each)] or parts[:1])
 
 
-def _scan(found: Mapping[int, Path]) -> "pl.LazyFrame":
+def _scanned(found: Mapping[int, Path]) -> "list[pl.DataFrame] | None":
+    """Return the tables of all these files at once, which is many times as fast; None where one of them has trouble."""
     import polars as pl
 
+    if not found:
+        return None
     files = {str(directory / DIGEST_FILE): place for place, directory in found.items()}
-    scan = pl.scan_parquet(list(files), glob=False, hive_partitioning=False, include_file_paths="file")
-    place = pl.col("file").replace_strict(files, return_dtype=pl.Int64).alias(PLACE)
-    return scan.select(*digest_rows_schema().names(), place)
+    scan = pl.scan_parquet(list(files), glob=False, hive_partitioning=False, include_file_paths=FILE)
+    return _tables(scan.select(*digest_rows_schema().names(), FILE), files)
 
 
-def _tables(rows: "pl.LazyFrame") -> "list[pl.DataFrame] | None":
-    """Return the tables of Rows, in one reading of all files; None where a file has trouble."""
+def _tables(rows: "pl.LazyFrame", places: Mapping[str, int]) -> "list[pl.DataFrame] | None":
+    """Return the tables of Rows; ``rows`` are in the order of ``places``, by file. None where a file has trouble."""
     import polars as pl
 
-    is_figure = pl.col("kind") == Kind.FIGURE.value
+    kind = pl.col("kind")
+    place = pl.col(FILE).replace_strict(places, return_dtype=pl.Int64, default=None).alias(PLACE)
     by_name = [pl.col(name).cast(pl.Categorical) for name in ("title", "subject")]
-    own = pl.col(RUN_COLUMNS).first()
     try:
-        runs, figures, names, others = pl.collect_all(
+        runs, figures, others = pl.collect_all(
             [
-                rows.group_by(PLACE).agg(own, pl.col("format").max()),
-                rows.filter(is_figure).select(PLACE, *by_name, "value"),
-                rows.filter(is_figure).select(NAME_COLUMNS).unique(),
-                rows.filter(~is_figure),
+                rows.filter(kind == Kind.RUN.value).select(place, *RUN_COLUMNS, "format", "samples"),
+                rows.filter(kind == Kind.FIGURE.value).select(*by_name, "value"),
+                rows.filter(kind.is_in([Kind.FACT.value, Kind.FINDING.value])).select(place, *OTHER_COLUMNS),
             ]
         )
+        if not _is_whole(runs, figures, len(places)):
+            return None
+        # Names of files are long: millions of rows are told by how many each file has.
+        told = np.repeat(runs[PLACE].to_numpy(), runs["samples"].to_numpy())
+        figures = figures.with_columns(pl.Series(PLACE, told, dtype=pl.Int64))
+        names = _names(rows, figures, {number: name for name, number in places.items()})
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return None
-    if len(runs) and (runs["format"].null_count() or runs["format"].to_numpy().max() > DIGEST_FORMAT):
-        return None
-    return [runs.drop("format"), figures, names, others]
+    return [runs.drop("format", "samples"), figures, names, others]
+
+
+def _is_whole(runs: "pl.DataFrame", figures: "pl.DataFrame", files: int) -> bool:
+    """Return whether each file has told of one run, in a format that is known, and of all its figures."""
+    if not files:
+        return True
+    if len(runs) != files or runs.select("run", "started", "format", "samples").null_count().sum_horizontal().item():
+        return False
+    return runs["format"].to_numpy().max() <= DIGEST_FORMAT and int(runs["samples"].sum()) == len(figures)
+
+
+def _names(rows: "pl.LazyFrame", figures: "pl.DataFrame", file_of: Mapping[int, str]) -> "pl.DataFrame":
+    """Return what titles and subjects mean, from the last file that has each: mostly one, and seldom more than few."""
+    import polars as pl
+
+    last: set[int] = set()
+    for name in ("title", "subject"):
+        codes = figures[name].to_physical().to_numpy()
+        newest = np.full(int(codes.max()) + 1 if len(codes) else 0, -1, dtype=np.int64)
+        newest[codes] = figures[PLACE].to_numpy()  # ascending, so that the newest is written last
+        last |= set(newest.tolist()) - {-1}
+    wanted = pl.col(FILE).is_in([file_of[place] for place in sorted(last)])
+    return rows.filter(wanted & (pl.col("kind") == Kind.FIGURE.value)).select(NAME_COLUMNS).unique().collect()
 
 
 def _one(directory: Path, make: Callable[[Path], Digest]) -> "pl.DataFrame":

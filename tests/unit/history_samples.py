@@ -98,14 +98,10 @@ def rows_of(digests):
     """Return digests as they are read from a folder."""
     from pathlib import Path
 
-    import polars as pl
-
     from netprobe.store.digest import digest_frame
-    from netprobe.store.history import PLACE, rows_of_frames
+    from netprobe.store.history import rows_of_frames
 
-    frames = [
-        digest_frame(each).with_columns(pl.lit(at, dtype=pl.Int64).alias(PLACE)) for at, each in enumerate(digests)
-    ]
+    frames = dict(enumerate(map(digest_frame, digests)))
     return rows_of_frames(frames, [Path(each.run) for each in digests])
 
 
