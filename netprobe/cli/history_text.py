@@ -109,8 +109,10 @@ def tables(history: History, shown: Shown, first: int, named: Collection[str], w
             rows = rows_of(trend, labels, named, every=shown.every)
             yield _table(trend.title, [(_who(row.subjects), row, trend) for row in rows], spark)
     if together:
-        rows_of_all = [(visible(trend.title), *rows_of(trend, labels, named, every=True), trend) for trend in together]
-        yield _table("all together", rows_of_all, spark)
+        of_all = [
+            (visible(trend.title), row, trend) for trend in together for row in rows_of(trend, labels, named, every=True)
+        ]
+        yield _table("all together", of_all, spark)
 
 
 def _table(title: str, rows: Sequence[tuple[str, TrendRow, Trend]], spark: int) -> Figures:
