@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.stats.spread import SIGMAS_PER_MAD
+from netprobe.stats.spread import MAD_UNCERTAINTY, SIGMAS_PER_MAD
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -53,9 +53,12 @@ def fleet_shift(values: FloatArray) -> FloatArray:
 def spread(values: FloatArray) -> FloatArray:
     """Return sigma of each column from one night to the next, so that levels and slow changes do not count; NaN: none.
 
-    By the MAD of differences of neighbouring nights; a normal series has differences sqrt(2) times as wide.
+    By the MAD of differences of neighbouring nights; a normal series has differences sqrt(2) times as wide. It is told
+    at the upper end of what so few nights leave open (stats.spread), as thousands of series are looked at.
     """
-    sigma: FloatArray = SIGMAS_PER_MAD * middle(np.abs(np.diff(values, axis=0))) / np.sqrt(2.0)
+    changes = np.abs(np.diff(values, axis=0))
+    uncertain = 1.0 + MAD_UNCERTAINTY / np.sqrt(np.maximum(np.isfinite(changes).sum(axis=0), 1))
+    sigma: FloatArray = SIGMAS_PER_MAD * middle(changes) / np.sqrt(2.0) * uncertain
     return sigma
 
 
