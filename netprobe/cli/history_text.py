@@ -110,7 +110,9 @@ def tables(history: History, shown: Shown, first: int, named: Collection[str], w
             yield _table(trend.title, [(_who(row.subjects), row, trend) for row in rows], spark)
     if together:
         of_all = [
-            (visible(trend.title), row, trend) for trend in together for row in rows_of(trend, labels, named, every=True)
+            (visible(trend.title), row, trend)
+            for trend in together
+            for row in rows_of(trend, labels, named, every=True)
         ]
         yield _table("all together", of_all, spark)
 

@@ -130,7 +130,10 @@ def history_of(scenario: Scenario) -> History:
         fingerprints=fingerprints,
         facts=known,
         acknowledged=MappingProxyType(
-            {(each.detector, each.subject): _started(each.after - 1) + timedelta(hours=1) for each in scenario.acknowledged}
+            {
+                (each.detector, each.subject): _started(each.after - 1) + timedelta(hours=1)
+                for each in scenario.acknowledged
+            }
         ),
     )  # fmt: skip
 

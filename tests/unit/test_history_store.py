@@ -93,7 +93,7 @@ def test_any_bytes_in_place_of_a_digest_are_a_clear_error(tmp_path_factory, body
     file = tmp_path_factory.mktemp("digest") / "digest.parquet"
     file.write_bytes(body)
 
-    with pytest.raises(StoreError, match="digest.parquet"):
+    with pytest.raises(StoreError, match=r"digest\.parquet"):
         read_digest(file)
 
 
@@ -219,7 +219,7 @@ def test_a_baseline_is_kept_as_it_was(tmp_path, nights):
 def test_a_baseline_is_not_replaced_by_accident(tmp_path, nights):
     set_baseline(tmp_path, "good", nights[3], on(3), replaces=False)
 
-    with pytest.raises(PlanError, match="exists|already"):
+    with pytest.raises(PlanError, match="already"):
         set_baseline(tmp_path, "good", nights[4], on(4), replaces=False)
     set_baseline(tmp_path, "good", nights[4], on(4), replaces=True)
 
