@@ -1,15 +1,38 @@
 """The commands on many runs: ``history``, ``baseline`` and ``compare``; what they do is imported when they run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netprobe.cli.options import Judging
-from netprobe.cli.remembering import Choice, Runs
+from netprobe.cli.options import Judging, directory
 
 history_app = typer.Typer(name="history", invoke_without_command=True, rich_markup_mode=None)
 baseline_app = typer.Typer(name="baseline", no_args_is_help=True, rich_markup_mode=None)
+
+Runs = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs",
+        envvar="NETPROBE_RUNS",
+        parser=directory,
+        metavar="PATH",
+        help="The folder of run directories; your state directory by default.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which part of a history is wanted."""
+
+    runs: Path | None = None
+    profile: str | None = None
+    host: str | None = None
+    metric: str | None = None
+    since: str | None = None
+
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, - _ and .")]
 Run = Annotated[

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from netprobe.cli.history_app import Choice
 from netprobe.cli.options import Judging, duration_ns
 from netprobe.cli.output import print_drawn, render_options
-from netprobe.cli.remembering import Choice, folder_of, made_digest
+from netprobe.cli.remembering import folder_of, made_digest
 from netprobe.errors import PlanError
 from netprobe.history.judge import judge_history, verdict_of
 from netprobe.history.levels import is_judged

@@ -1,12 +1,7 @@
 """What the commands on many runs share: where the runs are, and how one is read, found and digested."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from netprobe.cli.options import directory
 from netprobe.errors import PlanError, StoreError
 from netprobe.model.history import Digest
 from netprobe.model.limits import Limits
@@ -14,28 +9,6 @@ from netprobe.model.report import Report
 from netprobe.model.run import RunStatus
 from netprobe.store.files import DIGEST_FILE, REPORT_FILE
 from netprobe.store.history import run_directories
-
-Runs = Annotated[
-    Path | None,
-    typer.Option(
-        "--runs",
-        envvar="NETPROBE_RUNS",
-        parser=directory,
-        metavar="PATH",
-        help="The folder of run directories; your state directory by default.",
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Which part of a history is wanted."""
-
-    runs: Path | None = None
-    profile: str | None = None
-    host: str | None = None
-    metric: str | None = None
-    since: str | None = None
 
 
 def folder_of(runs: Path | None) -> Path:
