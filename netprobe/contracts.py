@@ -19,6 +19,7 @@ from netprobe.model.counters import DatagramCounts
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.gpu import GpuCondition, GpuCount, GpuEndpoint, GpuLevels, GpuSurvey
+from netprobe.model.history import History
 from netprobe.model.inventory import QosSettings
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Memory, Scope, Stage
@@ -577,6 +578,20 @@ class Detector:
     detect: Callable[[Evidence, Limits], Iterable[Finding | Gap]]
     audits: bool = False
     """Whether it answers from inventories alone, without anything being measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryDetector:
+    """What many nights tell that no single one does; the same face as Detector's, on a History."""
+
+    id: str
+    title: str
+    cause: str
+    evidence: str
+    remedy: str
+    limits: tuple[str, ...]
+    """Names of the fields of Limits it reads."""
+    detect: Callable[[History, Limits], Iterable[Finding | Gap]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ import pkgutil
 from functools import cache
 from typing import TypeVar
 
-from netprobe.contracts import Detector, Probe, Reporter, Source
+from netprobe.contracts import Detector, HistoryDetector, Probe, Reporter, Source
 from netprobe.errors import PlanError
 
-T = TypeVar("T", Probe, Source, Detector, Reporter)
+T = TypeVar("T", Probe, Source, Detector, HistoryDetector, Reporter)
 
 
 @cache
@@ -27,6 +27,12 @@ def sources() -> dict[str, Source]:
 def detectors() -> dict[str, Detector]:
     """Return all detectors by id."""
     return _collect("netprobe.detectors", "DETECTOR", Detector)
+
+
+@cache
+def history_detectors() -> dict[str, HistoryDetector]:
+    """Return all detectors on histories by id."""
+    return _collect("netprobe.history.detectors", "DETECTOR", HistoryDetector)
 
 
 @cache

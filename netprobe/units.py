@@ -19,11 +19,13 @@ _DURATION_FACTORS_NS: Final = {
     "s": NS_PER_S,
     "m": 60 * NS_PER_S,
     "h": 3600 * NS_PER_S,
+    "d": 86_400 * NS_PER_S,
+    "w": 7 * 86_400 * NS_PER_S,
 }
 _SLOW_PCIE_CODING: Final = 8 / 10  # of the first two generations
 _LAST_SLOW_GTPS: Final = 5.0
 _FAST_PCIE_CODING: Final = 128 / 130
-_DURATION_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h)?", re.IGNORECASE)
+_DURATION_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:

@@ -15,6 +15,7 @@ import typer
 from netprobe import __version__
 from netprobe.cli.gathering import Whom
 from netprobe.cli.help import GroupedHelp
+from netprobe.cli.history_app import baseline_app, compare, history_app
 from netprobe.cli.options import (
     AllPairs,
     Bursts,
@@ -340,6 +341,11 @@ def explain(
     from netprobe.cli.explaining import explain_detector
 
     return explain_detector(detector)
+
+
+app.add_typer(history_app)
+app.add_typer(baseline_app)
+app.command()(compare)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,23 +5,27 @@ from dataclasses import fields
 
 from netprobe.cli.output import PLAIN_WIDTH
 from netprobe.cli.streams import print_text
-from netprobe.contracts import Detector
+from netprobe.contracts import Detector, HistoryDetector
+from netprobe.errors import PlanError
 from netprobe.model.limits import Limits
 from netprobe.model.verdict import ExitCode
-from netprobe.registry import detectors, pick
+from netprobe.registry import detectors, history_detectors, suggestion
 
 
 def explain_detector(name: str | None) -> int:
     """Print one detector, or the list of all."""
+    known: dict[str, Detector | HistoryDetector] = {**detectors(), **history_detectors()}
     if name is None:
-        width = max(map(len, detectors()))
-        print_text("".join(f"{each.id:<{width}} {each.title}\n" for each in detectors().values()))
-    else:
-        print_text(explanation(pick("detector", detectors(), name)) + "\n")
+        width = max(map(len, known))
+        print_text("".join(f"{each.id:<{width}} {each.title}\n" for each in known.values()))
+        return ExitCode.HEALTHY
+    if name not in known:
+        raise PlanError(f"there is no detector called {name!r}", remedy=suggestion(name, tuple(known)))
+    print_text(explanation(known[name]) + "\n")
     return ExitCode.HEALTHY
 
 
-def explanation(detector: Detector) -> str:
+def explanation(detector: Detector | HistoryDetector) -> str:
     """Return the text of one detector, at the width of a plain terminal."""
     parts = [f"{detector.id}: {detector.title}"]
     for heading, text in (("Cause", detector.cause), ("Evidence", detector.evidence), ("Remedy", detector.remedy)):

@@ -18,7 +18,7 @@ from netprobe.cli.options import Judging, Keeping, Where, duration_ns
 from netprobe.cli.output import print_report
 from netprobe.cli.placing import PlacingSink
 from netprobe.cli.progress import Progress, ProgressSink
-from netprobe.cli.reading import bars, judged
+from netprobe.cli.reading import bars, judged_and_digested
 from netprobe.cli.streams import tell
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError, NetprobeError, PlanError, StoreError
@@ -195,9 +195,10 @@ def _finish(writer: RunWriter, status: RunStatus, error: str | None, judging: Ju
     try:
         with _full_disk_is_told():
             writer.close(status, error)
-        report = judged(writer.directory, judging)
+        report, digest = judged_and_digested(writer.directory, judging)
         with _full_disk_is_told():
             writer.write_report(report)
+            writer.write_digest(digest)
         print_report(report, judging, writer.directory)
     finally:
         tell(f"run directory: {writer.directory}")

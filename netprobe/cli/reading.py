@@ -1,5 +1,6 @@
 """``netprobe judge`` and ``netprobe report``: everything that a run directory alone can answer."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from netprobe.cli.options import Judging
@@ -7,11 +8,13 @@ from netprobe.cli.output import print_report
 from netprobe.cli.streams import tell
 from netprobe.errors import StoreError
 from netprobe.judge.expectations import load_expectations
-from netprobe.judge.judge import judge
+from netprobe.judge.judge import judge, judge_evidence
 from netprobe.judge.limits import load_limits
 from netprobe.model.expectation import Expectation
+from netprobe.model.history import Digest
 from netprobe.model.limits import Limits
 from netprobe.model.report import Report
+from netprobe.model.run import RunStatus
 from netprobe.store.files import REPORT_FILE
 from netprobe.store.reader import read_report, read_run
 
@@ -20,6 +23,18 @@ def judged(directory: Path, judging: Judging) -> Report:
     """Return the report of a run directory under the limits and expectations that were asked for."""
     limits, expectations = bars(judging)
     return judge(read_run(directory, lists=False), limits, expectations)
+
+
+def judged_and_digested(directory: Path, judging: Judging) -> tuple[Report, Digest]:
+    """Return the report of a run directory, and what history keeps of it, from one reading."""
+    from netprobe.history.digests import digest_of
+    from netprobe.judge.evidence import evidence_of
+
+    limits, expectations = bars(judging)
+    run = read_run(directory, lists=False)
+    evidence = replace(evidence_of(run), expectations=expectations)
+    report = judge_evidence(run.header, evidence, limits)
+    return report, digest_of(run.header, evidence if run.header.status is RunStatus.COMPLETE else None, report)
 
 
 def bars(judging: Judging) -> tuple[Limits, tuple[Expectation, ...]]:

@@ -37,11 +37,15 @@ def judge(run: Run, limits: Limits, expectations: tuple[Expectation, ...] = ()) 
     """Return the report on a run under these limits, held against a table of expectations; by default there is none."""
     from netprobe.judge.evidence import evidence_of  # loads polars, which ranks that merely could judge never need
 
-    evidence = replace(evidence_of(run), expectations=expectations)
+    return judge_evidence(run.header, replace(evidence_of(run), expectations=expectations), limits)
+
+
+def judge_evidence(header: RunHeader, evidence: Evidence, limits: Limits) -> Report:
+    """Return the report on what a run left behind, for whoever has the evidence already."""
     answers = list(_answers(evidence, limits))
     findings = settled((each for each in answers if isinstance(each, Finding)), evidence)
     gaps = tuple(merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
-    return _report(run.header, evidence, findings, gaps, limits)
+    return _report(header, evidence, findings, gaps, limits)
 
 
 def _answers(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:

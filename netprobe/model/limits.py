@@ -206,3 +206,31 @@ class Limits:
     pcie_replays_per_minute: float = _limit(
         8.0, "replays/minute", "of a GPU's PCIe link in a stage; the most that DCGM's health check lets pass"
     )
+    own_nights: float = _limit(
+        14.0, "nights", "whose median is a NIC's own level: two weeks, so that no weekday is missed"
+    )
+    fewest_nights: float = _limit(
+        7.0, "nights", "of these that must be known: of fewer, two bad ones would be the level"
+    )
+    regression_ratio: float = _limit(
+        0.05, "ratio", "below its own level; gates of the field (SuperBench, CVS) fail 5 % below a baseline"
+    )
+    drift_nights: float = _limit(
+        30.0, "nights", "over which slow change is looked for, and over three times as many where they are known"
+    )
+    drift_ratio: float = _limit(
+        0.03, "ratio", "lost in that time: an optic that loses so much in a month is replaced in a maintenance window"
+    )
+    drift_sigmas: float = _limit(
+        4.0, "sigmas", "of Mann and Kendall's test; 4,000 figures of a fleet exceed 4 by chance in one night of eight"
+    )
+    sticky_nights: float = _limit(
+        14.0,
+        "nights",
+        "that a finding stays open after it was last seen: a link that flaps comes back within a week or two",
+    )
+    recurring_nights: float = _limit(
+        3.0,
+        "nights",
+        "of the open time in which a finding was seen, from which on it degrades although it is gone tonight",
+    )

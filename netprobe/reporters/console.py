@@ -66,7 +66,7 @@ def render(report: Report, options: RenderOptions) -> str:
         slow = copy_figures(report, only_slow=True)
         steps = step_figures(report.steps, most=ALL_SLOWEST if options.verbose else FEW_SLOWEST)
         for figures in (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *steps, *slow):
-            _figures(console, figures)
+            print_figures(console, figures)
         _notes(console, report, options)
     return without_trailing_spaces(captured.get())
 
@@ -217,7 +217,8 @@ def _healthy_hosts(console: "Console", report: Report) -> None:
         console.print(Text(" " * INDENT).append_text(label).append(fold(usable.victims)), soft_wrap=True)
 
 
-def _figures(console: "Console", figures: Figures) -> None:
+def print_figures(console: "Console", figures: Figures) -> None:
+    """Print one table, without the columns that have no room."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

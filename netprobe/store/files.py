@@ -12,6 +12,7 @@ STEPS_FILE: Final = "steps.parquet"
 EVENTS_FILE: Final = "events.jsonl"
 INVENTORY_FILE: Final = "inventory.json"
 REPORT_FILE: Final = "report.json"
+DIGEST_FILE: Final = "digest.parquet"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

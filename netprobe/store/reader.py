@@ -82,10 +82,7 @@ def read_run(path: Path, *, lists: bool = True) -> Run:
     Without ``lists`` (histograms, slowest iterations) it takes a tenth of the memory and is as good for judging.
     """
     file = _file_in(path, RUN_FILE)
-    header = _decoded(file, RunHeader, RUN_FORMAT)
-    _refuse_strangers(file, header)
-    if [rank.rank for rank in header.ranks] != list(range(len(header.ranks))):
-        raise FormatError(f"{file} does not number its ranks from 0 upwards", remedy=MEASURE_AGAIN)
+    header = _header_in(file)
     series, left_out_bytes = _finished_series(file.with_name(SERIES_FILE), header, lists=lists)
     return Run(
         header=header,
@@ -97,6 +94,19 @@ def read_run(path: Path, *, lists: bool = True) -> Run:
         steps=_steps(file.with_name(STEPS_FILE), header),
         directory=file.parent,
     )
+
+
+def read_header(path: Path) -> RunHeader:
+    """Return the header of a run alone; StoreError when there is none that can be read."""
+    return _header_in(_file_in(path, RUN_FILE))
+
+
+def _header_in(file: Path) -> RunHeader:
+    header = _decoded(file, RunHeader, RUN_FORMAT)
+    _refuse_strangers(file, header)
+    if [rank.rank for rank in header.ranks] != list(range(len(header.ranks))):
+        raise FormatError(f"{file} does not number its ranks from 0 upwards", remedy=MEASURE_AGAIN)
+    return header
 
 
 def read_report(path: Path) -> Report:

@@ -21,6 +21,7 @@ from netprobe.model.counters import IDLE, CounterWindow
 from netprobe.model.endpoint import Clock
 from netprobe.model.finding import Gap
 from netprobe.model.gpu import GpuWindow
+from netprobe.model.history import Digest
 from netprobe.model.inventory import INVENTORY_FORMAT, Inventories
 from netprobe.model.plan import Plan
 from netprobe.model.rdma import PairFailure
@@ -40,9 +41,11 @@ from netprobe.model.report import Report
 from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOutcome
 from netprobe.model.series import Series
 from netprobe.store.counters_table import counters_frame_of
+from netprobe.store.digest import write_digest
 from netprobe.store.encoding import json_document, json_line
 from netprobe.store.files import (
     COUNTERS_FILE,
+    DIGEST_FILE,
     EVENTS_FILE,
     GPUS_FILE,
     INVENTORY_FILE,
@@ -185,6 +188,11 @@ class RunWriter:
     def write_report(self, report: Report) -> None:
         """Put report.json beside the run."""
         self._write(REPORT_FILE, json_document(report))
+
+    def write_digest(self, digest: Digest) -> None:
+        """Put what history keeps of the run beside it."""
+        with self._naming(DIGEST_FILE):
+            write_digest(self.directory / DIGEST_FILE, digest)
 
     def _take_ranks(self, record: RanksReady) -> None:
         if not self._header.ranks and record.inventories:

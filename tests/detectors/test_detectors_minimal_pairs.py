@@ -13,7 +13,7 @@ from detector_scenario import agrees, evidence_of, limits_of, load
 
 from netprobe.model.finding import Finding
 from netprobe.model.limits import Limits
-from netprobe.registry import detectors
+from netprobe.registry import detectors, history_detectors
 
 HERE = Path(__file__).parent
 HAIR = 0.1
@@ -81,7 +81,8 @@ def test_what_explain_prints_is_there(id):
 
 
 def test_every_limit_is_read_by_some_detector():
-    read = {name for detector in detectors().values() for name in detector.limits}
+    told = (*detectors().values(), *history_detectors().values())
+    read = {name for detector in told for name in detector.limits}
 
     assert read == {each.name for each in fields(Limits)}
 
@@ -89,4 +90,4 @@ def test_every_limit_is_read_by_some_detector():
 def test_every_folder_of_scenarios_belongs_to_a_detector():
     folders = {path.name for path in HERE.iterdir() if path.is_dir() and path.name != "__pycache__"}
 
-    assert folders == set(detectors())
+    assert folders == {*detectors(), *history_detectors()}

@@ -6,7 +6,7 @@ import pytest
 
 from netprobe.cli.app import main
 from netprobe.cli.explaining import explanation
-from netprobe.registry import detectors
+from netprobe.registry import detectors, history_detectors
 
 COMMANDS = ("check", "run", "judge", "report", "doctor", "explain", "inventory", "counters", "config", "snapshot")
 
@@ -78,4 +78,4 @@ def test_explain_says_cause_evidence_remedy_and_limits(capsys, name):
 def test_explain_without_a_name_lists_all(capsys):
     assert main(["explain"]) == 0
 
-    assert set(detectors()) == {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert {*detectors(), *history_detectors()} == {line.split()[0] for line in capsys.readouterr().out.splitlines()}

@@ -43,6 +43,7 @@ def test_every_command_in_the_readme_exists():
     from netprobe.cli.app import app
 
     commands = {command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.typer_instance.info.name for group in app.registered_groups}
     shown = set(re.findall(r"^(?:mpirun .*? )?netprobe (\w+)", README, re.MULTILINE))
 
     assert shown

@@ -1,0 +1,1 @@
+"""Detectors on histories, one file each; found by netprobe.registry."""
