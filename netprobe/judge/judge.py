@@ -34,9 +34,18 @@ CONFIDENCES: Final = tuple(Confidence)
 
 def judge(run: Run, limits: Limits, expectations: tuple[Expectation, ...] = ()) -> Report:
     """Return the report on a run under these limits, held against a table of expectations; by default there is none."""
+    return report_on(run, held_against(run, expectations), limits)
+
+
+def held_against(run: Run, expectations: tuple[Expectation, ...]) -> Evidence:
+    """Return the evidence of a run, with what it is to be held against."""
     from netprobe.judge.evidence import evidence_of  # loads polars, which ranks that merely could judge never need
 
-    evidence = replace(evidence_of(run), expectations=expectations)
+    return replace(evidence_of(run), expectations=expectations)
+
+
+def report_on(run: Run, evidence: Evidence, limits: Limits) -> Report:
+    """Return the report on a run whose evidence is at hand."""
     answers = list(_answers(evidence, limits))
     findings = settled((each for each in answers if isinstance(each, Finding)), evidence)
     gaps = tuple(merged([*_run_gaps(evidence), *(each for each in answers if isinstance(each, Gap))]))
