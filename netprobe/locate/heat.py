@@ -5,6 +5,7 @@ NaN. How bad a cell is goes from 0 (as good as is typical) to 1, the same for ev
 serves them all.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,8 +52,8 @@ def by_rank(places: Places) -> Axis:
         f"{places.hosts[host]} {nic}" if nic is not None else f"{places.hosts[host]}:{rank}"
         for rank, (host, nic) in enumerate(zip(places.host_of.tolist(), places.nics, strict=True))
     )
-    repeated = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    told = tuple(f"{name} (rank {rank})" if name in repeated else name for rank, name in enumerate(names))
+    count = Counter(names)
+    told = tuple(f"{name} (rank {rank})" if count[name] > 1 else name for rank, name in enumerate(names))
     return Axis(names=told, group_of=np.arange(len(names)))
 
 
