@@ -22,11 +22,13 @@ from netprobe.stats.distinct import by_owner, distinct
 
 PREFERRED: Final = ("latency", "reach", "bandwidth", "bidirectional")
 """Of two probes of one figure, path and memory the first that was measured is drawn."""
+PATHS: Final = (Path.VERBS, Path.MPI, Path.NCCL)
+"""The fabric before the libraries that use it."""
 BITS: Final = 8
 
 
 def speed_maps(evidence: Evidence) -> Iterator[PairMap]:
-    """Yield a map of bandwidth and one of latency for each path and memory, bandwidth first."""
+    """Yield a map of bandwidth and one of latency for each path and memory, bandwidth and the fabric itself first."""
     tables = [table for table in evidence.pairs if len(table.src) and table.probe in PREFERRED]
     between = [table for table in tables if table.scope is Scope.BETWEEN_HOSTS]
     chosen: dict[tuple[object, ...], PairTable] = {}
@@ -34,7 +36,9 @@ def speed_maps(evidence: Evidence) -> Iterator[PairMap]:
         key = (_figure(table), table.path, table.send_memory, table.receive_memory)
         if key not in chosen or _rank(table) < _rank(chosen[key]):
             chosen[key] = table
-    ordered = sorted(chosen.values(), key=lambda table: (_figure(table) is not Figure.BANDWIDTH, table.path))
+    ordered = sorted(
+        chosen.values(), key=lambda table: (_figure(table) is not Figure.BANDWIDTH, PATHS.index(table.path))
+    )
     yield from (_speed_map(table) for table in ordered)
 
 
@@ -120,9 +124,7 @@ def _ranks_of_ports(evidence: Evidence, first: IntArray) -> IntArray:
     )
 
 
-def _loss_map(
-    rows: LossRows, lost: FloatArray, rank_of: IntArray, path: Path, witness: Witness
-) -> Iterable[PairMap]:
+def _loss_map(rows: LossRows, lost: FloatArray, rank_of: IntArray, path: Path, witness: Witness) -> Iterable[PairMap]:
     counted = rows.is_counted & (rows.sent > 0)
     src, dst, lost, sent = rank_of[rows.src[counted]], rank_of[rows.dst[counted]], lost[counted], rows.sent[counted]
     own = (src != dst) & (src >= 0) & (dst >= 0)

@@ -60,14 +60,13 @@ def _places(evidence: Evidence) -> Places:
 
 def _expected(evidence: Evidence) -> Iterator[ExpectedRate]:
     for result, answer in expected_of(evidence):
-        is_lacking = isinstance(answer, Lack)
         yield ExpectedRate(
             probe=result.probe,
             path=result.path,
             memory=memory_of(result),
-            from_bytes=None if is_lacking else answer.payload_bytes,
-            busbw_gigabytes_per_s=None if is_lacking else expected_gigabytes_per_s(answer),
-            source=answer.what if is_lacking else cited(answer),
+            from_bytes=None if isinstance(answer, Lack) else answer.payload_bytes,
+            busbw_gigabytes_per_s=None if isinstance(answer, Lack) else expected_gigabytes_per_s(answer),
+            source=answer.what if isinstance(answer, Lack) else cited(answer),
         )
 
 
@@ -89,5 +88,3 @@ def _stages(header: RunHeader) -> Iterator[StageCoverage]:
             rounds=rounds[name],
             is_finished=name in complete,
         )
-
-

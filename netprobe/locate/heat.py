@@ -21,7 +21,7 @@ WORST_RATIO: Final = 0.5
 """Of the typical speed: a pair that is as slow or slower is as bad as a map shows."""
 FEWEST_LOST: Final = 1e-7
 MOST_LOST: Final = 1e-2
-"""Shares of packets between which badness grows with the logarithm: at 400G the first still shows, the second halves."""
+"""Shares of packets between which badness grows with the logarithm; at 400G the second halves the rate."""
 LEAST_BADNESS_OF_LOSS: Final = 0.15
 """Any loss at all must be told from none."""
 

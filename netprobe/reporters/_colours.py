@@ -1,4 +1,4 @@
-"""The one scale of colours for maps: light blue for what is typical, over sand and orange to a deep orange for the worst.
+"""The one scale of colours for maps: light blue for what is typical, by sand and orange to deep orange for the worst.
 
 Blue against orange is told apart with every common colour blindness; both ends are seen on white and on black.
 """

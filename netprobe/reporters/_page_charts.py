@@ -29,7 +29,6 @@ class Chart:
     drawing: str
     legend: tuple[tuple[str, str], ...]
     """(class, name) of each line."""
-    is_reversed_tail: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,8 @@ class SpreadRow:
     bars: str
     """An SVG."""
     figures: tuple[str, ...]
-    """Fewest, TOLD_SHARES, most, and the number of samples."""
+    """Least, TOLD_SHARES, most, and the number of samples."""
+    is_collective: bool
 
 
 def latency_chart(exhibits: Exhibits) -> Chart | None:
@@ -59,7 +59,7 @@ def latency_chart(exhibits: Exhibits) -> Chart | None:
     ticks = tuple((1 / (1 - share), text) for share, text in PERCENTILE_TICKS if 1 / (1 - share) <= furthest * 1.01)
     across = Scale(title="share of all iterations that took no longer", ticks=ticks)
     up = Scale(title="half a round trip", ticks=_duration_ticks([value for line in lines for value in line.y]))
-    return _chart(lines, across, up, "latency by percentile", is_reversed_tail=True)
+    return _chart(lines, across, up, "latency by percentile")
 
 
 def _spread_line(spread: Spread) -> Line:
@@ -85,6 +85,7 @@ def spread_rows(exhibits: Exhibits) -> tuple[SpreadRow, ...]:
                 duration(each.max_ns),
                 f"{each.samples:,}",
             ),
+            is_collective=each.scope is Scope.WORLD,
         )
         for each in ordered[:MOST_SPREADS]
     )
@@ -100,7 +101,7 @@ def collectives_chart(report: Report, exhibits: Exhibits | None) -> Chart | None
     step = max(1, len(sizes) // 8)
     across = Scale(title="size", ticks=tuple((size, message_size(int(size))) for size in sizes[::step]))
     values = [value for line in (*lines, *expected) for value in line.y]
-    up = Scale(title="busbw, GB/s", ticks=_decades(values), is_log=True)
+    up = Scale(title="busbw, GB/s", ticks=_round_steps(max(values)), is_log=False)
     return _chart((*lines, *expected), across, up, "bandwidth of collectives by size")
 
 
@@ -111,7 +112,8 @@ def _collective_lines(groups: Sequence[GroupSummary]) -> Iterator[Line]:
             by_kind.setdefault((row.probe, row.path, row.memory, row.dtype, row.op), []).append(row)
     kinds = {(probe, path, memory) for probe, path, memory, *_ in by_kind}
     for rows in by_kind.values():
-        first, best = rows[0], {}
+        first = rows[0]
+        best: dict[int, float] = {}
         for row in rows:
             best[row.size_bytes] = max(best.get(row.size_bytes, 0.0), row.busbw_gigabytes_per_s or 0.0)
         kind = f", {first.dtype}" if len(by_kind) > len(kinds) else ""
@@ -150,9 +152,7 @@ def expectation_notes(report: Report, exhibits: Exhibits | None) -> tuple[str, .
     return (*lacking, *(("of collectives in host memory nobody has published a figure to expect",) if of_hosts else ()))
 
 
-def _chart(
-    lines: tuple[Line, ...], across: Scale, up: Scale, label: str, *, is_reversed_tail: bool = False
-) -> Chart:
+def _chart(lines: tuple[Line, ...], across: Scale, up: Scale, label: str) -> Chart:
     return Chart(
         lines=lines,
         across=across,
@@ -161,7 +161,6 @@ def _chart(
         legend=tuple(
             ("expected" if line.is_expected else class_of(index), line.name) for index, line in enumerate(lines)
         ),
-        is_reversed_tail=is_reversed_tail,
     )
 
 
@@ -177,3 +176,11 @@ def _decades(values: Sequence[float]) -> tuple[tuple[float, str], ...]:
     first = max((at for at, tick in enumerate(ticks) if tick <= min(values)), default=0)
     last = next((at for at, tick in enumerate(ticks) if tick >= max(values)), len(ticks) - 1)
     return tuple((tick, f"{tick:g}") for tick in ticks[first : last + 1])
+
+
+def _round_steps(largest: float) -> tuple[tuple[float, str], ...]:
+    """Return ticks from 0 up, five to ten of them, a round number apart."""
+    rough = largest / 6
+    decade = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * decade for factor in (1, 2, 5, 10) if factor * decade >= rough)
+    return tuple((count * step, f"{count * step:g}") for count in range(math.ceil(largest / step) + 1))

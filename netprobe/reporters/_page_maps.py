@@ -1,5 +1,6 @@
 """Maps of pairs for a page: a picture or a table that needs no script, the worst pairs in words, and arrays for the
-script."""
+script.
+"""
 
 import base64
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from netprobe.reporters._colours import LEVELS, hexadecimal, levels_of, palette
 from netprobe.reporters._page_words import against_typical, loss_words, map_tab, map_title, value_words
 from netprobe.reporters._payload import Payload, coded
 from netprobe.reporters._png import indexed_png
-from netprobe.reporters._wording import ABSENT, counted, decimal_amount, short_name
+from netprobe.reporters._wording import ABSENT, counted, short_name
 
 MOST_IN_TABLE: Final = 12
 """Rows of a map that is a table with its values; more do not fit on paper."""
@@ -58,8 +59,8 @@ class MapSection:
     picture: str
     """A data URL; empty where there is a table."""
     worst_title: str
+    worst_columns: tuple[str, ...]
     worst: tuple[tuple[str, ...], ...]
-    """From, to, value, against typical, and the way back."""
     legend: tuple[str, str]
     """Words for both ends of the scale."""
 
@@ -144,6 +145,7 @@ def _section(pair_map: PairMap, places: Places) -> MapSection:
         table=tuple(_table(pair_map, grid)) if is_table else (),
         picture="" if is_table else _picture(grid),
         worst_title=_worst_title(pair_map),
+        worst_columns=_worst_columns(pair_map),
         worst=tuple(_worst(pair_map, by_rank(places))),
         legend=("none lost", "1 % and more") if pair_map.figure is Figure.LOSS else ("typical", "half as fast"),
     )
@@ -156,23 +158,26 @@ def _note(pair_map: PairMap, places: Places) -> str:
     if pair_map.figure is Figure.LOSS:
         sent = 0.0 if pair_map.weight is None else float(pair_map.weight.sum())
         lost = 0.0 if pair_map.weight is None else float((pair_map.weight * pair_map.value).sum())
-        return f"{measured}, {decimal_amount(sent, 'packets')} sent, {lost:,.0f} lost"
+        return f"{measured}; {sent:,.0f} packets sent, {lost:,.0f} lost"
     typical = "" if pair_map.typical is None else f"; typical {value_words(pair_map.figure, pair_map.typical)}"
-    return f"{measured}{typical}; a cell is the slowest of its pairs, rows send and columns receive"
+    return f"{measured}{typical}; a cell is the slowest of its pairs"
 
 
 def _table(pair_map: PairMap, grid: Grid) -> Iterator[tuple[str, tuple[Cell, ...]]]:
     colours, levels = palette(), levels_of(grid.badness)
     for name, values, row in zip(grid.names, grid.value.tolist(), levels.tolist(), strict=True):
-        yield short_name(name), tuple(
-            Cell(text=ABSENT, colour=None, is_dark=False)
-            if level == LEVELS
-            else Cell(
-                text=_short_value(pair_map.figure, value),
-                colour=hexadecimal(colours[level]),
-                is_dark=level > 0.75 * LEVELS,
-            )
-            for value, level in zip(values, row, strict=True)
+        yield (
+            short_name(name),
+            tuple(
+                Cell(text=ABSENT, colour=None, is_dark=False)
+                if level == LEVELS
+                else Cell(
+                    text=_short_value(pair_map.figure, value),
+                    colour=hexadecimal(colours[level]),
+                    is_dark=level > 0.75 * LEVELS,
+                )
+                for value, level in zip(values, row, strict=True)
+            ),
         )
 
 
@@ -190,10 +195,13 @@ def _worst_title(pair_map: PairMap) -> str:
     return "pairs that lost most" if pair_map.figure is Figure.LOSS else "slowest pairs"
 
 
+def _worst_columns(pair_map: PairMap) -> tuple[str, ...]:
+    told = "lost of sent" if pair_map.figure is Figure.LOSS else "of typical"
+    return ("from", "to", pair_map.figure.value, told, *(("way back",) if pair_map.directed else ()))
+
+
 def _worst(pair_map: PairMap, axis: Axis) -> Iterator[tuple[str, ...]]:
-    back = {
-        pair: index for index, pair in enumerate(zip(pair_map.src.tolist(), pair_map.dst.tolist(), strict=True))
-    }
+    back = {pair: index for index, pair in enumerate(zip(pair_map.src.tolist(), pair_map.dst.tolist(), strict=True))}
     for index in worst_pairs(pair_map, MOST_WORST).tolist():
         src, dst, value = int(pair_map.src[index]), int(pair_map.dst[index]), float(pair_map.value[index])
         reverse = back.get((dst, src)) if pair_map.directed else None
@@ -201,10 +209,12 @@ def _worst(pair_map: PairMap, axis: Axis) -> Iterator[tuple[str, ...]]:
             _of_sent(pair_map, index)
             if pair_map.figure is Figure.LOSS
             else against_typical(pair_map.figure, value, pair_map.typical)
+            .removesuffix(" of typical")
+            .removesuffix(" typical")
         )
         way_back = ABSENT if reverse is None else value_words(pair_map.figure, float(pair_map.value[reverse]))
         names = short_name(axis.names[src]), short_name(axis.names[dst])
-        yield (*names, value_words(pair_map.figure, value), told, way_back)
+        yield (*names, value_words(pair_map.figure, value), told, *((way_back,) if pair_map.directed else ()))
 
 
 def _of_sent(pair_map: PairMap, index: int) -> str:

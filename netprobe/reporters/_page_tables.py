@@ -13,7 +13,7 @@ from netprobe.reporters._wording import ABSENT, counted, fold, short_name
 from netprobe.units import format_count
 
 MOST_FACTS: Final = 12
-MOST_PORTS: Final = 8
+MOST_PORTS: Final = 4
 """Of one kind of counter; the rest is in counters.parquet."""
 MOST_OPEN: Final = 12
 """Findings that are shown at once; with more there is one cause, and the first tell it."""
@@ -102,9 +102,7 @@ def _card(group: tuple[Finding, ...], *, is_open: bool) -> FindingCard:
 def gap_lines(gaps: Sequence[Gap]) -> tuple[GapLine, ...]:
     """Return gaps that say the same together, those that undermine the verdict first."""
     return tuple(
-        GapLine(
-            topics=topics_of(group), reason=group[0].reason, remedy=group[0].remedy, undermines=group[0].undermines
-        )
+        GapLine(topics=topics_of(group), reason=group[0].reason, remedy=group[0].remedy, undermines=group[0].undermines)
         for group in grouped_gaps(gaps)
     )
 
@@ -127,8 +125,8 @@ def counter_section(exhibits: Exhibits) -> CounterSection:
     more = f"; {left:,} more of the same kinds are in counters.parquet" if left else ""
     return CounterSection(
         rows=rows,
-        note=f"{where}; those that grew, rarest first; a bar is a stage, in the order of the run{more}. Growth alone is "
-        "no fault: the findings say what is",
+        note=f"{where}; those that grew, rarest first; a bar is a stage, in the order of the run{more}. "
+        "Growth alone is no fault: the findings say what is",
     )
 
 
@@ -141,9 +139,7 @@ def _counter_rows(exhibits: Exhibits) -> Iterator[CounterRow]:
 
 
 def _counter_row(growth: PortGrowth, stages: tuple[str, ...]) -> CounterRow:
-    titles = [
-        f"{stage}: {_amount(value, growth.unit)}" for stage, value in zip(stages, growth.by_stage, strict=True)
-    ]
+    titles = [f"{stage}: {_amount(value, growth.unit)}" for stage, value in zip(stages, growth.by_stage, strict=True)]
     known = [(value, stage) for stage, value in zip(stages, growth.by_stage, strict=True) if value]
     return CounterRow(
         meaning=growth.meaning,
@@ -157,14 +153,16 @@ def _counter_row(growth: PortGrowth, stages: tuple[str, ...]) -> CounterRow:
 
 
 def _amount(value: float | None, unit: str) -> str:
-    return ABSENT if value is None else format_count(value, unit) if unit else f"{value:,.0f}"
+    return ABSENT if value is None else format_count(round(value), unit)
 
 
 def setting_rows(exhibits: Exhibits) -> tuple[tuple[str, ...], ...]:
     """Return what differs: where, setting, what most have, another value, who has it."""
     rows = []
     for each in exhibits.settings:
-        usual = f"{ABSENT if each.usual is None else each.usual} ({each.agreeing} hosts)" if each.agreeing else "undecided"
+        usual = (
+            f"{ABSENT if each.usual is None else each.usual} ({each.agreeing} hosts)" if each.agreeing else "undecided"
+        )
         rows += [
             (each.part, each.topic, usual, "not there" if value is None else value, fold(hosts))
             for value, hosts in each.others

@@ -16,7 +16,7 @@ INDEXED: Final = 3
 
 
 def indexed_png(pixels: NDArray[np.uint8], colours: Sequence[Colour]) -> bytes:
-    """Return a PNG of shape (rows, columns); a pixel is the number of its colour, the one after the last transparent."""
+    """Return a PNG of shape (rows, columns); a pixel is the number of its colour, the one after the last none."""
     rows, columns = pixels.shape
     header = struct.pack(">IIBBBBB", columns, rows, BIT_DEPTH, INDEXED, 0, 0, 0)
     table = b"".join(bytes(colour) for colour in (*colours, (0, 0, 0)))

@@ -1,4 +1,4 @@
-"""Distributions in one line of text: a bar for each bin, tall where many samples are, never empty where there is one."""
+"""Distributions in one line of text: a bar for each bin, and none only where there is no sample."""
 
 import math
 from collections.abc import Sequence

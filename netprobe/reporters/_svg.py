@@ -13,7 +13,7 @@ WIDTH: Final = 720
 HEIGHT: Final = 300
 LEFT: Final = 62
 RIGHT: Final = 12
-TOP: Final = 14
+TOP: Final = 26
 BOTTOM: Final = 42
 SERIES_COLOURS: Final = 6
 """Colours of lines that the page's style has; more lines begin again, dashed."""
@@ -105,7 +105,8 @@ def _grid(across: Scale, up: Scale, place_x: _Place, place_y: _Place) -> Iterabl
         at = place_x(value)
         yield f'<line class="grid" x1="{at}" y1="{TOP}" x2="{at}" y2="{bottom}"/>'
         yield f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{html.escape(text)}</text>'
-    yield f'<text class="title" x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(across.title)}</text>'
+    middle = (LEFT + right) / 2
+    yield f'<text class="title" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(across.title)}</text>'
     yield f'<text class="title" x="2" y="10">{html.escape(up.title)}</text>'
 
 

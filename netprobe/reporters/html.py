@@ -43,6 +43,7 @@ from netprobe.reporters._page_tables import (
     stage_rows,
 )
 from netprobe.reporters._payload import Payload, compressed
+from netprobe.reporters._svg import Scale
 from netprobe.reporters._wording import (
     counted,
     devices_of,
@@ -69,8 +70,7 @@ MEANINGS: Final = {
     Verdict.HEALTHY: "everything planned was tested and is within limits",
     Verdict.DEGRADED: "it works, with findings that cost performance or predict failure",
     Verdict.FAULTY: "do not start the job; the culprits are named below",
-    Verdict.INCONCLUSIVE: "nothing can be said: a control failed, less was tested than was asked for, or measuring ended "
-    "early",
+    Verdict.INCONCLUSIVE: "nothing can be said: a control failed, too little was tested, or measuring ended early",
 }
 LEGEND_STEPS: Final = 9
 
@@ -125,7 +125,8 @@ def _told(report: Report, exhibits: Exhibits | None) -> dict[str, Any]:
         "scale": scale_of(report),
         "made_by": made_by(report),
         "cards": finding_cards(report),
-        "gaps": gap_lines(report.gaps),
+        "undermining": gap_lines([gap for gap in report.gaps if gap.undermines]),
+        "gaps": gap_lines([gap for gap in report.gaps if not gap.undermines]),
         "not_tested": gap_lines(report.not_tested),
         "measured": measured_of(report),
         "healthy": fold(usable.healthy),
@@ -153,7 +154,9 @@ def _told(report: Report, exhibits: Exhibits | None) -> dict[str, Any]:
 def _counts(report: Report) -> tuple[tuple[str, str], ...]:
     """Return how many findings of each severity there are, in words."""
     told = [(severity, sum(each.severity is severity for each in report.findings)) for severity in Severity]
-    return tuple((severity.value, f"{counted(count, 'finding')} {_verb(severity, count)}") for severity, count in told if count)
+    return tuple(
+        (severity.value, f"{counted(count, 'finding')} {_verb(severity, count)}") for severity, count in told if count
+    )
 
 
 def _verb(severity: Severity, count: int) -> str:
@@ -171,12 +174,15 @@ def _charts(report: Report, exhibits: Exhibits | None) -> dict[str, Chart | None
 def _chart_words(chart: Chart) -> dict[str, Any]:
     return {
         "lines": [
-            {"name": visible(line.name), "x": line.x, "y": line.y, "expected": line.is_expected}
-            for line in chart.lines
+            {"name": visible(line.name), "x": line.x, "y": line.y, "expected": line.is_expected} for line in chart.lines
         ],
-        "across": {"title": chart.across.title, "ticks": chart.across.ticks},
-        "up": {"title": chart.up.title, "ticks": chart.up.ticks},
+        "across": _axis_words(chart.across),
+        "up": _axis_words(chart.up),
     }
+
+
+def _axis_words(scale: Scale) -> dict[str, Any]:
+    return {"title": scale.title, "ticks": scale.ticks, "log": scale.is_log}
 
 
 def _policy(scripts: list[str]) -> str:
@@ -197,8 +203,7 @@ def _environment() -> "jinja2.Environment":
 
     def shown(value: object) -> object:
         """Make a word of another machine visible; what is already markup is our own."""
-        is_plain = isinstance(value, str) and not hasattr(value, "__html__")
-        return visible(value) if is_plain else value
+        return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_text_of),

@@ -1,4 +1,4 @@
-"""Histograms of a run added up over pairs and rounds: what a distribution is drawn from, without the table in memory."""
+"""Histograms of a run added up over pairs and rounds: what distributions are drawn from."""
 
 from io import BytesIO
 from pathlib import Path
