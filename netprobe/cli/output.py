@@ -61,7 +61,7 @@ def write_report(file: Path, text: str) -> None:
 
 
 def refuse_output(judging: Judging, output: Path | None = None) -> None:
-    """Refuse what would only be noticed after measuring or judging: a mistyped format, no library, no such directory."""
+    """Refuse what would only be noticed after measuring: a mistyped format, no library, no such directory."""
     reporter = pick("format", reporters(), judging.format)
     if reporter.draws_exhibits or judging.html is not None:
         from netprobe.reporters.html import refuse_missing

@@ -87,7 +87,7 @@ def map_words(exhibits: Exhibits, payload: Payload) -> dict[str, Any]:
             {
                 "name": view.name,
                 "names": [short_name(name) for name in view.axis.names],
-                "order": None if view.order is None else payload.add(np.array(view.order, dtype=np.uint16)),
+                "order": view.order,
             }
             for view in views
         ],
@@ -96,23 +96,23 @@ def map_words(exhibits: Exhibits, payload: Payload) -> dict[str, Any]:
 
 
 def _map_words(pair_map: PairMap, views: list[_View], payload: Payload) -> dict[str, Any]:
-    grids: dict[int, dict[str, Any]] = {}
+    grids: dict[int, dict[str, Any] | None] = {}
     for view in views:
         if id(view.axis) not in grids:
-            grid = grid_of(pair_map, view.axis)
-            codes, low, step = coded(grid.value)
-            grids[id(view.axis)] = {
-                "levels": payload.add(levels_of(grid.badness)),
-                "codes": payload.add(codes),
-                "low": low,
-                "step": step,
-            }
+            grids[id(view.axis)] = _grid_words(grid_of(pair_map, view.axis), payload)
     return {
         "figure": pair_map.figure.value,
         "typical": pair_map.typical,
         "directed": pair_map.directed,
         "views": [grids[id(view.axis)] for view in views],
     }
+
+
+def _grid_words(grid: Grid, payload: Payload) -> dict[str, Any] | None:
+    """Return a grid for the script; None where it has no room in the page any more."""
+    codes, low, step = coded(grid.value)
+    block = payload.add(codes, levels_of(grid.badness))
+    return None if block is None else {"block": block, "low": low, "step": step}
 
 
 def _views(places: Places) -> Iterator[_View]:
@@ -201,10 +201,9 @@ def _worst_columns(pair_map: PairMap) -> tuple[str, ...]:
 
 
 def _worst(pair_map: PairMap, axis: Axis) -> Iterator[tuple[str, ...]]:
-    back = {pair: index for index, pair in enumerate(zip(pair_map.src.tolist(), pair_map.dst.tolist(), strict=True))}
     for index in worst_pairs(pair_map, MOST_WORST).tolist():
         src, dst, value = int(pair_map.src[index]), int(pair_map.dst[index]), float(pair_map.value[index])
-        reverse = back.get((dst, src)) if pair_map.directed else None
+        back = np.flatnonzero((pair_map.src == dst) & (pair_map.dst == src))
         told = (
             _of_sent(pair_map, index)
             if pair_map.figure is Figure.LOSS
@@ -212,7 +211,7 @@ def _worst(pair_map: PairMap, axis: Axis) -> Iterator[tuple[str, ...]]:
             .removesuffix(" of typical")
             .removesuffix(" typical")
         )
-        way_back = ABSENT if reverse is None else value_words(pair_map.figure, float(pair_map.value[reverse]))
+        way_back = value_words(pair_map.figure, float(pair_map.value[back[0]])) if len(back) else ABSENT
         names = short_name(axis.names[src]), short_name(axis.names[dst])
         yield (*names, value_words(pair_map.figure, value), told, *((way_back,) if pair_map.directed else ()))
 

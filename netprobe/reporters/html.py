@@ -42,7 +42,7 @@ from netprobe.reporters._page_tables import (
     setting_rows,
     stage_rows,
 )
-from netprobe.reporters._payload import Payload, compressed
+from netprobe.reporters._payload import Payload, compressed, packed_words
 from netprobe.reporters._svg import Scale
 from netprobe.reporters._wording import (
     counted,
@@ -73,6 +73,8 @@ MEANINGS: Final = {
     Verdict.INCONCLUSIVE: "nothing can be said: a control failed, too little was tested, or measuring ended early",
 }
 LEGEND_STEPS: Final = 9
+ROOM_BYTES: Final = 3_500_000
+"""For arrays of maps: with plotly.js and the tables a page stays below 6 MB, which most mails still take."""
 
 
 def render(report: Report, options: RenderOptions) -> str:
@@ -80,7 +82,7 @@ def render(report: Report, options: RenderOptions) -> str:
     refuse_missing()
     exhibits = options.exhibits
     charts = _charts(report, exhibits)
-    payload = Payload()
+    payload = Payload(ROOM_BYTES)
     words = {
         "charts": {name: _chart_words(chart) for name, chart in charts.items() if chart is not None},
         **({} if exhibits is None else map_words(exhibits, payload)),
@@ -96,7 +98,8 @@ def render(report: Report, options: RenderOptions) -> str:
         policy=_policy([script, library] if has_drawings else []),
         has_drawings=has_drawings,
         library=_compressed_library() if has_drawings else "",
-        payload=payload.packed(words) if has_drawings else "",
+        words=packed_words(words) if has_drawings else "",
+        blocks=payload.blocks,
     )  # fmt: skip
     return page.rstrip("\n") + "\n"
 

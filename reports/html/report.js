@@ -38,14 +38,6 @@
     return window.Plotly;
   }
 
-  function told(buffer) {
-    const length = new DataView(buffer).getUint32(0, true);
-    const words = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-    const start = Math.ceil((4 + length) / 8) * 8;
-    const array = (place) => place && new (place.bytes === 1 ? Uint8Array : Uint16Array)(buffer, start + place.at, place.count);
-    return { words, array };
-  }
-
   function digits(value) {
     return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
   }
@@ -81,10 +73,13 @@
     return { tickmode: "array", tickvals, ticktext: tickvals.map((at) => plain(short(names[at]))) };
   }
 
-  function prepared(data, map, view) {
-    const axis = data.words.axes[view], grid = map.views[view];
-    const order = data.array(axis.order), levels = data.array(grid.levels), codes = data.array(grid.codes);
-    const count = axis.names.length, last = data.words.levels - 1;
+  const blocks = new Map();  // taken apart once, when they are first drawn
+
+  async function prepared(words, map, view) {
+    const axis = words.axes[view], grid = map.views[view], order = axis.order;
+    if (!blocks.has(grid.block)) blocks.set(grid.block, await unpacked(`block-${grid.block}`));
+    const buffer = blocks.get(grid.block), count = axis.names.length, last = words.levels - 1;
+    const codes = new Uint16Array(buffer, 0, count * count), levels = new Uint8Array(buffer, 2 * count * count);
     const place = order ? (at) => order[at] : (at) => at;
     const z = [];
     for (let row = 0; row < count; row += 1) {
@@ -102,10 +97,11 @@
     return { z, value, names: order ? axis.names.map((_, at) => axis.names[order[at]]) : axis.names };
   }
 
-  function drawMap(data, figure, map, view) {
+  async function drawMap(words, figure, map, view, isWanted) {
     const plot = figure.querySelector(".plot"), readout = figure.querySelector(".readout");
-    const { z, value, names } = prepared(data, map, view);
-    const palette = data.words.palette, count = names.length, gap = count <= 64 ? 1 : 0;
+    const { z, value, names } = await prepared(words, map, view);
+    if (!isWanted()) return;
+    const palette = words.palette, count = names.length, gap = count <= 64 ? 1 : 0;
     const side = Math.min(plot.parentElement.clientWidth || 700, 700);
     const axis = (title) => ({
       ...ticks(names, -0.5, count - 0.5), title: { text: title }, showgrid: false, zeroline: false, constrain: "domain",
@@ -120,15 +116,15 @@
       xaxis: { ...axis("to"), range: [-0.5, count - 0.5], tickangle: count > 8 ? -60 : 0 },
       yaxis: { ...axis("from"), range: [count - 0.5, -0.5], scaleanchor: "x" },
     });
-    Plotly.react(plot, [trace], layout, { ...config, responsive: false });
+    await Plotly.react(plot, [trace], layout, { ...config, responsive: false });
     plot.removeAllListeners?.("plotly_hover");
     plot.removeAllListeners?.("plotly_relayout");
     plot.on("plotly_hover", ({ points: [point] }) => {
       const [row, column] = [Math.round(point.y), Math.round(point.x)];
       const there = value(row, column), back = row === column || !map.directed ? null : value(column, row);
-      const words = there === null ? "not measured" : valueWords(map.figure, there) + againstTypical(map, there);
+      const told = there === null ? "not measured" : valueWords(map.figure, there) + againstTypical(map, there);
       const wayBack = back === null ? "" : `; the way back ${valueWords(map.figure, back)}`;
-      readout.textContent = `${names[row]} → ${names[column]}: ${words}${wayBack}`;
+      readout.textContent = `${names[row]} → ${names[column]}: ${told}${wayBack}`;
     });
     let isOurs = false;
     plot.on("plotly_relayout", () => {
@@ -136,20 +132,20 @@
       isOurs = true;
       const { xaxis, yaxis } = plot.layout, update = {};
       for (const [name, of] of [["xaxis", xaxis], ["yaxis", yaxis]]) {
-        const told = ticks(names, of.range[0], of.range[1]);
-        update[`${name}.tickvals`] = told.tickvals;
-        update[`${name}.ticktext`] = told.ticktext;
+        const { tickvals, ticktext } = ticks(names, of.range[0], of.range[1]);
+        update[`${name}.tickvals`] = tickvals;
+        update[`${name}.ticktext`] = ticktext;
       }
       Plotly.relayout(plot, update);
     });
   }
 
-  function showMaps(data) {
+  function showMaps(words) {
     const section = document.getElementById("pairs");
-    if (!section || !data.words.maps) return () => {};
+    if (!section || !words.maps) return async () => {};
     const figures = all("figure.map", section), tabs = all(".tabs button", section), views = section.querySelector(".views");
     const state = { map: 0, view: 0 };
-    const buttons = data.words.axes.map((axis, at) => {
+    const buttons = words.axes.map((axis, at) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = axis.name;
@@ -160,9 +156,17 @@
     const draw = () => {
       figures.forEach((figure, at) => figure.classList.toggle("aside", at !== state.map));
       tabs.forEach((tab, at) => tab.setAttribute("aria-pressed", at === state.map));
-      buttons.forEach((button, at) => button.setAttribute("aria-pressed", at === state.view));
+      const has = words.maps[state.map].views.map((grid) => grid !== null);
+      if (!has[state.view]) state.view = Math.max(0, has.indexOf(true));
+      buttons.forEach((button, at) => {
+        button.setAttribute("aria-pressed", at === state.view);
+        button.disabled = !has[at];
+        button.title = has[at] ? "" : "too large for one page beside the other maps";
+      });
       const figure = figures[state.map];
-      if (buttons.length) drawMap(data, figure, data.words.maps[state.map], state.view);
+      const { map, view } = state;
+      const isWanted = () => map === state.map && view === state.view;
+      return has[view] ? drawMap(words, figure, words.maps[map], view, isWanted) : undefined;
     };
     tabs.forEach((tab, at) => tab.addEventListener("click", () => { state.map = at; draw(); }));
     for (const figure of figures) {
@@ -171,7 +175,6 @@
     }
     section.querySelector(".tabs").hidden = figures.length < 2 || !buttons.length;
     views.hidden = buttons.length < 2;
-    draw();
     return draw;
   }
 
@@ -197,24 +200,23 @@
     Plotly.react(plot, traces, layout, config);
   }
 
-  function showCharts(data) {
-    const figures = all("figure.drawing").filter((figure) => data.words.charts[figure.dataset.chart]);
+  function showCharts(words) {
+    const figures = all("figure.drawing").filter((figure) => words.charts[figure.dataset.chart]);
     for (const figure of figures) {
       figure.querySelector(".plot").hidden = false;
       figure.classList.add("drawn");
     }
-    const draw = () => figures.forEach((figure) => drawChart(figure, data.words.charts[figure.dataset.chart]));
-    draw();
-    return draw;
+    return () => figures.forEach((figure) => drawChart(figure, words.charts[figure.dataset.chart]));
   }
 
   async function start() {
     if (typeof DecompressionStream === "undefined") return;
-    const [library, payload] = await Promise.all([unpacked("library"), unpacked("payload")]);
+    const [library, told] = await Promise.all([unpacked("library"), unpacked("words")]);
     if (!loadLibrary(library)) return;
-    const data = told(payload);
-    const redraws = [showMaps(data), showCharts(data)];
-    dark.addEventListener("change", () => redraws.forEach((draw) => draw()));
+    const words = JSON.parse(new TextDecoder().decode(told));
+    const draws = [showMaps(words), showCharts(words)];
+    for (const draw of draws) await draw();
+    dark.addEventListener("change", () => draws.forEach((draw) => draw()));
     document.documentElement.dataset.drawn = "yes";
   }
   start().catch((error) => {
