@@ -12,7 +12,7 @@ from typing import Final
 WIDTH: Final = 720
 HEIGHT: Final = 300
 LEFT: Final = 62
-RIGHT: Final = 12
+RIGHT: Final = 36
 TOP: Final = 26
 BOTTOM: Final = 42
 SERIES_COLOURS: Final = 6

@@ -60,7 +60,7 @@
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: style("--quiet") },
     ...extra,
   });
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = { displaylogo: false, responsive: true, modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"], ["toImage"]] };
 
   // ---- maps
 
@@ -102,9 +102,9 @@
     const { z, value, names } = await prepared(words, map, view);
     if (!isWanted()) return;
     const palette = words.palette, count = names.length, gap = count <= 64 ? 1 : 0;
-    const side = Math.min(plot.parentElement.clientWidth || 700, 700);
-    const axis = (title) => ({
-      ...ticks(names, -0.5, count - 0.5), title: { text: title }, showgrid: false, zeroline: false, constrain: "domain",
+    const side = Math.min(plot.parentElement.clientWidth || 700, 700, 200 + 60 * count);
+    const axis = () => ({
+      ...ticks(names, -0.5, count - 0.5), showgrid: false, zeroline: false, constrain: "domain",
       linecolor: style("--line"), mirror: true, showline: true, ticks: "",
     });
     const trace = {
@@ -113,8 +113,8 @@
     };
     const layout = base({
       height: side, width: side, margin: { l: 120, r: 10, t: 30, b: 110 }, dragmode: "zoom",
-      xaxis: { ...axis("to"), range: [-0.5, count - 0.5], tickangle: count > 8 ? -60 : 0 },
-      yaxis: { ...axis("from"), range: [count - 0.5, -0.5], scaleanchor: "x" },
+      xaxis: { ...axis(), range: [-0.5, count - 0.5], tickangle: count > 8 ? -60 : 0 },
+      yaxis: { ...axis(), range: [count - 0.5, -0.5], scaleanchor: "x" },
     });
     await Plotly.react(plot, [trace], layout, { ...config, responsive: false });
     plot.removeAllListeners?.("plotly_hover");
