@@ -71,7 +71,7 @@ def _axis(places: Places, by: str | None, width: int) -> Axis:
         return binned(axis, most)
     hosts = by_host(places)
     ranks = by_rank(places)
-    if len(ranks.names) * 2 <= most or len(hosts.names) == 1:
+    if len(hosts.names) == 1 or len(hosts.names) < len(ranks.names) <= most // 2:
         return binned(ranks, most)
     if len(hosts.names) > most and 1 < len(places.leaves) <= most:
         return by_leaf(places)

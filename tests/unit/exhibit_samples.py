@@ -1,6 +1,7 @@
 """Small exhibits for the tests of maps and pages: a few ranks, and pairs as (from, to, value)."""
 
 import numpy as np
+from sample_reports import report
 
 from netprobe.model.exhibits import (
     Exhibits,
@@ -14,6 +15,7 @@ from netprobe.model.exhibits import (
     StageCoverage,
     Witness,
 )
+from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.plan import Path, Scope
 
 
@@ -68,7 +70,9 @@ def spread(**changes):
         "samples": 4_000,
         "min_ns": 1_500.0,
         "max_ns": 90_000.0,
-        "points": tuple(Percentile(share=share, elapsed_ns=2_000.0 * (1 + index)) for index, share in enumerate(shares)),
+        "points": tuple(
+            Percentile(share=share, elapsed_ns=2_000.0 * (1 + index)) for index, share in enumerate(shares)
+        ),
         "density": (5, 900, 3000, 80, 0, 0, 1, 14),
     }
     return Spread(**{**fields, **changes})
@@ -107,3 +111,21 @@ def exhibits(hosts=3, *, slow=2, name="host{}", **changes):
         ),
     }  # fmt: skip
     return Exhibits(**{**fields, **changes})
+
+
+def hostile_report(name):
+    """A report in which whatever another machine can name is this name."""
+    finding = Finding(
+        detector=name,
+        severity=Severity.BLOCKS,
+        confidence=Confidence.HIGH,
+        subjects=(name,),
+        hosts=(name,),
+        summary=name,
+        facts=(Fact(metric=name, observed=name, expected=name, basis=name),),
+        excluded=(name,),
+        next_action=name,
+        retest=name,
+    )
+    gap = Gap(topic=name, reason=name, remedy=name, undermines=True)
+    return report((name, "node02"), run_id=name, started=name, findings=(finding,), gaps=(gap,), healthy_hosts=(name,))
