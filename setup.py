@@ -17,7 +17,7 @@ setup(
         "netprobe": ["py.typed"],
         "netprobe.judge": ["*.toml"],
         "netprobe.kernels": ["README.md", "host/*.c", "host/*.h", "cuda/*.cu", "cuda/*.cuh"],
-        "netprobe.reports": ["README.md", "schema/*.json", "samples/*"],
+        "netprobe.reports": ["README.md", "schema/*.json", "samples/*", "html/*"],
     },
     ext_modules=[
         Extension(

@@ -17,6 +17,7 @@ from netprobe.model.bursts import StepBin
 from netprobe.model.collective import CollectiveShape
 from netprobe.model.counters import DatagramCounts
 from netprobe.model.evidence import Evidence
+from netprobe.model.exhibits import Exhibits
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.gpu import GpuCondition, GpuCount, GpuEndpoint, GpuLevels, GpuSurvey
 from netprobe.model.history import History
@@ -601,6 +602,8 @@ class RenderOptions:
     width: int = 80
     color: bool = False
     verbose: bool = False
+    exhibits: Exhibits | None = None
+    """What was measured, for reporters that draw it; None where a report alone is at hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -610,3 +613,5 @@ class Reporter:
     id: str
     title: str
     render: Callable[[Report, RenderOptions], str]
+    draws_exhibits: bool = False
+    """Whether it wants ``exhibits``, which cost a reading of the run."""

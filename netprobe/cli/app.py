@@ -183,14 +183,41 @@ def judge(run_directory: RunDirectory, *, judging: Judging) -> int:
 
 @app.command()
 @with_options(judging=Judging)
-def report(run_directory: RunDirectory, *, judging: Judging) -> int:
+def report(
+    run_directory: RunDirectory,
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to this file instead.")
+    ] = None,
+    judging: Judging,
+) -> int:
     """Print a run's report again, in any format.
 
     A run that was killed is judged up to its last finished stage.
     """
     from netprobe.cli.reading import show_report
 
-    return show_report(run_directory, judging)
+    return show_report(run_directory, judging, output)
+
+
+@app.command()
+def show(
+    run_directory: RunDirectory,
+    what: Annotated[
+        str | None, typer.Argument(help="bandwidth, latency, loss or tails; without it all of them.")
+    ] = None,
+    *,
+    by: Annotated[
+        str | None, typer.Option(help="What rows and columns are: nic, host or leaf; what has room by default.")
+    ] = None,
+) -> int:
+    """Show pairs as a map, and latencies as distributions, on the terminal.
+
+    What a run measured, not what is wrong with it: report says that.
+    """
+    from netprobe.cli.showing import show_run
+
+    return show_run(run_directory, what, by)
 
 
 @app.command()

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from netprobe.cli.foretelling import ForetellingSink
 from netprobe.cli.options import Judging, Keeping, Where, duration_ns
-from netprobe.cli.output import print_report
+from netprobe.cli.output import print_report, refuse_output, write_page
 from netprobe.cli.placing import PlacingSink
 from netprobe.cli.progress import Progress, ProgressSink
-from netprobe.cli.reading import bars, judged_and_digested
+from netprobe.cli.reading import bars, digested, exhibited, judged
 from netprobe.cli.streams import tell
 from netprobe.contracts import Sink
 from netprobe.errors import LaunchError, NetprobeError, PlanError, StoreError
@@ -39,7 +40,6 @@ from netprobe.model.verdict import ExitCode
 from netprobe.plan.rdma import refuse_slow_failure
 from netprobe.plan.rounds import refuse_missing_root
 from netprobe.plan.task import Task, encode
-from netprobe.registry import pick, reporters
 from netprobe.store.series_table import series_schema
 from netprobe.store.writer import RunWriter
 
@@ -77,7 +77,7 @@ def task_of(plan: Plan, where: Where) -> Task:
 
 def _refuse_early(judging: Judging) -> None:
     """Refuse what would only be noticed after measuring: a mistyped format, or limits or expectations without sense."""
-    pick("format", reporters(), judging.format)
+    refuse_output(judging)
     bars(judging)
 
 
@@ -195,11 +195,15 @@ def _finish(writer: RunWriter, status: RunStatus, error: str | None, judging: Ju
     try:
         with _full_disk_is_told():
             writer.close(status, error)
-        report, digest = judged_and_digested(writer.directory, judging)
+        found = judged(writer.directory, judging)
+        report = found.report
+        exhibiting = partial(exhibited, writer.directory, judging, found)
         with _full_disk_is_told():
             writer.write_report(report)
-            writer.write_digest(digest)
-        print_report(report, judging, writer.directory)
+            writer.write_digest(digested(found))
+        print_report(report, judging, writer.directory, exhibiting)
+        with _full_disk_is_told():
+            write_page(report, judging.html, exhibiting)
     finally:
         tell(f"run directory: {writer.directory}")
     return ExitCode.INTERRUPTED if status is RunStatus.INTERRUPTED else report.exit_code

@@ -67,7 +67,11 @@ class Judging:
     expectations: Annotated[
         Path | None, typer.Option(help="TOML file of what to expect here, before the shipped table.")
     ] = None
-    format: Annotated[str, typer.Option(help="console, json, markdown or nccl-tests.")] = "console"
+    format: Annotated[str, typer.Option(help="console, json, markdown, html or nccl-tests.")] = "console"
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write one page with maps and curves, to look at and to hand around."),
+    ] = None
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Every figure behind a finding, and the launcher's own output.")
     ] = False

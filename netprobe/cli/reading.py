@@ -1,40 +1,51 @@
 """``netprobe judge`` and ``netprobe report``: everything that a run directory alone can answer."""
 
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from netprobe.cli.options import Judging
-from netprobe.cli.output import print_report
+from netprobe.cli.output import PLAIN_WIDTH, print_report, refuse_output, rendered, write_page, write_report
 from netprobe.cli.streams import tell
+from netprobe.contracts import RenderOptions
 from netprobe.errors import StoreError
 from netprobe.judge.expectations import load_expectations
-from netprobe.judge.judge import judge, judge_evidence
+from netprobe.judge.judge import held_against, judge_evidence
 from netprobe.judge.limits import load_limits
+from netprobe.model.evidence import Evidence
+from netprobe.model.exhibits import Exhibits
 from netprobe.model.expectation import Expectation
 from netprobe.model.history import Digest
 from netprobe.model.limits import Limits
 from netprobe.model.report import Report
 from netprobe.model.run import RunStatus
 from netprobe.store.files import REPORT_FILE
-from netprobe.store.reader import read_report, read_run
+from netprobe.store.reader import Run, read_report, read_run
 
 
-def judged(directory: Path, judging: Judging) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """A report, with what it was made from."""
+
+    report: Report
+    run: Run
+    evidence: Evidence
+
+
+def judged(directory: Path, judging: Judging) -> Judged:
     """Return the report of a run directory under the limits and expectations that were asked for."""
     limits, expectations = bars(judging)
-    return judge(read_run(directory, lists=False), limits, expectations)
-
-
-def judged_and_digested(directory: Path, judging: Judging) -> tuple[Report, Digest]:
-    """Return the report of a run directory, and what history keeps of it, from one reading."""
-    from netprobe.history.digests import digest_of
-    from netprobe.judge.evidence import evidence_of
-
-    limits, expectations = bars(judging)
     run = read_run(directory, lists=False)
-    evidence = replace(evidence_of(run), expectations=expectations)
-    report = judge_evidence(run.header, evidence, limits)
-    return report, digest_of(run.header, evidence if run.header.status is RunStatus.COMPLETE else None, report)
+    evidence = held_against(run, expectations)
+    return Judged(report=judge_evidence(run.header, evidence, limits), run=run, evidence=evidence)
+
+
+def digested(found: Judged) -> Digest:
+    """Return what history keeps of a run; of one that did not end, its verdict alone."""
+    from netprobe.history.digests import digest_of
+
+    header = found.run.header
+    return digest_of(header, found.evidence if header.status is RunStatus.COMPLETE else None, found.report)
 
 
 def bars(judging: Judging) -> tuple[Limits, tuple[Expectation, ...]]:
@@ -45,18 +56,45 @@ def bars(judging: Judging) -> tuple[Limits, tuple[Expectation, ...]]:
 
 def judge_again(directory: Path, judging: Judging) -> int:
     """Judge, print, and return the verdict's exit code; the run directory is left as it is."""
-    report = judged(directory, judging)
-    print_report(report, judging, directory)
-    return report.exit_code
+    refuse_output(judging)
+    found = judged(directory, judging)
+    exhibiting = partial(exhibited, directory, judging, found)
+    print_report(found.report, judging, directory, exhibiting)
+    write_page(found.report, judging.html, exhibiting)
+    return found.report.exit_code
 
 
-def show_report(directory: Path, judging: Judging) -> int:
-    """Print the report that was written with the run, or judge a run that has none that can be read."""
+def show_report(directory: Path, judging: Judging, output: Path | None = None) -> int:
+    """Print the report that was written with the run, or judge a run that has none that can be read.
+
+    ``output`` is a file that takes it instead.
+    """
+    refuse_output(judging, output)
     as_written = judging.limits is None and judging.expectations is None
     report = _written_report(directory) if as_written else None
-    report = report or judged(directory, judging)
-    print_report(report, judging, directory)
+    found = None
+    if report is None:
+        found = judged(directory, judging)
+        report = found.report
+    exhibiting = partial(exhibited, directory, judging, found)
+    if output is None:
+        print_report(report, judging, directory, exhibiting)
+    else:
+        options = RenderOptions(width=PLAIN_WIDTH, verbose=judging.verbose)
+        write_report(output, rendered(report, judging.format, options, exhibiting))
+    write_page(report, judging.html, exhibiting)
     return report.exit_code
+
+
+def exhibited(directory: Path, judging: Judging, found: Judged | None) -> Exhibits:
+    """Return what can be drawn of a run; of one that was not judged here, after reading it. StoreError."""
+    from netprobe.judge.exhibits import exhibits_of
+    from netprobe.store.histograms import read_histograms
+
+    limits, expectations = bars(judging)
+    run = read_run(directory, lists=False) if found is None else found.run
+    evidence = held_against(run, expectations) if found is None else found.evidence
+    return exhibits_of(run, evidence, read_histograms(run.directory or directory), limits)
 
 
 def _written_report(directory: Path) -> Report | None:

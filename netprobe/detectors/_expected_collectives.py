@@ -35,9 +35,7 @@ class _Crew:
 
 def of_collectives(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name collectives of GPUs that do not reach their figure, and those that the table has none for."""
-    for result in _largest(evidence):
-        traits = _traits(evidence, result)
-        answer = expectation_for(traits, evidence.expectations)
+    for result, answer in expected_of(evidence):
         if isinstance(answer, Lack):
             yield Gap(
                 topic=ID,
@@ -49,20 +47,26 @@ def of_collectives(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap
             yield from _shortfall(evidence, result, answer, limits)
 
 
+def expected_of(evidence: Evidence) -> Iterator[tuple[GroupResult, Expectation | Lack]]:
+    """Yield the quickest largest result of each collective of GPUs, with its figure or what the table lacks for it."""
+    for result in _largest(evidence):
+        yield result, expectation_for(_traits(evidence, result), evidence.expectations)
+
+
 def _largest(evidence: Evidence) -> list[GroupResult]:
     """Return the quickest result at the largest size of each collective, carrier and memory of a GPU."""
     best: dict[tuple[str, Path, Memory], GroupResult] = {}
     for result in evidence.groups:
-        if not (_memory(result).needs_gpu and result.probe != "barrier" and result.p50_ns > 0):
+        if not (memory_of(result).needs_gpu and result.probe != "barrier" and result.p50_ns > 0):
             continue
-        key = result.probe, result.path, _memory(result)
+        key = result.probe, result.path, memory_of(result)
         known = best.get(key)
         if known is None or (result.size_bytes, -result.p50_ns) > (known.size_bytes, -known.p50_ns):
             best[key] = result
     return list(best.values())
 
 
-def _memory(result: GroupResult) -> Memory:
+def memory_of(result: GroupResult) -> Memory:
     """Return where the bytes lay; NCCL knows no other than a GPU's."""
     return Memory.DEVICE if result.path is Path.NCCL else result.memory
 
@@ -78,7 +82,7 @@ def _traits(evidence: Evidence, result: GroupResult) -> Traits:
     return Traits(
         probe=result.probe,
         path=result.path,
-        memory=_memory(result),
+        memory=memory_of(result),
         size_bytes=result.size_bytes,
         gpu=same(gpus[rank.rank].name for rank in members) if has_all else None,
         gpus=same(len(each) for each in own.values()) if has_all else None,
@@ -100,7 +104,7 @@ def _shortfall(evidence: Evidence, result: GroupResult, entry: Expectation, limi
     busbw = busbw_gigabytes_per_s(result.probe, result.size_bytes, result.p50_ns, result.ranks)
     if busbw is None:
         return
-    expected = _expected_gigabytes_per_s(entry)
+    expected = expected_gigabytes_per_s(entry)
     margin = 0.0 if entry.kind is Kind.GATE else limits.pair_loss_ratio
     if busbw >= expected * (1 - min(margin, limits.host_block_ratio)):
         return
@@ -132,7 +136,7 @@ def _shortfall(evidence: Evidence, result: GroupResult, entry: Expectation, limi
     )
 
 
-def _expected_gigabytes_per_s(entry: Expectation) -> float:
+def expected_gigabytes_per_s(entry: Expectation) -> float:
     """Return the busbw of a figure: of a share, what all ports of a host carry together (nccl-tests#290)."""
     if entry.busbw_gigabytes_per_s is not None:
         return entry.busbw_gigabytes_per_s
@@ -141,4 +145,4 @@ def _expected_gigabytes_per_s(entry: Expectation) -> float:
 
 def _title(result: GroupResult) -> str:
     carrier = "NCCL" if result.path is Path.NCCL else "MPI"
-    return f"{carrier} {result.probe} {size_title(result.size_bytes)} of {MEMORY_WORDS[_memory(result)]}"
+    return f"{carrier} {result.probe} {size_title(result.size_bytes)} of {MEMORY_WORDS[memory_of(result)]}"

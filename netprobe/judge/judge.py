@@ -35,9 +35,14 @@ CONFIDENCES: Final = tuple(Confidence)
 
 def judge(run: Run, limits: Limits, expectations: tuple[Expectation, ...] = ()) -> Report:
     """Return the report on a run under these limits, held against a table of expectations; by default there is none."""
+    return judge_evidence(run.header, held_against(run, expectations), limits)
+
+
+def held_against(run: Run, expectations: tuple[Expectation, ...]) -> Evidence:
+    """Return the evidence of a run, with what it is to be held against."""
     from netprobe.judge.evidence import evidence_of  # loads polars, which ranks that merely could judge never need
 
-    return judge_evidence(run.header, replace(evidence_of(run), expectations=expectations), limits)
+    return replace(evidence_of(run), expectations=expectations)
 
 
 def judge_evidence(header: RunHeader, evidence: Evidence, limits: Limits) -> Report:

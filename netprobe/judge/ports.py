@@ -63,6 +63,26 @@ def port_table(
     )
 
 
+def stage_growths(counters: pl.DataFrame, ranks: Sequence[Rank], inventories: Sequence[HostInventory]) -> pl.DataFrame:
+    """Return what every port counted in each whole stage: columns stage, host, port, meaning, value."""
+    is_of_port = pl.col("counter").str.starts_with(Origin.RDMA) | pl.col("counter").str.starts_with(Origin.ETHTOOL)
+    found = _Ports(
+        counters.filter(is_of_port & pl.col("round_index").is_null()),
+        {rank.rank: rank.host for rank in ranks},
+        inventories,
+    )
+    keys = ["stage", "port", "meaning"]
+    meant = found.rows.filter(pl.col("meaning").is_not_null())
+    preferred = meant.filter(pl.col("preference") == pl.col("preference").min().over([*keys, "priority"]))
+    summed = preferred.group_by(keys, maintain_order=True).agg(
+        pl.max_horizontal(_total_of(False), _total_of(True)).alias("value")
+    )
+    hosts, names = (pl.Series(each, dtype=pl.String) for each in zip(*found.names, strict=True))
+    return summed.select(
+        "stage", hosts[summed["port"]].alias("host"), names[summed["port"]].alias("port"), "meaning", "value"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     """A counter of some device, as the catalogue knows it."""

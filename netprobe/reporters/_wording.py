@@ -35,7 +35,7 @@ def visible(text: str) -> str:
 
     Host names and error messages come from other machines; a terminal must show them, not obey them.
     """
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escaped(each) for each in text)
 
 
 def short_name(text: str) -> str:

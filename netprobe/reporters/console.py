@@ -6,7 +6,7 @@ Names and messages from other machines go through ``visible`` and never through 
 import re
 from collections.abc import Iterable
 from io import StringIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from netprobe.contracts import RenderOptions, Reporter
 from netprobe.model.finding import Finding, Gap, Severity
@@ -76,15 +76,18 @@ def without_trailing_spaces(text: str) -> str:
     return re.sub(r" +$", "", text, flags=re.MULTILINE)
 
 
-def console_for(options: RenderOptions) -> "Console":
-    """Return what draws as these options say, and writes nowhere: capture what it prints."""
+def console_for(options: RenderOptions, *, colours: Literal["standard", "256"] = "standard") -> "Console":
+    """Return what draws as these options say, and writes nowhere: capture what it prints.
+
+    Words have the 16 colours that a terminal's owner chose; shades of maps take 256.
+    """
     from rich.console import Console
 
     return Console(
         file=StringIO(),
         width=max(options.width, NARROWEST),
         force_terminal=options.color,
-        color_system="standard" if options.color else None,
+        color_system=colours if options.color else None,
         markup=False,
         highlight=False,
         emoji=False,

@@ -26,7 +26,7 @@ def told(report):
 
 @pytest.mark.parametrize("scenario", HARMFUL, ids=lambda each: each.name)
 def test_a_fault_is_named_where_it_is_and_nowhere_else(run_of, scenario):
-    report = judged(run_of(scenario), Judging())
+    report = judged(run_of(scenario), Judging()).report
 
     found = [each for each in told(report) if each[:2] not in scenario.besides]
     assert len(found) == 1, told(report)
@@ -38,14 +38,14 @@ def test_a_fault_is_named_where_it_is_and_nowhere_else(run_of, scenario):
 
 @pytest.mark.parametrize("scenario", HARMLESS, ids=lambda each: each.name)
 def test_where_no_packet_is_lost_nobody_is_named(run_of, scenario):
-    report = judged(run_of(scenario), Judging())
+    report = judged(run_of(scenario), Judging()).report
 
     assert told(report) == []
     assert report.exit_code is ExitCode.HEALTHY
 
 
 def test_a_delay_is_named_at_its_host_where_all_ranks_wait_for_a_cpu(run_of):
-    report = judged(run_of(BY_NAME["delay"]), Judging())
+    report = judged(run_of(BY_NAME["delay"]), Judging()).report
 
     # Two processors that delay packets of one host let some overtake others.
     found = [each for each in report.findings if each.detector != "out-of-order"]

@@ -8,7 +8,19 @@ from netprobe.cli.app import main
 from netprobe.cli.explaining import explanation
 from netprobe.registry import detectors, history_detectors
 
-COMMANDS = ("check", "run", "judge", "report", "doctor", "explain", "inventory", "counters", "config", "snapshot")
+COMMANDS = (
+    "check",
+    "run",
+    "judge",
+    "report",
+    "doctor",
+    "explain",
+    "inventory",
+    "counters",
+    "config",
+    "snapshot",
+    "show",
+)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])

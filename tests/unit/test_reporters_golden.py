@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,13 @@ TEXTS = {
     "console-wide.txt": ("console", RenderOptions(width=120, verbose=True)),
     "report.md": ("markdown", RenderOptions()),
     "nccl-tests.txt": ("nccl-tests", RenderOptions()),
+    "page.html": ("html", RenderOptions()),
 }
+NOT_REVIEWED = re.compile(
+    r'(?<=<style>).*?(?=</style>)|(?<=<script>).*?(?=</script>)|sha256-[^&]*|(?<=id="library">)[^<]*|(?<=id="words">)[^<]*',
+    re.DOTALL,
+)
+"""Files of their own (reports/html), and what depends on the releases of plotly.js and zlib."""
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -29,6 +36,8 @@ def test_a_report_reads_as_it_was_reviewed(sample, name):
     file = DIRECTORY / sample / name
 
     text = reporters()[format].render(SAMPLES[sample](), options)
+    if format == "html":
+        text = NOT_REVIEWED.sub("…", text)
 
     if os.environ.get("NETPROBE_UPDATE_GOLDEN") == "1":
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,107 @@
+"""``show``, ``--html`` and ``report -o``: maps and pages of a run directory, and what stands in their way."""
+
+import re
+
+import pytest
+
+from netprobe.cli.app import main
+from netprobe.sim.screening import Screening, SlowHost, screening_run
+from netprobe.store.whole import write_whole
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """The run of twelve hosts of which the fifth sends slowly."""
+    fabric = Screening(hosts=12, seed=1, slow_hosts=(SlowHost(host=4, sends_ratio=0.37),))
+    return str(write_whole(screening_run(fabric), tmp_path_factory.mktemp("runs")))
+
+
+def test_a_map_shows_the_slow_sender_without_any_colour_in_80_columns(directory, capsys):
+    assert main(["show", directory, "bandwidth"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    rows = {line.split()[1]: line.split()[2:] for line in shown.splitlines() if re.match(r" +\d+ node", line)}
+    assert set(rows["node0005"]) == {"·", "3"}
+    assert {cell for name, cells in rows.items() if name != "node0005" for cell in cells} == {"·", "9"}
+    assert "node0005:4 → " in shown
+
+
+def test_without_a_word_all_that_was_measured_is_shown(directory, capsys):
+    assert main(["show", directory]) == 0
+
+    shown = capsys.readouterr().out
+    assert "bandwidth, one way" in shown
+    assert "latency, half a round trip" in shown
+    assert "median" in shown
+
+
+def test_what_was_not_measured_is_said_and_no_map_is_drawn(directory, capsys):
+    assert main(["show", directory, "loss"]) == 0
+
+    assert capsys.readouterr().out == "  no map: no loss of pairs was measured\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["bandwith"], "try: bandwidth"),
+        (["bandwidth", "--by", "rack"], "try: nic, host, leaf"),
+        (["bandwidth", "--by", "leaf"], "nobody told which leaf switch a host is on"),
+        (["tails", "--by", "host"], "tails have none"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_with_exit_code_4(directory, capsys, arguments, told):
+    assert main(["show", directory, *arguments]) == 4
+
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+
+
+def test_a_page_is_written_beside_the_report_that_is_printed(directory, tmp_path, capsys):
+    assert main(["report", directory, "--html", str(tmp_path / "page.html")]) == 2
+
+    captured = capsys.readouterr()
+    assert captured.out.startswith("FAULTY")
+    assert f"page: {tmp_path / 'page.html'}" in captured.err
+    assert (tmp_path / "page.html").read_text().count('<figure class="map">') == 2
+
+
+def test_a_report_is_written_to_a_file_instead(directory, tmp_path, capsys):
+    assert main(["report", directory, "--format", "markdown", "-o", str(tmp_path / "report.md")]) == 2
+
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "report.md").read_text().startswith("## FAULTY")
+
+
+@pytest.mark.parametrize("option", ["--html", "-o"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_judged(directory, tmp_path, capsys, option):
+    for file, told in ((tmp_path, "is a directory"), (tmp_path / "no" / "page.html", "there is no directory")):
+        assert main(["report", directory, option, str(file)]) == 4
+
+        captured = capsys.readouterr()
+        assert told in captured.err
+        assert captured.err.count("\n") == 1
+        assert not captured.out
+
+
+def test_check_refuses_such_a_file_before_it_measures(tmp_path, capsys):
+    assert main(["check", "--html", str(tmp_path / "no" / "page.html"), "--out", str(tmp_path / "runs")]) == 4
+
+    assert "there is no directory" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_page_is_made_without_maps_where_their_file_is_damaged(tmp_path, capsys):
+    directory = write_whole(screening_run(Screening(hosts=6, seed=1)), tmp_path)
+    main(["judge", str(directory), "--format", "json"])
+    (directory / "report.json").write_text(capsys.readouterr().out)
+    (directory / "series.parquet").write_bytes(b"PAR1 no more")
+
+    assert main(["report", str(directory), "--html", str(tmp_path / "page.html")]) in (0, 3)
+
+    assert "without maps and curves, as " in capsys.readouterr().err
+    assert "<figure" not in (tmp_path / "page.html").read_text()
