@@ -19,7 +19,14 @@ class Metric(StrEnum):
     WIRE = "wire_ns"  # of a round trip of a datagram, what passed between the two NICs
     RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
     PROBING = "probing_ns"  # what the host that asked took itself
+    QUANTUM = "quantum_ns"  # a fixed amount of work, of a rank that does nothing else
+    DETOUR = "detour_ns"  # what a quantum took beyond the median, where that is more than the clock of a core varies by
+    DETOUR_GAP = "detour_gap_ns"  # from the beginning of one detour to that of the next
+    WAKE_LATE = "wake_late_ns"  # how much later than asked for a sleeping rank woke
 
+
+NOISE_METRICS = (Metric.QUANTUM, Metric.DETOUR, Metric.DETOUR_GAP, Metric.WAKE_LATE)
+"""Those of one rank alone, that sends nothing."""
 
 MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION)
 """Those whose iterations moved bytes that no other series counts."""
@@ -38,6 +45,9 @@ class SlowSample:
 
     iteration: int
     elapsed_ns: int
+    at_ns: int | None = None
+    """When it began, by rank 0's clock, since the ranks met; None where the times of all ranks are in it, and in runs of
+    versions that did not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +71,8 @@ class Fault:
 class Series:
     """The iterations of one operation at one size between one pair, or on all ranks.
 
-    ``src`` is the initiating or sending rank, the rank itself for ARRIVAL and EXIT, and 0 for OPERATION; ``dst`` is
-    None for collectives, but for TRANSFER, which is of a hop within one. ``size_bytes`` is the message of a pair, and
+    ``src`` is the initiating or sending rank, the rank itself for ARRIVAL, EXIT and NOISE_METRICS, and 0 for OPERATION;
+    ``dst`` is None for collectives, but for TRANSFER, which is of a hop within one, and for NOISE_METRICS. ``size_bytes`` is the message of a pair, and
     the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what crossed from src to dst
     (both ways for two-way streaming).
 
@@ -93,3 +103,9 @@ class Series:
     faults: tuple[Fault, ...]
     checked_iterations: int
     """Iterations whose received bytes were compared; 0 means the data was not checked."""
+    started_ns: int | None = None
+    """When the first iteration began, as in SlowSample."""
+    quarters_ns: tuple[int, ...] = ()
+    """Medians of the first quarter of the iterations to the last; empty where they are too few, or nobody told."""
+    cpu: int | None = None
+    """Where a rank stayed while it did NOISE_METRICS; None: it moved, or nobody told."""

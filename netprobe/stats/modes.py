@@ -22,7 +22,7 @@ OCTAVE_CELLS: Final = 16  # cells of 4.4 %: narrower than what tells two paths a
 SMALLEST_SHARE: Final = 0.05  # of the samples; less is a tail
 DEEPEST_VALLEY: Final = 0.25  # of the lower of two peaks; shallower, and it is one broad mode
 ERRORS: Final = 7.0  # standard errors between peak and valley: 1e-12 each, and a fleet has millions of series
-SMALLEST_RATIO: Final = 1.15  # of the two speeds; routes through as many switches differ by less
+SMALLEST_RATIO: Final = 1.2  # of the two speeds; below, the noise of one is as wide
 FEWEST_BINS: Final = 3  # of each mode; a comb has one
 _SMOOTHING: Final = np.array([0.25, 0.5, 0.25])
 
@@ -37,13 +37,15 @@ class Modes:
     """Of the samples, those beyond the valley."""
 
 
-def modes_of(flat: FlatHistograms) -> Modes:
-    """Return the two modes of each row that has two."""
+def modes_of(flat: FlatHistograms, among: NDArray[np.bool_] | None = None) -> Modes:
+    """Return the two modes of each row that has two; only of those of shape (n,) that ``among`` marks, if given."""
     rows = len(flat.lengths)
     found = np.full((3, rows), np.nan)
     if rows:
         last = np.cumsum(flat.lengths)
         is_wide = quantile_ns(flat, 0.95) >= SMALLEST_RATIO * quantile_ns(flat, 0.05)
+        if among is not None:
+            is_wide &= among
         for row in np.flatnonzero(is_wide).tolist():
             own = slice(int(last[row] - flat.lengths[row]), int(last[row]))
             found[:, row] = _modes_of_row(middle_of(flat.bins[own]), flat.counts[own])
