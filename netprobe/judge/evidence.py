@@ -19,8 +19,10 @@ from netprobe.judge.flows import flow_table, without_flows
 from netprobe.judge.gpus import PREFIX as GPUS
 from netprobe.judge.gpus import gpu_growths
 from netprobe.judge.hops import hop_tables
+from netprobe.judge.noise import noise_table
 from netprobe.judge.pair_tables import pair_tables, with_carrier, with_pipelined, with_scope
 from netprobe.judge.ports import port_table
+from netprobe.judge.shapes import shapes_of, spike_table
 from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.locate.placement import placement_of
@@ -41,7 +43,7 @@ from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.stats.distinct import sorted_distinct
 from netprobe.store.reader import Run
-from netprobe.store.series_table import UNJUDGED, with_digest
+from netprobe.store.series_table import UNJUDGED, with_digest, with_later_columns
 from netprobe.units import NS_PER_MS
 
 PAIR_METRICS: Final = (Metric.ROUND_TRIP, Metric.WINDOW)
@@ -89,6 +91,9 @@ def evidence_of(run: Run) -> Evidence:
         counters=counters,
         benched=header.benched,
         paths=header.paths,
+        noise=noise_table(timed),
+        spikes=spike_table(pairs),
+        shapes=tuple(shapes_of(without_flows(pairs, header.plan), header)),
         waiting_ratio=_waiting_ratio(counters, header.ranks),
         stuck_pairs=header.stuck_pairs,
         failures=tuple(failure for outcome in header.outcomes for failure in outcome.failures),
@@ -119,7 +124,7 @@ def _where(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
 
 def _with_statistics(timed: pl.DataFrame) -> pl.DataFrame:
     """Replace the histograms by their quantiles; rows whose histogram is empty were not measured, and go."""
-    digested = timed if "samples" in timed else with_digest(timed).drop(UNJUDGED)
+    digested = timed if "samples" in timed else with_digest(with_later_columns(timed)).drop(UNJUDGED)
     return _where(digested, pl.col("samples") > 0)
 
 

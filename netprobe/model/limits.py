@@ -100,6 +100,12 @@ class Limits:
     noise_wait_ratio: float = _limit(
         0.05, "ratio", "time a rank waits for its CPU; with a core of its own it waits below 0.1 %"
     )
+    noise_detour_ratio: float = _limit(
+        0.01,
+        "ratio",
+        "of its time that a rank which only computes loses to others; Linux takes 0.1 %, and 1 to 2 % on each node "
+        "halved a job of 4,096 CPUs (Petrini, Kerbyson, Pakin, SC2003)",
+    )
     noise_peer_ratio: float = _limit(
         5.0, "ratio", "waiting or steal against the median host's; what all share belongs to how the job is placed"
     )

@@ -18,3 +18,17 @@ def detours_in(elapsed_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     median_ns = float(np.median(elapsed_ns))
     return np.flatnonzero(elapsed_ns > median_ns + max(DETOUR_FLOOR_NS, DETOUR_RATIO * median_ns))
+
+
+BEAT_SPREAD: Final = 0.05  # of the median gap, between the quartiles: chance has 1.6
+FEWEST_GAPS: Final = 16
+"""With half of so many gaps within so little of each other by chance once in 10^7 times (docs/jitter.md)."""
+
+
+def beats(
+    p25_ns: NDArray[np.float64], p50_ns: NDArray[np.float64], p75_ns: NDArray[np.float64], count: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the beat of detours, from the quartiles of the gaps between them; NaN where they keep none."""
+    keeps_time = (count >= FEWEST_GAPS) & (p75_ns - p25_ns <= BEAT_SPREAD * p50_ns)
+    beat_ns: NDArray[np.float64] = np.where(keeps_time, p50_ns, np.nan)
+    return beat_ns

@@ -6,6 +6,7 @@ histograms are nine tenths of the bytes.
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -99,7 +100,7 @@ def digest_schema() -> "pl.Schema":
 
     ``samples`` is what a histogram holds, ``faulty`` how many faults a row has; percentiles are NaN where samples are
     too few (stats.quantiles). The rest tells of rows that are out of the ordinary, and is NaN or empty in all others:
-    two modes (stats.modes), the medians of the first and the last quarter, and the slowest iterations that are spikes,
+    two modes (stats.modes), the medians of the first and the last quarter where each is slower, and the slowest iterations that are spikes,
     with when they began.
     """
     import polars as pl
@@ -138,8 +139,12 @@ def with_digest(frame: "pl.DataFrame") -> "pl.DataFrame":
     )
     is_gap = pl.col("metric") == Metric.DETOUR_GAP.value
     spread = [pl.when(is_gap).then(pl.col(name)).otherwise(np.nan).alias(name) for name in SPREAD]
-    quarters = (pl.col("quarters_ns").list.get(at, null_on_oob=True).cast(pl.Float64) for at in (0, -1))
-    drift = [each.fill_null(np.nan).alias(name) for each, name in zip(quarters, QUARTERS, strict=True)]
+    quarters = [pl.col("quarters_ns").list.get(at, null_on_oob=True).cast(pl.Float64) for at in range(4)]
+    is_slowing = pl.all_horizontal([a < b for a, b in pairwise(quarters)])
+    drift = [
+        pl.when(is_slowing).then(each).otherwise(np.nan).alias(name)
+        for each, name in zip((quarters[0], quarters[-1]), QUARTERS, strict=True)
+    ]
     return _with_spikes(digested.with_columns(*spread, *drift))
 
 
