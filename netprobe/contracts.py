@@ -388,7 +388,7 @@ class CpuMeter(Protocol):
     """
 
     def quanta(self, steps: int, budget_ns: int, stamps: Stamps, /) -> tuple[int, int, int, int]:
-        """Work in quanta of so many steps until the time or the array is spent; a stamp before the first, and after each."""
+        """Work in quanta of so many steps until the time or the array is spent; stamps as of a series."""
         ...
 
     def wakes(self, period_ns: int, budget_ns: int, late_ns: Stamps, /) -> tuple[int, int, int, int]:

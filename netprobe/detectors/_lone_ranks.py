@@ -32,8 +32,8 @@ def lone_ranks(evidence: Evidence, placement: Placement, limits: Limits) -> Iter
                 confidence=Confidence.MEDIUM,
                 subjects=(placement.name(int(evidence.noise.rank[row])),),
                 hosts=(),
-                summary=f"{rank_title(evidence, row)} loses {percent(lost)} of the time while it only computes, the other "
-                f"ranks of {host} {percent(others)}",
+                summary=f"{rank_title(evidence, row)} loses {percent(lost)} of the time while it only computes, "
+                f"the other ranks of {host} {percent(others)}",
                 facts=tuple(noise_facts(evidence, placement, at))[:MOST_FACTS],
                 excluded=("the network (nothing was sent)",),
                 next_action=f"look on {host} for what else uses that CPU: pidstat, top -H, /proc/interrupts",

@@ -56,7 +56,7 @@ NEXT: Final = {
     "management, a hypervisor",
 }
 BY_OTHERS: Final = "look for other processes on the ranks' CPUs (pidstat, top -H), and for the binding of the ranks"
-BY_DEVICES: Final = "move interrupts off the ranks' CPUs (/proc/interrupts, /proc/irq/*/smp_affinity_list, irqbalance)"
+BY_DEVICES: Final = "move interrupts off the ranks' CPUs (/proc/interrupts, /proc/irq/*/smp_affinity_list)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -313,11 +313,12 @@ DETECTOR = Detector(
     evidence="""Counted on every host around every round: throttled time of the ranks' control groups over the elapsed
     time (from noise_throttled_ratio on, whoever else has it), steal over the CPU time that was needed
     (noise_steal_ratio), and the time that ranks were ready to run but did not, over the elapsed time
-    (noise_wait_ratio). Measured in a stage in which nobody sends: the share of its time that a rank which only computes
-    loses in detours (noise_detour_ratio); told with it are the longest, their beat, and what the kernel counted. For all
-    but the first a host must exceed the median host by noise_peer_ratio as well; where half
-    of all hosts or more are over, or where there are fewer than three, nobody stands out, and the answer says that
-    times tell of the scheduler. Of fewer than three hosts the ranks are compared with each other. It blocks from noise_block_ratio of the time.""",
+    (noise_wait_ratio). Measured in a stage in which nobody sends: the share of its time that a rank which only
+    computes loses in detours (noise_detour_ratio); told with it are the longest, their beat, and what the kernel
+    counted. For all but the first a host must exceed the median host by noise_peer_ratio as well; where half of all
+    hosts or more are over, or where there are fewer than three, nobody stands out, and the answer says that times tell
+    of the scheduler. Of fewer than three hosts the ranks are compared with each other. It blocks from noise_block_ratio
+    of the time.""",
     remedy="""Quota: `cat /sys/fs/cgroup/.../cpu.stat`, the CPU limit of the pod, `scontrol show job`. Steal: `vmstat 1`
     (column st); dedicated CPUs. Waiting: `pidstat -w`, `top -H`, `taskset -p` of the ranks; move services off, bind
     each rank to a core of its own. Detours: /proc/interrupts and /proc/irq/*/smp_affinity_list, irqbalance; `turbostat`

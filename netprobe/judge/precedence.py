@@ -162,7 +162,9 @@ LEAVES: Final = (
 stays; a setting that differs is no reason for a leaf, and is told beside it."""
 
 HOSTS: Final = (
-    Rule(winner="host-noise", loser="jitter", on=On.LINK, why="ranks that lose their CPU are late whoever they talk to"),
+    Rule(
+        winner="host-noise", loser="jitter", on=On.LINK, why="ranks that lose their CPU are late whoever they talk to"
+    ),
 )
 """What a host without a fabric explains."""
 

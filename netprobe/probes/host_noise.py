@@ -58,7 +58,7 @@ def _calibrated(meter: CpuMeter) -> int:
 def _worked(
     bench: Bench, stage: Stage, assignment: Assignment, stamps: NDArray[np.int64], cpu: int | None
 ) -> Iterator[Series]:
-    """Yield what quanta took, and of detours how long they were and how far apart; of these only where there are any."""
+    """Yield what quanta took, and how long detours were and how far apart; of these only where there are any."""
     elapsed_ns, began_ns = np.diff(stamps), bench.to_reference_ns(stamps[:-1])
     yield record(_measured(bench, stage, assignment, Metric.QUANTUM), elapsed_ns, began_ns=began_ns, cpu=cpu)
     at = detours_in(elapsed_ns)
@@ -86,4 +86,3 @@ PROBE = Probe(
     run=measure_noise,
     paths=(Path.MPI,),
 )
-

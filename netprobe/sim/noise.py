@@ -46,7 +46,11 @@ def play_noise(
     slept = np.full(count, max(round((stage.series_budget_ns - work_ns) / (SLEEP_NS + WAKE_NS)), 1))
     drawn = {
         Metric.QUANTUM: drawn_times(
-            random, quantum_ns, quanta, spread_ratio=QUANTUM_SPREAD_RATIO, delays_ns=(tick_ns, stall_ns),
+            random,
+            quantum_ns,
+            quanta,
+            spread_ratio=QUANTUM_SPREAD_RATIO,
+            delays_ns=(tick_ns, stall_ns),
             delayed=(ticks, stalls),
         ),
         Metric.DETOUR: detours,

@@ -120,7 +120,7 @@ def _measured(  # noqa: PLR0913 - all that a stage is about
         times = drawn_times(random, median_ns, count, spread_ratio=SPREAD_RATIO[metric], delays_ns=delays, delayed=late)
         columns = columns_of(turn, src, dst, rows, messages)
         if phase is Phase.TIMED:
-            columns["started_ns"] = started_of(stage, turn, rows, began_ns)
+            columns["started_ns"] = started_of(stage, turn, began_ns)
         if phase is Phase.TIMED and condition.corrupts:
             columns["faults"] = _faults(condition, stage, dst, rows.size_bytes)
         frames.append(series_frame(times, columns, constant_of(stage, metric, phase), random))

@@ -1,8 +1,8 @@
 """Do events come at a beat? A Rayleigh test at every frequency, with the windows in which events could be seen.
 
-In a window [a, b] events that come at random have the phase 2 pi f t, whose mean over the window is E. With S the sum of
-exp(2 pi i f t) - E over the events of a window, and V = n (1 - |E|^2) its variance, |S|^2 / V is exponential with mean
-1; the sum of that over m windows is gamma of shape m. So windows that themselves come at a beat, as series do, are no
+E is the mean of exp(2 pi i f t) over a window, and so of an event in it that comes at random. With S the sum of
+exp(2 pi i f t) - E over the n events of a window, and V = n (1 - |E|^2) its variance, |S|^2 / V is exponential with
+mean 1; the sum of that over m windows is gamma of shape m. So windows that themselves come at a beat, as series do, are no
 period, and no phase need hold from one window to the next: clocks may drift, and what has a beat may pause.
 
 The false alarm rate is that of the best frequency: its own probability times the frequencies that a window can tell

@@ -100,8 +100,8 @@ def digest_schema() -> "pl.Schema":
 
     ``samples`` is what a histogram holds, ``faulty`` how many faults a row has; percentiles are NaN where samples are
     too few (stats.quantiles). The rest tells of rows that are out of the ordinary, and is NaN or empty in all others:
-    two modes (stats.modes), the medians of the first and the last quarter where each is slower, and the slowest iterations that are spikes,
-    with when they began.
+    two modes (stats.modes), the medians of the first and the last quarter where each is slower than the one before, and
+    the slowest iterations that are spikes, with when they began.
     """
     import polars as pl
 

@@ -43,4 +43,9 @@ def _totals(text: str) -> dict[str, int]:
     return {f"cpu/{TOTALS[name]}": count for name, count in first.items() if count is not None}
 
 
-SOURCE = Source(id="processor", title="CPU time that the hypervisor took, interrupts and switches of the host", is_per_host=True, read=read)
+SOURCE = Source(
+    id="processor",
+    title="CPU time that the hypervisor took, interrupts and switches of the host",
+    is_per_host=True,
+    read=read,
+)
