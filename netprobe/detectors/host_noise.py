@@ -52,8 +52,8 @@ NEXT: Final = {
     Cause.THROTTLED: "raise or remove the CPU limit of its container, cgroup or job step",
     Cause.STOLEN: "ask for dedicated CPUs, or move the virtual machine to another host",
     Cause.WAITED: "look for other processes on the ranks' CPUs (pidstat, top -H), and for the binding of the ranks",
-    Cause.DETOURED: "look for what interrupts that CPU and is not counted: firmware (SMI: turbostat, rdmsr 0x34), power "
-    "management, a hypervisor",
+    Cause.DETOURED: "look for what interrupts that CPU and is not counted: firmware (SMIs: turbostat), a hypervisor, "
+    "power management",
 }
 BY_OTHERS: Final = "look for other processes on the ranks' CPUs (pidstat, top -H), and for the binding of the ranks"
 BY_DEVICES: Final = "move interrupts off the ranks' CPUs (/proc/interrupts, /proc/irq/*/smp_affinity_list)"

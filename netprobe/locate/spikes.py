@@ -1,7 +1,7 @@
 """Spikes of latency in time: at the same moments on most pairs, or at a beat.
 
-A moment is a stretch of the reference clock in which several pairs of hosts have a spike. How many that are by chance is
-seen in surrogates: the same spikes, with those of each series moved along it by a share that no two have in common
+A moment is a stretch of the reference clock in which several pairs of hosts have a spike. How many there are by chance
+is seen in surrogates: the same spikes, with those of each series moved along it by a share that no two have in common
 (multiples of the golden ratio). They keep every series' rate, its length and its neighbours, and lose what is shared.
 
 Does not handle: spikes in which ranks sent nothing, and runs that did not tell when their slowest iterations began.
@@ -149,7 +149,7 @@ def _measured_at(at_ns: float, spikes: SpikeTable, src: IntArray, dst: IntArray,
 
 
 def _chance(together: IntArray, mean_others: float, stretches: int) -> float:
-    """Return how often chance makes as many stretches as full as the emptiest of these, or one as full as the fullest."""
+    """Return how often chance makes as many stretches as full as the emptiest here, or one as full as the fullest."""
     one = stretches * poisson_tail(int(together.max()) - 1, mean_others)
     many = poisson_tail(len(together), stretches * poisson_tail(int(together.min()) - 1, mean_others))
     return min(2 * min(one, many), 1.0)

@@ -62,6 +62,6 @@ def timer_of(stall_ns: float, path: Path = Path.MPI, rdma: RdmaOptions | None = 
 
 
 def rnr_step_of(stall_ns: float, rdma: RdmaOptions) -> str | None:
-    """Return the timer of a receiver that was not ready, where a stall is as long; of queue pairs that netprobe made."""
+    """Return the timer of a receiver that is not ready, where a stall is as long; of netprobe's own queue pairs."""
     step_ns = float(RNR_NS[rdma.min_rnr_timer])
     return f"RNR timer {rdma.min_rnr_timer}" if step_ns <= stall_ns <= TIMER_SLACK * step_ns else None

@@ -46,8 +46,7 @@ class SlowSample:
     iteration: int
     elapsed_ns: int
     at_ns: int | None = None
-    """When it began, by rank 0's clock, since the ranks met; None where the times of all ranks are in it, and in runs of
-    versions that did not tell."""
+    """When it began, by rank 0's clock, since the ranks met; None: not told, as in runs of older versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +71,8 @@ class Series:
     """The iterations of one operation at one size between one pair, or on all ranks.
 
     ``src`` is the initiating or sending rank, the rank itself for ARRIVAL, EXIT and NOISE_METRICS, and 0 for OPERATION;
-    ``dst`` is None for collectives, but for TRANSFER, which is of a hop within one, and for NOISE_METRICS. ``size_bytes`` is the message of a pair, and
-    the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what crossed from src to dst
+    ``dst`` is None for these and for collectives, but for TRANSFER, which is of a hop within one. ``size_bytes`` is the
+    message of a pair, and the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what crossed from src to dst
     (both ways for two-way streaming).
 
     A sample of PIPELINED is a run of ``window`` iterations, timed as a whole by the slowest rank (of a pair: by the

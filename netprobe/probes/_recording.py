@@ -125,7 +125,7 @@ class Measured:
     in_place: bool = False
 
 
-def record(
+def record(  # noqa: PLR0913 - all that is told of a series
     measured: Measured,
     durations: NDArray[np.int64],
     *,

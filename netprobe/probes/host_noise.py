@@ -1,6 +1,6 @@
 """What a host takes away from ranks that only compute: quanta of fixed work, and a beat of sleeps.
 
-All ranks work at once, each on the CPU it has, and send nothing: what is late here is late without any fabric. A quantum
+All ranks work at once, each on the CPU it has, and send nothing: what is late here is late without any fabric. One
 that takes longer than the median by more than a core's clock varies is a detour: an interrupt, another process, the
 hypervisor, the firmware. How late a sleeping rank wakes is the same for who waits without polling.
 

@@ -2,8 +2,8 @@
 
 E is the mean of exp(2 pi i f t) over a window, and so of an event in it that comes at random. With S the sum of
 exp(2 pi i f t) - E over the n events of a window, and V = n (1 - |E|^2) its variance, |S|^2 / V is exponential with
-mean 1; the sum of that over m windows is gamma of shape m. So windows that themselves come at a beat, as series do, are no
-period, and no phase need hold from one window to the next: clocks may drift, and what has a beat may pause.
+mean 1; the sum of that over m windows is gamma of shape m. So windows that themselves come at a beat, as series do, are
+no period, and no phase need hold from one window to the next: clocks may drift, and what has a beat may pause.
 
 The false alarm rate is that of the best frequency: its own probability times the frequencies that a window can tell
 apart (Horne and Baliunas, 1986). Events that follow another within half of a period are one event with it: bursts are
@@ -24,7 +24,7 @@ FEWEST_EVENTS: Final = 8
 FEWEST_IN_WINDOW: Final = 3  # two events are at some beat always
 FEWEST_BEATS: Final = 3  # of a period in a window
 OVERSAMPLING: Final = 5  # frequencies for each that a window can tell apart: no peak falls between two
-LEAST_APART: Final = 0.8  # of the events, that follow no other within half of a period
+LEAST_APART: Final = 0.6  # of the events, that follow no other within half of a period
 NEARLY: Final = 0.9  # of the best sum: of multiples of one frequency, which are as good, the lowest is the beat
 SHORTEST_NS: Final = 50_000.0
 MOST_FREQUENCIES: Final = 40_000
