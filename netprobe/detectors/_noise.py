@@ -51,6 +51,11 @@ def steady_hosts(evidence: Evidence, placement: Placement, limits: Limits) -> fr
     )
 
 
+def most_lose(evidence: Evidence, placement: Placement, limits: Limits) -> bool:
+    """Return whether half of all hosts or more interrupt their ranks: then they may all stand on one machine."""
+    return bool(2 * (lost_of_hosts(evidence, placement) >= limits.noise_detour_ratio).sum() >= len(placement.hosts))
+
+
 def worst_row(evidence: Evidence, placement: Placement, host: int) -> int | None:
     """Return the row of the rank of a host that lost most; None where none was measured."""
     own = np.flatnonzero(placement.host_of[evidence.noise.rank] == host)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
-from netprobe.detectors._noise import steady_hosts
+from netprobe.detectors._noise import most_lose, steady_hosts
 from netprobe.detectors._shapes import findings as shaped
 from netprobe.detectors._spikes import STEADY_ALL, Manner, manner_of, moments_finding, moments_of
 from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, retest, table_title, times
@@ -92,7 +92,8 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     case = _Case(
         evidence=evidence, placement=placement, limits=limits, steady=steady_hosts(evidence, placement, limits)
     )
-    moments = None if crowded else moments_of(evidence, placement, limits)
+    is_of_hosts = bool(crowded) or most_lose(evidence, placement, limits)  # which host-noise tells
+    moments = None if is_of_hosts else moments_of(evidence, placement, limits)
     if moments is not None:
         yield moments_finding(moments, is_steady=case.steady >= set(placement.hosts))
     shared = [answer for answer in judged if answer.is_shared]

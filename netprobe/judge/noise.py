@@ -37,7 +37,9 @@ def noise_table(timed: pl.DataFrame) -> NoiseTable:
         detours=column(Metric.DETOUR, "samples", 0.0).astype(np.int64),
         detour_max_ns=column(Metric.DETOUR, "max_ns"),
         beat_ns=beats(
-            *(column(Metric.DETOUR_GAP, name) for name in ("p25_ns", "p50_ns", "p75_ns")),
+            column(Metric.DETOUR_GAP, "p25_ns"),
+            column(Metric.DETOUR_GAP, "p50_ns"),
+            column(Metric.DETOUR_GAP, "p75_ns"),
             column(Metric.DETOUR_GAP, "samples", 0.0).astype(np.int64),
         ),
         wake_p50_ns=column(Metric.WAKE_LATE, "p50_ns"),

@@ -30,6 +30,8 @@ SURROGATES: Final = 20
 GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
 MOST_MOMENTS: Final = 64  # of which the pairs that were measured at the time are counted; the fullest
 FEWEST_PAIRS: Final = 2
+FEWEST_MOMENTS: Final = 3  # a single one of few pairs is no chance, and no trait of a fabric either
+MANY_PAIRS: Final = 8
 SHARED_SHARE: Final = 0.5  # of the pairs that are measured at a moment
 MOST_WINDOWS: Final = 24  # series of which a beat is sought; more only lower a chance that is nothing already
 SHORTEST_BEAT_NS: Final = 200.0 * NS_PER_US
@@ -83,7 +85,7 @@ def shared_moments(
         for at, (count, is_one_host) in zip(full.tolist(), active, strict=True)
         if together[at] > SHARED_SHARE * count and not is_one_host
     ]
-    if not kept:
+    if not kept or (len(kept) < FEWEST_MOMENTS and together[kept[0][0]] < MANY_PAIRS):
         return None
     chance = _chance(np.array([together[at] for at, _ in kept]), mean_others, len(bins))
     if chance > limits.jitter_chance:

@@ -72,8 +72,8 @@ class Series:
 
     ``src`` is the initiating or sending rank, the rank itself for ARRIVAL, EXIT and NOISE_METRICS, and 0 for OPERATION;
     ``dst`` is None for these and for collectives, but for TRANSFER, which is of a hop within one. ``size_bytes`` is the
-    message of a pair, and the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what crossed from src to dst
-    (both ways for two-way streaming).
+    message of a pair, and the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what
+    crossed from src to dst (both ways for two-way streaming).
 
     A sample of PIPELINED is a run of ``window`` iterations, timed as a whole by the slowest rank (of a pair: by the
     leader); ``iterations`` are runs, and ``bytes_per_iteration`` is what a run moved.

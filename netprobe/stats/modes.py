@@ -56,7 +56,7 @@ def _modes_of_row(middle_ns: FloatArray, counts: IntArray) -> tuple[float, float
     none = (np.nan, np.nan, np.nan)
     cell = np.floor(np.log2(np.maximum(middle_ns, 1.0)) * OCTAVE_CELLS).astype(np.int64)
     cell -= cell[0]
-    dense = np.bincount(cell, counts)
+    dense: FloatArray = np.bincount(cell, counts).astype(np.float64)
     smooth = np.convolve(dense, _SMOOTHING, mode="same")
     left, right = np.maximum.accumulate(smooth), np.maximum.accumulate(smooth[::-1])[::-1]
     lower = np.minimum(left, right)

@@ -12,7 +12,7 @@ no beat. Where too many do, that period is not tried.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,7 @@ FEWEST_BEATS: Final = 3  # of a period in a window
 OVERSAMPLING: Final = 5  # frequencies for each that a window can tell apart: no peak falls between two
 LEAST_APART: Final = 0.6  # of the events, that follow no other within half of a period
 NEARLY: Final = 0.9  # of the best sum: of multiples of one frequency, which are as good, the lowest is the beat
+FINE_STEPS: Final = 81  # between two neighbours: a beat is then known to a thousandth
 SHORTEST_NS: Final = 50_000.0
 MOST_FREQUENCIES: Final = 40_000
 
@@ -67,7 +68,17 @@ def period_of(windows: Sequence[Window], *, shortest_ns: float = SHORTEST_NS) ->
     is_tried = apart >= LEAST_APART * events
     if not is_tried.any():
         return None
-    return _clearest(frequency, np.where(is_tried, power, 0.0), shape, events, (highest - lowest) * longest_ns)
+    found = _clearest(frequency, np.where(is_tried, power, 0.0), shape, events, (highest - lowest) * longest_ns)
+    return None if found is None else replace(found, period_ns=_refined(told, found.period_ns, longest_ns))
+
+
+def _refined(windows: Sequence[Window], period_ns: float, longest_ns: float) -> float:
+    """Return the best period between the neighbours of one on the grid of frequencies."""
+    step = 1.0 / (OVERSAMPLING * longest_ns)
+    near = 1.0 / period_ns + step * np.linspace(-1.0, 1.0, FINE_STEPS)
+    near = near[near > 0]
+    power = sum((_sums_of(each, near)[0] for each in windows), np.zeros(len(near)))
+    return float(1.0 / near[int(np.argmax(power))])
 
 
 def _sums_of(window: Window, frequency: FloatArray) -> FloatArray:
@@ -93,7 +104,7 @@ def _clearest(
     # Where windows differ in length they differ in how many have a say: the best of each number of them.
     best = max(
         (int(np.argmax(np.where(shape == each, power, -1.0))) for each in np.unique(shape[shape > 0])),
-        key=lambda at: -_log_gamma_tail(shape[at], power[at]),
+        key=lambda at: -_log_gamma_tail(float(shape[at]), float(power[at])),
         default=-1,
     )
     if best < 0 or power[best] <= 0:
@@ -101,7 +112,7 @@ def _clearest(
     lowest = int(np.flatnonzero(power >= NEARLY * power[best])[0])
     while lowest + 1 < len(power) and power[lowest + 1] > power[lowest]:
         lowest += 1
-    log_chance = _log_gamma_tail(shape[lowest], power[lowest]) + math.log(max(independent, 1.0))
+    log_chance = _log_gamma_tail(float(shape[lowest]), float(power[lowest])) + math.log(max(independent, 1.0))
     return Period(
         period_ns=float(1.0 / frequency[lowest]), events=events, chance=min(math.exp(min(log_chance, 0.0)), 1.0)
     )

@@ -108,7 +108,7 @@ def unpacked(body: bytes) -> Unpacked:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"a series of {len(body)} bytes cannot be read: {error}") from error
     slowest = list(_numbers_of(told.slowest))
-    times = list(_numbers_of(told.slowest_at)) or [None] * (len(slowest) // 2)
+    times: list[int] | list[None] = list(_numbers_of(told.slowest_at)) or [None] * (len(slowest) // 2)
     series = Series(
         **{name: getattr(told, name) for name in _Packed.__struct_fields__[:_OWN_FIELDS]},
         histogram=Histogram(bins=tuple(accumulate(_numbers_of(told.bins))), counts=tuple(_numbers_of(told.counts))),

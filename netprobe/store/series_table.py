@@ -105,9 +105,13 @@ def digest_schema() -> "pl.Schema":
     """
     import polars as pl
 
-    figures = dict.fromkeys((*PERCENTILES, *SPREAD, *MODES, *QUARTERS), pl.Float64)
-    spikes = dict.fromkeys(SPIKES, pl.List(pl.Int64))
-    return pl.Schema({"samples": pl.Int64, "faulty": pl.UInt32, **figures, **spikes})
+    columns: dict[str, pl.DataType | type[pl.DataType]] = {
+        "samples": pl.Int64,
+        "faulty": pl.UInt32,
+        **dict.fromkeys((*PERCENTILES, *SPREAD, *MODES, *QUARTERS), pl.Float64),
+        **dict.fromkeys(SPIKES, pl.List(pl.Int64)),
+    }
+    return pl.Schema(columns)
 
 
 @cache
