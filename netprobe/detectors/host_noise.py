@@ -16,7 +16,7 @@ from netprobe.contracts import Detector
 from netprobe.detectors._lone_ranks import lone_ranks
 from netprobe.detectors._noise import BY_DEVICES as OF_DEVICES
 from netprobe.detectors._noise import BY_OTHERS as OF_OTHERS
-from netprobe.detectors._noise import counted_much, lost_of_hosts, noise_facts, worst_row
+from netprobe.detectors._noise import counted_much, lost_of_hosts, noise_facts, rank_title, worst_row
 from netprobe.detectors._words import MOST_FACTS, is_common, on_hosts, percent, table_title
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import CounterTable, Evidence, PairTable
@@ -25,6 +25,7 @@ from netprobe.model.limits import Limits
 from netprobe.units import format_duration
 
 ID = "host-noise"
+FEWEST_RANKS: Final = 2  # of which one can have lost most
 FEWEST_HOSTS: Final = 3  # with two, the quieter one may be the odd one
 COMMON_SHARE: Final = 0.5  # of the hosts: when half of them wait, waiting is how the job was placed
 
@@ -75,7 +76,7 @@ class _Shares:
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that take the CPU from their ranks; say when all do."""
     placement = placement_of(evidence.ranks)
-    if not (evidence.pairs or evidence.groups):
+    if not (evidence.pairs or evidence.groups or len(evidence.noise.rank)):
         return  # nothing was measured, which coverage tells
     shares = _shares(evidence, placement)
     unknown = [name for at, name in enumerate(shares.hosts) if all(np.isnan(each[at]) for each in shares.of.values())]
@@ -97,7 +98,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
                 _finding(evidence, placement, shares, cause, each, limits) for each in named if each not in blamed
             )
         if alike and not (blamed | excused).issuperset(alike):
-            yield _alike(shares, cause, alike)
+            yield _alike(shares, cause, alike, _worst_rank(evidence))
             excused.update(alike)
         blamed.update(named)
     if len(shares.hosts) < FEWEST_HOSTS:
@@ -240,7 +241,19 @@ def _quota_everywhere(shares: _Shares, named: list[str], limits: Limits) -> Find
     )
 
 
-def _alike(shares: _Shares, cause: Cause, named: list[str]) -> Gap:
+def _worst_rank(evidence: Evidence) -> str:
+    """Return which rank lost most while it only computed, where there are others; nothing where nobody worked alone."""
+    ratio = evidence.noise.ratio
+    if len(ratio) < FEWEST_RANKS:
+        return ""
+    row = int(np.argmax(ratio))
+    middle = percent(float(np.median(np.delete(ratio, row))))
+    return (
+        f"; {rank_title(evidence, row)} lost most while it only computed, {percent(float(ratio[row]))}, others {middle}"
+    )
+
+
+def _alike(shares: _Shares, cause: Cause, named: list[str], worst_rank: str) -> Gap:
     known = shares.of[cause][[shares.hosts.index(name) for name in named]]
     where = _some(len(named), len(shares.hosts))
     middle = percent(float(np.median(known)))
@@ -253,7 +266,7 @@ def _alike(shares: _Shares, cause: Cause, named: list[str]) -> Gap:
     else:
         told = f"ranks waited for a CPU {middle} of the time on {where}"
         whom, remedy = "the scheduler", "fewer ranks per host, or more CPUs for them"
-    return Gap(topic=ID, reason=f"{told}: tails and latencies tell of {whom}", remedy=remedy)
+    return Gap(topic=ID, reason=f"{told}: tails and latencies tell of {whom}{worst_rank}", remedy=remedy)
 
 
 def _some(some: int, hosts: int) -> str:

@@ -37,7 +37,7 @@ from netprobe.model.evidence import (
     GroupResult,
     IntArray,
 )
-from netprobe.model.plan import REACH, Memory, Path, Plan, Scope
+from netprobe.model.plan import HOST_NOISE, REACH, Memory, Path, Plan, Scope
 from netprobe.model.run import RunHeader, RunStatus, StageOutcome
 from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
@@ -363,4 +363,6 @@ def _untested_ranks(
     crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
     tested = {*pairs["src"].unique().to_list(), *pairs["dst"].unique().to_list(), *(r for crew in crews for r in crew)}
     tested.update(datagrams.src.tolist())
+    if all(stage.probe == HOST_NOISE for stage in header.plan.stages):
+        tested.update(timed.filter(pl.col("metric") == Metric.QUANTUM.value)["src"].unique().to_list())
     return tuple(rank.rank for rank in header.ranks if rank.rank not in tested)

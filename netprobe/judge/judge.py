@@ -14,7 +14,7 @@ from netprobe.judge.groups import grouped, host_leaves, leaves
 from netprobe.judge.layers import layer_summaries
 from netprobe.judge.nccl import nccl_summaries
 from netprobe.judge.sensitivity import measured_sensitivity
-from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, pair_summary
+from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, noise_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -93,6 +93,7 @@ def _report(
         layers=layer_summaries(evidence.pairs),
         sensitivity=measured_sensitivity(evidence),
         dropped=header.plan.dropped,
+        noise=noise_summary(evidence.noise),
     )
 
 
