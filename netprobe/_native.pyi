@@ -225,6 +225,20 @@ def accumulate(target: int, source: int, count: int, dtype: str, op: str, /) -> 
 def spin(seed: int, steps: int, /) -> int:
     """Return what so many steps of a generator make of a seed: arithmetic that cannot be hurried, and nothing else."""
 
+def quanta(steps: int, budget_ns: int, stamps: NDArray[np.int64], /) -> tuple[int, int, int, int]:
+    """Run quanta of so many steps of ``spin`` until the time is spent or the array is full.
+
+    It writes a stamp before the first and one after each; the first begins with the length of the array for a seed.
+    Return (stamps written, CPU at the start, CPU at the end, what the last quantum made); CPUs are -1 where the system
+    does not tell.
+    """
+
+def wakes(period_ns: int, budget_ns: int, late_ns: NDArray[np.int64], /) -> tuple[int, int, int, int]:
+    """Sleep for ``period_ns`` again and again, and write how much later than asked for each sleep ended.
+
+    Return (sleeps, CPU at the start, CPU at the end, 0). OSError when the system cannot sleep so.
+    """
+
 class VerbsError(Exception):
     """A verb failed: (call, completion status, vendor error, errno or 0, messages before, ns without a completion)."""
 

@@ -428,6 +428,21 @@ class Kept:
     """Set where the rounds that are left need not be run: on all ranks or none."""
 
 
+class CpuMeter(Protocol):
+    """What the calling thread sees of its own CPU while it sends nothing; the GIL is free meanwhile.
+
+    Both return how many values they wrote, the CPU at the start and at the end (-1: not told), and a check value.
+    """
+
+    def quanta(self, steps: int, budget_ns: int, stamps: Stamps, /) -> tuple[int, int, int, int]:
+        """Work in quanta of so many steps until the time or the array is spent; stamps as of a series."""
+        ...
+
+    def wakes(self, period_ns: int, budget_ns: int, late_ns: Stamps, /) -> tuple[int, int, int, int]:
+        """Sleep again and again until the time or the array is spent, and write how late each sleep ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What a probe works with on its rank."""
@@ -445,6 +460,8 @@ class Bench:
     """The same transport, whose series have nothing between iterations and two stamps, before the first and after the
     last; None where a stamp after each costs what moves the data nothing."""
     kept: Kept = field(default_factory=Kept)
+    meter: CpuMeter | None = None
+    """Of this rank's CPU; None: the CPU itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -561,6 +578,8 @@ class Source:
     """Whether it is read around rounds; else around stages and idle times alone."""
     in_stages: bool = False
     """Whether it is read around stages and idle times."""
+    probes: frozenset[str] | None = None
+    """Around whose rounds it is read, where it costs too much to be read around all; None: around all."""
     settling_ns: Callable[[System], int] = lambda _system: 0
     """How long after the last packet its values are up to date: drivers keep what they asked the NIC for a while."""
 

@@ -79,18 +79,16 @@ PyObject *py_accumulate(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* Knuth's MMIX generator: each step waits for the one before, and the last value shows that all were taken. */
 PyObject *py_spin(PyObject *module, PyObject *args)
 {
     (void)module;
     intptr_t seed;
-    unsigned long long steps_left;
-    if (!PyArg_ParseTuple(args, "O&K:spin", to_word, &seed, &steps_left))
+    unsigned long long steps;
+    if (!PyArg_ParseTuple(args, "O&K:spin", to_word, &seed, &steps))
         return NULL;
     uint64_t x = (uint64_t)seed;
     Py_BEGIN_ALLOW_THREADS
-    for (; steps_left > 0; steps_left--)
-        x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    x = spun(x, steps);
     Py_END_ALLOW_THREADS
     return PyLong_FromUnsignedLongLong(x);
 }

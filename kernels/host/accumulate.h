@@ -9,4 +9,12 @@ user_reduction *find_accumulation(const char *dtype, const char *op, size_t *byt
 PyObject *py_accumulate(PyObject *module, PyObject *args);
 PyObject *py_spin(PyObject *module, PyObject *args);
 
+/* Knuth's MMIX generator: each step waits for the one before, and the last value shows that all were taken. */
+static inline uint64_t spun(uint64_t value, uint64_t steps)
+{
+    for (; steps > 0; steps--)
+        value = value * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return value;
+}
+
 #endif

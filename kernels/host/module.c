@@ -4,6 +4,7 @@
 #include "collectives.h"
 #include "halves.h"
 #include "mpi_calls.h"
+#include "noise.h"
 #include "pairs.h"
 #include "pattern.h"
 #include "reduce.h"
@@ -38,6 +39,8 @@ static PyMethodDef methods[] = {
     {"user_reduction", py_user_reduction, METH_VARARGS, "Return the address of an MPI user function."},
     {"accumulate", py_accumulate, METH_VARARGS, "Reduce elements into others."},
     {"spin", py_spin, METH_VARARGS, "Return a value that takes so many steps."},
+    {"quanta", py_quanta, METH_VARARGS, "Run quanta of fixed work, and stamp each."},
+    {"wakes", py_wakes, METH_VARARGS, "Sleep to a beat, and tell how late each wake-up came."},
     {"verbs_load", py_verbs_load, METH_VARARGS, "Open libibverbs."},
     {"verbs_open", py_verbs_open, METH_VARARGS, "Open an RDMA device."},
     {"verbs_close", py_verbs_close, METH_O, "Close a device."},

@@ -1,17 +1,22 @@
-"""Hosts whose ranks do not get their CPU: stopped by a quota, by the hypervisor, or waiting behind others.
+"""Hosts whose ranks do not get their CPU: stopped by a quota or the hypervisor, waiting behind others, interrupted.
 
-Does not handle: interrupts on a rank's core; the scheduler counts their time as the rank's own.
+The scheduler counts the time of interrupts as the rank's own: those show in quanta of fixed work alone.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
+from netprobe.detectors._lone_ranks import lone_ranks
+from netprobe.detectors._noise import BY_DEVICES as OF_DEVICES
+from netprobe.detectors._noise import BY_OTHERS as OF_OTHERS
+from netprobe.detectors._noise import counted_much, lost_of_hosts, noise_facts, rank_title, worst_row
 from netprobe.detectors._words import MOST_FACTS, is_common, on_hosts, percent, table_title
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import CounterTable, Evidence, PairTable
@@ -20,6 +25,7 @@ from netprobe.model.limits import Limits
 from netprobe.units import format_duration
 
 ID = "host-noise"
+FEWEST_RANKS: Final = 2  # of which one can have lost most
 FEWEST_HOSTS: Final = 3  # with two, the quieter one may be the odd one
 COMMON_SHARE: Final = 0.5  # of the hosts: when half of them wait, waiting is how the job was placed
 
@@ -30,6 +36,7 @@ class Cause(Enum):
     THROTTLED = ("stopped by a CPU quota", "is stopped by its own CPU quota")
     STOLEN = ("CPU time taken by the hypervisor", "does not get its CPUs from the hypervisor")
     WAITED = ("waiting for a CPU", "leaves its ranks waiting for a CPU")
+    DETOURED = ("lost by a rank that only computes", "interrupts its ranks: one that only computes loses")
 
     @property
     def title(self) -> str:
@@ -46,7 +53,11 @@ NEXT: Final = {
     Cause.THROTTLED: "raise or remove the CPU limit of its container, cgroup or job step",
     Cause.STOLEN: "ask for dedicated CPUs, or move the virtual machine to another host",
     Cause.WAITED: "look for other processes on the ranks' CPUs (pidstat, top -H), and for the binding of the ranks",
+    Cause.DETOURED: "look for what interrupts that CPU and is not counted: firmware (SMIs: turbostat), a hypervisor, "
+    "power management",
 }
+BY_OTHERS: Final = "look for other processes on the ranks' CPUs (pidstat, top -H), and for the binding of the ranks"
+BY_DEVICES: Final = "move interrupts off the ranks' CPUs (/proc/interrupts, /proc/irq/*/smp_affinity_list)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,7 +76,7 @@ class _Shares:
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that take the CPU from their ranks; say when all do."""
     placement = placement_of(evidence.ranks)
-    if not (evidence.pairs or evidence.groups):
+    if not (evidence.pairs or evidence.groups or len(evidence.noise.rank)):
         return  # nothing was measured, which coverage tells
     shares = _shares(evidence, placement)
     unknown = [name for at, name in enumerate(shares.hosts) if all(np.isnan(each[at]) for each in shares.of.values())]
@@ -76,6 +87,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             remedy="a run on Linux with this version of netprobe",
         )
     blamed: set[str] = set()
+    excused: set[str] = set()
     for cause in Cause:
         named, alike = _over(shares, cause, limits)
         if cause is Cause.THROTTLED and is_common(len(named), len(shares.hosts)):
@@ -85,9 +97,12 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             yield from (
                 _finding(evidence, placement, shares, cause, each, limits) for each in named if each not in blamed
             )
-        if alike and not blamed.issuperset(alike):
-            yield _alike(shares, cause, alike)
+        if alike and not (blamed | excused).issuperset(alike):
+            yield _alike(shares, cause, alike, _worst_rank(evidence))
+            excused.update(alike)
         blamed.update(named)
+    if len(shares.hosts) < FEWEST_HOSTS:
+        yield from lone_ranks(evidence, placement, limits)
 
 
 def _shares(evidence: Evidence, placement: Placement) -> _Shares:
@@ -105,6 +120,7 @@ def _shares(evidence: Evidence, placement: Placement) -> _Shares:
             Cause.THROTTLED: throttled / ranks,
             Cause.STOLEN: _over_time(counters, placement, "cpu/steal_ns", stolen_ns + busy_ns),
             Cause.WAITED: waited,
+            Cause.DETOURED: lost_of_hosts(evidence, placement),
         },
     )
 
@@ -128,6 +144,8 @@ def _limit(cause: Cause, limits: Limits) -> float:
     """Return the share from which a host is over, as a limit of its own."""
     if cause is Cause.THROTTLED:
         return limits.noise_throttled_ratio
+    if cause is Cause.DETOURED:
+        return limits.noise_detour_ratio
     return limits.noise_steal_ratio if cause is Cause.STOLEN else limits.noise_wait_ratio
 
 
@@ -169,11 +187,28 @@ def _finding(
         subjects=(name,),
         hosts=(name,),
         summary=f"{cause.verb} {percent(share)} of the time{_against(shares, cause)}",
-        facts=(*_share_facts(shares, at, limits), *_time_facts(evidence, placement, at))[:MOST_FACTS],
+        facts=tuple(_facts(evidence, placement, shares, at, limits))[:MOST_FACTS],
         excluded=("loss on the network (its TCP sent nothing again)",) if retransmitted == 0 else (),
-        next_action=f"on {name}: {NEXT[cause]}",
+        next_action=f"on {name}: {_next(evidence, placement, cause, at)}",
         retest="netprobe check" if len(shares.hosts) == 1 else _retest(shares, cause, name),
     )
+
+
+def _facts(evidence: Evidence, placement: Placement, shares: _Shares, at: int, limits: Limits) -> Iterator[Fact]:
+    yield from _share_facts(shares, at, limits)
+    yield from islice(noise_facts(evidence, placement, at), 1, None)  # the first is among the shares
+    yield from _time_facts(evidence, placement, at)
+
+
+def _next(evidence: Evidence, placement: Placement, cause: Cause, at: int) -> str:
+    """Return what to look for; of detours, by what was counted meanwhile."""
+    row = worst_row(evidence, placement, at)
+    if cause is not Cause.DETOURED or row is None:
+        return NEXT[cause]
+    grown = {name for name, _, _ in counted_much(evidence, placement, row)}
+    if grown & set(OF_OTHERS):
+        return BY_OTHERS
+    return BY_DEVICES if grown & set(OF_DEVICES) else NEXT[cause]
 
 
 def _retest(shares: _Shares, cause: Cause, name: str) -> str:
@@ -206,17 +241,32 @@ def _quota_everywhere(shares: _Shares, named: list[str], limits: Limits) -> Find
     )
 
 
-def _alike(shares: _Shares, cause: Cause, named: list[str]) -> Gap:
+def _worst_rank(evidence: Evidence) -> str:
+    """Return which rank lost most while it only computed, where there are others; nothing where nobody worked alone."""
+    ratio = evidence.noise.ratio
+    if len(ratio) < FEWEST_RANKS:
+        return ""
+    row = int(np.argmax(ratio))
+    middle = percent(float(np.median(np.delete(ratio, row))))
+    return (
+        f"; {rank_title(evidence, row)} lost most while it only computed, {percent(float(ratio[row]))}, others {middle}"
+    )
+
+
+def _alike(shares: _Shares, cause: Cause, named: list[str], worst_rank: str) -> Gap:
     known = shares.of[cause][[shares.hosts.index(name) for name in named]]
     where = _some(len(named), len(shares.hosts))
     middle = percent(float(np.median(known)))
     if cause is Cause.STOLEN:
         told = f"the hypervisor took {middle} of the CPU time that was needed on {where}"
         whom, remedy = "the hypervisor", "hosts, or virtual machines, with CPUs of their own"
+    elif cause is Cause.DETOURED:
+        told = f"ranks that only computed lost {middle} of the time on {where}"
+        whom, remedy = "the hosts", "a CPU for each rank that nothing else uses; /proc/interrupts, pidstat, turbostat"
     else:
         told = f"ranks waited for a CPU {middle} of the time on {where}"
         whom, remedy = "the scheduler", "fewer ranks per host, or more CPUs for them"
-    return Gap(topic=ID, reason=f"{told}: tails and latencies tell of {whom}", remedy=remedy)
+    return Gap(topic=ID, reason=f"{told}: tails and latencies tell of {whom}{worst_rank}", remedy=remedy)
 
 
 def _some(some: int, hosts: int) -> str:
@@ -276,16 +326,21 @@ DETECTOR = Detector(
     evidence="""Counted on every host around every round: throttled time of the ranks' control groups over the elapsed
     time (from noise_throttled_ratio on, whoever else has it), steal over the CPU time that was needed
     (noise_steal_ratio), and the time that ranks were ready to run but did not, over the elapsed time
-    (noise_wait_ratio). For the last two a host must exceed the median host by noise_peer_ratio as well; where half
-    of all hosts or more are over, or where there are fewer than three, nobody stands out, and the answer says that
-    times tell of the scheduler. It blocks from noise_block_ratio of the time.""",
+    (noise_wait_ratio). Measured in a stage in which nobody sends: the share of its time that a rank which only
+    computes loses in detours (noise_detour_ratio); told with it are the longest, their beat, and what the kernel
+    counted. For all but the first a host must exceed the median host by noise_peer_ratio as well; where half of all
+    hosts or more are over, or where there are fewer than three, nobody stands out, and the answer says that times tell
+    of the scheduler. Of fewer than three hosts the ranks are compared with each other. It blocks from noise_block_ratio
+    of the time.""",
     remedy="""Quota: `cat /sys/fs/cgroup/.../cpu.stat`, the CPU limit of the pod, `scontrol show job`. Steal: `vmstat 1`
     (column st); dedicated CPUs. Waiting: `pidstat -w`, `top -H`, `taskset -p` of the ranks; move services off, bind
-    each rank to a core of its own.""",
+    each rank to a core of its own. Detours: /proc/interrupts and /proc/irq/*/smp_affinity_list, irqbalance; `turbostat`
+    for SMIs; isolcpus, nohz_full (docs/jitter.md).""",
     limits=(
         "noise_throttled_ratio",
         "noise_steal_ratio",
         "noise_wait_ratio",
+        "noise_detour_ratio",
         "noise_peer_ratio",
         "noise_block_ratio",
     ),

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
+from netprobe.detectors._noise import most_lose, steady_hosts
+from netprobe.detectors._shapes import findings as shaped
+from netprobe.detectors._spikes import STEADY_ALL, Manner, manner_of, moments_finding, moments_of
 from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, retest, table_title, times
 from netprobe.locate.culprits import Blame, HostPair, blame_most_of_its_pairs
 from netprobe.locate.passes import rows_of
@@ -22,6 +25,7 @@ from netprobe.stats.distinct import count_distinct
 from netprobe.units import format_duration
 
 ID = "jitter"
+STEADY = "host noise (quanta steady: ranks that only compute keep their CPUs)"
 FEWEST_PEERS = 3  # pairs of a table; with two, the median is nobody's
 
 
@@ -55,6 +59,22 @@ class _TableTails:
     """Its rows whose tail could be judged."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Case:
+    """What all findings need."""
+
+    evidence: Evidence
+    placement: Placement
+    limits: Limits
+    steady: frozenset[str]
+    """Hosts whose ranks lose nothing while they only compute."""
+
+    def manner(self, tails: list[_Tail], hosts: set[str]) -> Manner:
+        """Return how the spikes behind some tails come."""
+        ends = [(tail.table, tail.src, tail.dst) for tail in tails]
+        return manner_of(self.evidence, self.placement, self.limits, ends, hosts)
+
+
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name what has fat tails: a host, a pair, or everything."""
     placement = placement_of(evidence.ranks)
@@ -69,11 +89,20 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
             yield _too_short(scope)
     if not evidence.pairs:
         yield Gap(topic=ID, reason="no pair was measured one to one", remedy="netprobe check, or netprobe run latency")
+    case = _Case(
+        evidence=evidence, placement=placement, limits=limits, steady=steady_hosts(evidence, placement, limits)
+    )
+    is_of_hosts = bool(crowded) or most_lose(evidence, placement, limits)  # which host-noise tells
+    moments = None if is_of_hosts else moments_of(evidence, placement, limits)
+    if moments is not None:
+        yield moments_finding(moments, is_steady=case.steady >= set(placement.hosts))
     shared = [answer for answer in judged if answer.is_shared]
     if shared:
-        yield _shared_finding(shared, placement)
-    own = [answer for answer in judged if not answer.is_shared]
-    yield from _findings(own, placement)
+        yield _shared_finding(shared, case)
+    told = list(_findings([answer for answer in judged if not answer.is_shared], case))
+    yield from told
+    named = {subject for finding in told for subject in finding.subjects}
+    yield from (each for each in shaped(evidence, placement, limits, crowded) if not named & set(each.subjects))
 
 
 def _judge_table(table: PairTable, placement: Placement, crowded: set[str], limits: Limits) -> _TableTails | None:
@@ -128,8 +157,9 @@ def _hosts(placement: Placement, src: int, dst: int) -> HostPair:
     return ends[0], ends[1]
 
 
-def _findings(judged: list[_TableTails], placement: Placement) -> Iterator[Finding]:
+def _findings(judged: list[_TableTails], case: _Case) -> Iterator[Finding]:
     """Blame hosts for most of their pairs over MPI or over RDMA, then name the pairs that are left."""
+    placement = case.placement
     tails: dict[HostPair, list[_Tail]] = {}
     hosts: dict[str, dict[str, None]] = {}
     pairs: dict[HostPair, None] = {}
@@ -147,10 +177,10 @@ def _findings(judged: list[_TableTails], placement: Placement) -> Iterator[Findi
         pairs |= dict.fromkeys(blame.pairs)
     for host, met in hosts.items():
         of_host = [tail for pair, of in tails.items() if host in pair for tail in of]
-        yield _host_finding(host, tuple(met), of_host, placement)
+        yield _host_finding(host, tuple(met), of_host, case)
     for pair in pairs:
         if not hosts.keys() & set(pair):
-            yield _pair_finding(pair, tails[pair], placement)
+            yield _pair_finding(pair, tails[pair], case)
 
 
 def _blame(bad: set[HostPair], measured: frozenset[HostPair], placement: Placement) -> Blame:
@@ -163,8 +193,8 @@ def _blame(bad: set[HostPair], measured: frozenset[HostPair], placement: Placeme
     return Blame(hosts={**own, **blame.hosts}, pairs=(*blame.pairs, *(sorted(within) if alone else ())))
 
 
-def _host_finding(host: str, partners: tuple[str, ...], tails: list[_Tail], placement: Placement) -> Finding:
-    worst = _worst(tails)
+def _host_finding(host: str, partners: tuple[str, ...], tails: list[_Tail], case: _Case) -> Finding:
+    worst, manner, is_steady = _worst(tails), case.manner(tails, {host}), host in case.steady
     is_within = not partners
     who = "among its own ranks" if is_within else f"with {len(partners)} partners ({listed(partners)})"
     return Finding(
@@ -173,16 +203,26 @@ def _host_finding(host: str, partners: tuple[str, ...], tails: list[_Tail], plac
         confidence=Confidence.HIGH if is_within or len(partners) > 2 else Confidence.MEDIUM,
         subjects=(host,),
         hosts=(host,),
-        summary=f"has long tails {who}: {_figures(worst)}",
-        facts=_facts(tails, placement),
-        excluded=("the network (no byte left the host)",) if is_within else ("its partners (quiet with others)",),
-        next_action="look for what interrupts its ranks: other processes, interrupts on their cores, power management",
+        summary=f"has long tails {who}: {_figures(worst)}{manner.words}",
+        facts=_with(manner, _facts(tails, case.placement)),
+        excluded=(
+            "the network (no byte left the host)" if is_within else "its partners (quiet with others)",
+            *((STEADY,) if is_steady else ()),
+        ),
+        next_action=manner.points_to or _next_on_host(is_steady=is_steady and not is_within),
         retest=on_hosts("netprobe check", [host] if is_within else [host, *partners[:2]]),
     )
 
 
-def _pair_finding(pair: HostPair, tails: list[_Tail], placement: Placement) -> Finding:
-    worst = _worst(tails)
+def _next_on_host(*, is_steady: bool) -> str:
+    if is_steady:
+        return "look at its NIC, cable and leaf port under load: its ranks keep their CPUs while they send nothing"
+    return "look for what interrupts its ranks: other processes, interrupts on their cores, power management"
+
+
+def _pair_finding(pair: HostPair, tails: list[_Tail], case: _Case) -> Finding:
+    worst, placement = _worst(tails), case.placement
+    manner, is_steady = case.manner(tails, set(pair)), case.steady >= set(pair)
     is_within, has_peers = pair[0] == pair[1], worst.peers_p99_ns is not None
     subject = pair[0] if is_within else f"{pair[0]} <-> {pair[1]}"
     where = "within one host, so no fabric was involved" if is_within else "their hosts are quiet with others"
@@ -194,10 +234,14 @@ def _pair_finding(pair: HostPair, tails: list[_Tail], placement: Placement) -> F
         confidence=Confidence.MEDIUM if has_peers else Confidence.LOW,
         subjects=(subject,),
         hosts=(),
-        summary=f"{subject} has long tails: {_figures(worst)}; {where}",
-        facts=_facts(tails, placement),
-        excluded=("the network (no byte left the host)",) if is_within else (),
-        next_action=(
+        summary=f"{subject} has long tails: {_figures(worst)}{manner.words}; {where}",
+        facts=_with(manner, _facts(tails, placement)),
+        excluded=(
+            *(("the network (no byte left the host)",) if is_within else ()),
+            *((STEADY,) if is_steady else ()),
+        ),
+        next_action=manner.points_to
+        or (
             "look for what interrupts the ranks: other processes, virtual CPUs that the hypervisor takes away"
             if is_within
             else "measure idle and again under load: a tail that only comes with load is congestion or loss on the path"
@@ -206,7 +250,8 @@ def _pair_finding(pair: HostPair, tails: list[_Tail], placement: Placement) -> F
     )
 
 
-def _shared_finding(answers: list[_TableTails], placement: Placement) -> Finding:
+def _shared_finding(answers: list[_TableTails], case: _Case) -> Finding:
+    placement = case.placement
     tails = [tail for answer in answers for tail in answer.tails]
     pairs = host_pairs((answer.judged for answer in answers), placement)
     crosses = any(answer.table.scope is Scope.BETWEEN_HOSTS for answer in answers)
@@ -219,7 +264,10 @@ def _shared_finding(answers: list[_TableTails], placement: Placement) -> Finding
         summary=f"most pairs have long tails ({len(pairs)} pairs of hosts judged), so nobody stands out; "
         f"the worst: {_figures(_worst(tails))}",
         facts=_facts(tails, placement),
-        excluded=("a single host or path (the tail is shared)",),
+        excluded=(
+            "a single host or path (the tail is shared)",
+            *((STEADY_ALL,) if case.steady >= set(placement.hosts) else ()),
+        ),
         next_action=(
             "look for what all share: another job on the fabric, PFC or ECN settings, a system service on all hosts"
             if crosses
@@ -253,6 +301,10 @@ def _facts(tails: list[_Tail], placement: Placement) -> tuple[Fact, ...]:
     )
 
 
+def _with(manner: Manner, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    return (*manner.facts, *facts)[:MOST_FACTS]
+
+
 def _crowded_gap(evidence: Evidence, crowded: list[str]) -> Gap:
     hosts = len({rank.host for rank in evidence.ranks})
     return Gap(
@@ -282,10 +334,22 @@ DETECTOR = Detector(
     evidence="""A pair's 99th percentile exceeds its own median by jitter_tail_ratio, the median 99th percentile of
     its peers by jitter_peer_ratio, and its median by at least jitter_floor_ns. A host is named when more than half
     of its partners see it, at least two; what most pairs share blames nobody. With fewer than three pairs there are
-    no peers, and the finding only warns. Hosts with more ranks than CPUs are not judged.""",
+    no peers, and the finding only warns. Hosts with more ranks than CPUs are not judged.
+    Told beside it, or by itself: spikes at a beat (Rayleigh test), or of most pairs at the same moments, with a chance
+    below jitter_chance; as long as a retransmission or RNR timer; two speeds in one series (two modes of its histogram
+    jitter_mode_ratio and jitter_mode_floor_ns apart); medians that grow from quarter to quarter of a series by
+    jitter_drift_ratio in all. Where ranks that only compute lose nothing (host-noise), their host is excluded.""",
     remedy="""Host: `perf sched`, /proc/interrupts, cpupower idle-info; move services and interrupts off the ranks'
     cores, disable deep C-states, bind the ranks. Path: compare idle with loaded, read pause, discard and
     retransmission counters on the NIC and the switch ports on the way. All pairs: look for another job first.""",
-    limits=("jitter_tail_ratio", "jitter_peer_ratio", "jitter_floor_ns"),
+    limits=(
+        "jitter_tail_ratio",
+        "jitter_peer_ratio",
+        "jitter_floor_ns",
+        "jitter_chance",
+        "jitter_mode_ratio",
+        "jitter_mode_floor_ns",
+        "jitter_drift_ratio",
+    ),
     detect=detect,
 )

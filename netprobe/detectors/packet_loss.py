@@ -69,7 +69,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         rows=rows,
         lossy=is_lossy(rows, smallest_ratio=limits.loss_ratio, fewest=limits.loss_floor_segments),
         tables=tables,
-        stalls=stalls_of(tables, placement),
+        stalls=stalls_of(tables, placement, evidence.plan),
     )
     rdma = rdma_case(evidence, limits, placement)
     by_nics = _rdma_losses.counted_hosts(rdma)

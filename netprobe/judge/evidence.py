@@ -19,8 +19,10 @@ from netprobe.judge.flows import flow_table, without_flows
 from netprobe.judge.gpus import PREFIX as GPUS
 from netprobe.judge.gpus import gpu_growths
 from netprobe.judge.hops import hop_tables
+from netprobe.judge.noise import noise_table
 from netprobe.judge.pair_tables import pair_tables, rows_alike, with_carrier, with_pipelined, with_scope
 from netprobe.judge.ports import port_table
+from netprobe.judge.shapes import shapes_of, spike_table
 from netprobe.judge.steps import step_arrivals, step_tables
 from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
@@ -37,13 +39,13 @@ from netprobe.model.evidence import (
     GroupResult,
     IntArray,
 )
-from netprobe.model.plan import REACH, Memory, Path, Plan, Scope
+from netprobe.model.plan import HOST_NOISE, REACH, Memory, Path, Plan, Scope
 from netprobe.model.run import RunHeader, RunStatus, StageOutcome
 from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.stats.distinct import sorted_distinct
 from netprobe.store.reader import Run
-from netprobe.store.series_table import UNJUDGED, with_digest
+from netprobe.store.series_table import UNJUDGED, with_digest, with_later_columns
 from netprobe.units import NS_PER_MS
 
 PAIR_METRICS: Final = (Metric.ROUND_TRIP, Metric.WINDOW)
@@ -93,6 +95,9 @@ def evidence_of(run: Run) -> Evidence:
         counters=counters,
         benched=header.benched,
         paths=header.paths,
+        noise=noise_table(timed),
+        spikes=spike_table(pairs),
+        shapes=tuple(shapes_of(without_flows(pairs, header.plan), header)),
         waiting_ratio=_waiting_ratio(counters, header.ranks),
         stuck_pairs=header.stuck_pairs,
         failures=tuple(failure for outcome in header.outcomes for failure in outcome.failures),
@@ -123,7 +128,7 @@ def _where(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
 
 def _with_statistics(timed: pl.DataFrame) -> pl.DataFrame:
     """Replace the histograms by their quantiles; rows whose histogram is empty were not measured, and go."""
-    digested = timed if "samples" in timed else with_digest(timed).drop(UNJUDGED)
+    digested = timed if "samples" in timed else with_digest(with_later_columns(timed)).drop(UNJUDGED)
     return _where(digested, pl.col("samples") > 0)
 
 
@@ -375,4 +380,6 @@ def _untested_ranks(
     ends = [sorted_distinct(pairs[end].to_numpy(), below=len(header.ranks)).tolist() for end in ("src", "dst")]
     tested = {*chain.from_iterable(ends), *(r for crew in crews for r in crew)}
     tested.update(datagrams.src.tolist())
+    if all(stage.probe == HOST_NOISE for stage in header.plan.stages):
+        tested.update(timed.filter(pl.col("metric") == Metric.QUANTUM.value)["src"].unique().to_list())
     return tuple(rank.rank for rank in header.ranks if rank.rank not in tested)

@@ -15,7 +15,7 @@ from netprobe.judge.layers import layer_summaries
 from netprobe.judge.nccl import nccl_summaries
 from netprobe.judge.sensitivity import measured_sensitivity
 from netprobe.judge.step_summary import step_summary
-from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, pair_summary
+from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, noise_summary, pair_summary
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -104,6 +104,7 @@ def _report(
         steps=tuple(step_summary(table, placement) for table in evidence.steps),
         sensitivity=measured_sensitivity(evidence),
         dropped=header.plan.dropped,
+        noise=noise_summary(evidence.noise),
     )
 
 

@@ -10,12 +10,12 @@ from netprobe.detectors._rdma_ends import ETHERNET
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.locate.roce import payload_bytes
 from netprobe.model.collective import SHAPES
-from netprobe.model.evidence import Evidence, GroupResult, PairTable
+from netprobe.model.evidence import Evidence, GroupResult, NoiseTable, PairTable
 from netprobe.model.gpu import GpuEndpoint
 from netprobe.model.limits import Limits
 from netprobe.model.plan import DTYPE_BYTES
 from netprobe.model.rdma import RdmaEndpoint
-from netprobe.model.report import EndpointSummary, GpuSummary, GroupSummary, PairSummary
+from netprobe.model.report import EndpointSummary, GpuSummary, GroupSummary, NoiseSummary, PairSummary
 from netprobe.model.series import Metric
 from netprobe.stats.distinct import count_distinct
 from netprobe.stats.rates import algbw_gigabytes_per_s, busbw_gigabytes_per_s, window_gbps
@@ -124,6 +124,24 @@ def _elements(result: GroupResult) -> int:
     shape = SHAPES.get(result.probe)
     parts = result.ranks if shape is not None and shape.chunked else 1
     return result.size_bytes // (DTYPE_BYTES.get(result.dtype, 1) * parts)
+
+
+def noise_summary(noise: NoiseTable) -> NoiseSummary | None:
+    """Return what hosts took away from ranks that only computed; None where that was not measured."""
+    if not len(noise.rank):
+        return None
+    worst = int(np.argmax(noise.ratio))
+    longest_ns = noise.detour_max_ns[np.isfinite(noise.detour_max_ns)]
+    woken_ns = noise.wake_p50_ns[np.isfinite(noise.wake_p50_ns)]
+    return NoiseSummary(
+        ranks=len(noise.rank),
+        lost_ratio=float(np.median(noise.ratio)),
+        worst_lost_ratio=float(noise.ratio[worst]),
+        worst_rank=int(noise.rank[worst]),
+        worst_cpu=int(noise.cpu[worst]) if noise.cpu[worst] >= 0 else None,
+        longest_ns=float(longest_ns.max()) if len(longest_ns) else None,
+        wake_late_ns=float(np.median(woken_ns)) if len(woken_ns) else None,
+    )
 
 
 def endpoint_summary(endpoint: RdmaEndpoint, evidence: Evidence) -> EndpointSummary:

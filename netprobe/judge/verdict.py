@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.limits import Limits
+from netprobe.model.plan import HOST_NOISE
 from netprobe.model.verdict import Verdict
 
 
@@ -37,7 +38,10 @@ def is_inconclusive(gaps: Iterable[Gap], evidence: Evidence, limits: Limits) -> 
 
 def was_measured(evidence: Evidence) -> bool:
     """Return whether there is any result at all."""
-    return bool(evidence.pairs or evidence.groups or evidence.failures or evidence.datagrams.stage)
+    if evidence.pairs or evidence.groups or evidence.failures or evidence.datagrams.stage:
+        return True
+    # Where nobody was to send, a rank by itself is a result; where somebody was, it says nothing of that.
+    return bool(len(evidence.noise.rank)) and all(stage.probe == HOST_NOISE for stage in evidence.plan.stages)
 
 
 def healthy_hosts(verdict: Verdict, findings: Iterable[Finding], evidence: Evidence) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from netprobe.locate.faint_loss import faint_rows
 from netprobe.locate.halves import Halves, halves
 from netprobe.locate.placement import Placement
+from netprobe.locate.timers import timer_of, timers_of
 from netprobe.model.evidence import CounterTable, PairTable
-from netprobe.model.plan import Path, Scope
+from netprobe.model.plan import Path, Plan, Scope
 from netprobe.model.series import Metric
 from netprobe.stats.distinct import distinct, sorted_distinct
-from netprobe.units import NS_PER_MS
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -347,32 +347,21 @@ class Stall:
     timer: str
 
 
-TIMERS: Final = (
-    ("RoCE acknowledgement timeout 14", 67.1 * NS_PER_MS),  # 4.096 µs * 2^timeout; 14 is perftest's
-    ("TCP retransmission timeout", 200.0 * NS_PER_MS),  # Linux' TCP_RTO_MIN, doubled every time
-    ("TCP retransmission timeout, doubled", 400.0 * NS_PER_MS),
-    ("TCP retransmission timeout, doubled twice", 800.0 * NS_PER_MS),
-    ("RoCE acknowledgement timeout 18", 1_074.0 * NS_PER_MS),
-    ("RoCE acknowledgement timeout 20", 4_295.0 * NS_PER_MS),  # NCCL's
-)
-TIMER_SLACK: Final = 1.15  # a timer never fires early; late by a tick, and by what is then sent again
+def stalls_of(pairs: tuple[PairTable, ...], placement: Placement, plan: Plan | None = None) -> tuple[Stall, ...]:
+    """Return the series between hosts that a retransmission timer stopped, longest first.
 
-
-def timer_of(stall_ns: float, path: Path = Path.MPI) -> str | None:
-    """Return the retransmission timer that makes so long a stall; what goes over verbs has no timer of TCP."""
-    able = (each for each in TIMERS if path is Path.MPI or not each[0].startswith("TCP"))
-    return next((name for name, step_ns in able if step_ns <= stall_ns <= TIMER_SLACK * step_ns), None)
-
-
-def stalls_of(pairs: tuple[PairTable, ...], placement: Placement) -> tuple[Stall, ...]:
-    """Return the series between hosts that a retransmission timer stopped, longest first."""
+    ``plan``: of the run, that says how queue pairs of its stages were made.
+    """
+    made_with = {} if plan is None else {stage.id: stage.rdma for stage in plan.stages}
     found = []
     for table in pairs:
+        rdma = made_with.get(table.stage)
+        shortest_ns = min((step_ns for _, step_ns in timers_of(table.path, rdma)), default=np.inf)
         if table.scope is not Scope.BETWEEN_HOSTS:
             continue
         stall_ns = table.max_ns - table.p50_ns
-        for row in np.flatnonzero(stall_ns >= TIMERS[0][1]).tolist():
-            if (timer := timer_of(float(stall_ns[row]), table.path)) is not None:
+        for row in np.flatnonzero(stall_ns >= shortest_ns).tolist():
+            if (timer := timer_of(float(stall_ns[row]), table.path, rdma)) is not None:
                 ends = (placement.host(int(table.src[row])), placement.host(int(table.dst[row])))
                 stall = Stall(table=table, src=ends[0], dst=ends[1], stall_ns=float(stall_ns[row]), timer=timer)
                 found.append(stall)

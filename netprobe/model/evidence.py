@@ -267,6 +267,89 @@ NO_FLOWS = FlowTable(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NoiseTable:
+    """What hosts took away from ranks that only computed, and slept; arrays have shape (n,), one row a rank."""
+
+    stage: tuple[str, ...]
+    rank: IntArray
+    cpu: IntArray
+    """Where it stayed; -1: it moved, or its system does not tell."""
+    quantum_ns: FloatArray
+    """Median of a fixed amount of work, the same for all ranks."""
+    total_ns: FloatArray
+    """For how long it worked."""
+    lost_ns: FloatArray
+    """Of that, what detours took."""
+    detours: IntArray
+    detour_max_ns: FloatArray
+    """NaN where there was none, as ``beat_ns``."""
+    beat_ns: FloatArray
+    """From one detour to the next, where they come at a beat."""
+    wake_p50_ns: FloatArray
+    wake_p99_ns: FloatArray
+    """How late it woke from sleep; NaN: not measured."""
+
+    @property
+    def ratio(self) -> FloatArray:
+        """The share of its time that each rank lost."""
+        ratio: FloatArray = self.lost_ns / np.maximum(self.total_ns, 1.0)
+        return ratio
+
+
+_NONE: Final = np.zeros(0)
+_NONE_INT: Final = np.zeros(0, dtype=np.int64)
+NO_NOISE = NoiseTable(
+    stage=(), rank=_NONE_INT, cpu=_NONE_INT, quantum_ns=_NONE, total_ns=_NONE, lost_ns=_NONE, detours=_NONE_INT,
+    detour_max_ns=_NONE, beat_ns=_NONE, wake_p50_ns=_NONE, wake_p99_ns=_NONE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpikeTable:
+    """Iterations of pairs that took far longer than the median, and when; times since the ranks met.
+
+    Of each series the slowest eight at most. Arrays of series have shape (m,), of spikes (n,).
+    """
+
+    src: IntArray
+    dst: IntArray
+    """Rank numbers."""
+    started_ns: FloatArray
+    ended_ns: FloatArray
+    p50_ns: FloatArray
+    series: IntArray
+    """The series of each spike, by index."""
+    at_ns: FloatArray
+    elapsed_ns: FloatArray
+
+
+NO_SPIKES = SpikeTable(
+    src=_NONE_INT, dst=_NONE_INT, started_ns=_NONE, ended_ns=_NONE, p50_ns=_NONE, series=_NONE_INT, at_ns=_NONE,
+    elapsed_ns=_NONE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A series of a pair between hosts that has two speeds, or that slows down from quarter to quarter."""
+
+    probe: str
+    path: Path
+    memory: tuple[Memory, Memory]
+    size_bytes: int
+    metric: Metric
+    bytes_per_iteration: int
+    src: int
+    dst: int
+    """Rank numbers."""
+    modes_ns: tuple[float, float] | None = None
+    high_share: float | None = None
+    """Of its iterations, those at the slower speed."""
+    quarters_ns: tuple[float, float] | None = None
+    """Medians of the first and the last, where each was slower than the one before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What was planned and what was measured."""
@@ -354,6 +437,10 @@ class Evidence:
 
     steps: tuple[StepTable, ...] = ()
     """Bursts, one for each stage of them."""
+    noise: NoiseTable = NO_NOISE
+    spikes: SpikeTable = NO_SPIKES
+    shapes: tuple[Shape, ...] = ()
+    """Series between hosts whose times are no single hump that stays where it is."""
 
     waiting_ratio: Mapping[str, float] = field(default_factory=dict)
     """By host: the share of the measured time that its ranks waited for a CPU; hosts that do not tell are absent."""

@@ -64,6 +64,18 @@ class Limits:
     jitter_floor_ns: float = _limit(
         20_000.0, "ns", "a tail shorter than one timer interrupt is the host's, not the fabric's"
     )
+    jitter_chance: float = _limit(
+        1e-6, "probability", "of a beat, or of moments that pairs share, by chance; a night asks a few hundred times"
+    )
+    jitter_mode_ratio: float = _limit(
+        1.25, "ratio", "of the slower of two speeds over the faster; a switch more on the way is less on most fabrics"
+    )
+    jitter_mode_floor_ns: float = _limit(
+        500.0, "ns", "between two speeds; a switch more on the way, there and back, is as much"
+    )
+    jitter_drift_ratio: float = _limit(
+        1.15, "ratio", "of the last quarter's median over the first's, each slower; by chance medians move by 3 %"
+    )
     straggler_share_ratio: float = _limit(
         0.20, "ratio", "a rank's median lateness as a share of the collective it delays"
     )
@@ -114,6 +126,12 @@ class Limits:
     )
     noise_wait_ratio: float = _limit(
         0.05, "ratio", "time a rank waits for its CPU; with a core of its own it waits below 0.1 %"
+    )
+    noise_detour_ratio: float = _limit(
+        0.01,
+        "ratio",
+        "of its time that a rank which only computes loses to others; Linux takes 0.1 %, and 1 to 2 % on each node "
+        "halved a job of 4,096 CPUs (Petrini, Kerbyson, Pakin, SC2003)",
     )
     noise_peer_ratio: float = _limit(
         5.0, "ratio", "waiting or steal against the median host's; what all share belongs to how the job is placed"

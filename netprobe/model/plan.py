@@ -21,6 +21,10 @@ REACH: Final = "reach"
 """The probe that sends datagrams instead of a stream, and that MPI cannot carry."""
 
 
+HOST_NOISE: Final = "host_noise"
+"""The probe in which every rank works and nobody sends."""
+
+
 class Scope(StrEnum):
     """Which ranks talk to which."""
 

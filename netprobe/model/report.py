@@ -214,6 +214,23 @@ class StepSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseSummary:
+    """What hosts took away from ranks that only computed."""
+
+    ranks: int
+    lost_ratio: float
+    """Of its time, in detours: the median rank."""
+    worst_lost_ratio: float
+    worst_rank: int
+    worst_cpu: int | None
+    """Where that rank stayed; None: it moved, or nobody told."""
+    longest_ns: float | None
+    """The longest detour of any rank; None: there was none."""
+    wake_late_ns: float | None
+    """How late a sleeping rank woke: the median of all; None: not measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """report.json."""
 
@@ -260,3 +277,5 @@ class Report:
     """What was measured between hosts can tell so much; None where no two hosts met."""
     dropped: tuple[str, ...] = ()
     """What the plan left out to keep to its budget."""
+    noise: NoiseSummary | None = None
+    """None where no rank worked alone."""

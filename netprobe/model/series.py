@@ -20,7 +20,14 @@ class Metric(StrEnum):
     RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
     PROBING = "probing_ns"  # what the host that asked took itself
     STEP = "step_ns"  # a computation and its all-reduces, the slowest rank of each step (model.bursts)
+    QUANTUM = "quantum_ns"  # a fixed amount of work, of a rank that does nothing else
+    DETOUR = "detour_ns"  # what a quantum took beyond the median, where that is more than the clock of a core varies by
+    DETOUR_GAP = "detour_gap_ns"  # from the beginning of one detour to that of the next
+    WAKE_LATE = "wake_late_ns"  # how much later than asked for a sleeping rank woke
 
+
+NOISE_METRICS = (Metric.QUANTUM, Metric.DETOUR, Metric.DETOUR_GAP, Metric.WAKE_LATE)
+"""Those of one rank alone, that sends nothing."""
 
 MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, Metric.STEP)
 """Those whose iterations moved bytes that no other series counts."""
@@ -39,6 +46,8 @@ class SlowSample:
 
     iteration: int
     elapsed_ns: int
+    at_ns: int | None = None
+    """When it began, by rank 0's clock, since the ranks met; None: not told, as in runs of older versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +71,10 @@ class Fault:
 class Series:
     """The iterations of one operation at one size between one pair, or on all ranks.
 
-    ``src`` is the initiating or sending rank, the rank itself for ARRIVAL and EXIT, and 0 for OPERATION; ``dst`` is
-    None for collectives, but for TRANSFER, which is of a hop within one. ``size_bytes`` is the message of a pair, and
-    the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what crossed from src to dst
-    (both ways for two-way streaming).
+    ``src`` is the initiating or sending rank, the rank itself for ARRIVAL, EXIT and NOISE_METRICS, and 0 for OPERATION;
+    ``dst`` is None for these and for collectives, but for TRANSFER, which is of a hop within one. ``size_bytes`` is the
+    message of a pair, and the nccl-tests size (model.collective) of a collective. ``bytes_per_iteration`` counts what
+    crossed from src to dst (both ways for two-way streaming).
 
     A sample of PIPELINED is a run of ``window`` iterations, timed as a whole by the slowest rank (of a pair: by the
     leader); ``iterations`` are runs, and ``bytes_per_iteration`` is what a run moved.
@@ -97,3 +106,9 @@ class Series:
     faults: tuple[Fault, ...]
     checked_iterations: int
     """Iterations whose received bytes were compared; 0 means the data was not checked."""
+    started_ns: int | None = None
+    """When the first iteration began, as in SlowSample."""
+    quarters_ns: tuple[int, ...] = ()
+    """Medians of the first quarter of the iterations to the last; empty where they are too few, or nobody told."""
+    cpu: int | None = None
+    """Where a rank stayed while it did NOISE_METRICS; None: it moved, or nobody told."""

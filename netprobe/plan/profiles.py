@@ -15,7 +15,7 @@ from typing import Final
 
 from netprobe.errors import PlanError
 from netprobe.model.collective import CALLS, SHAPES, TRACED_RING
-from netprobe.model.plan import REACH, Carriers, Memories, Memory, Pairing, Plan, Scope, Stage
+from netprobe.model.plan import HOST_NOISE, REACH, Carriers, Memories, Memory, Pairing, Plan, Scope, Stage
 from netprobe.plan.bursts import NO_BURSTS, burst_stage
 from netprobe.plan.gpu import in_gpu, in_memory, over_nccl, refuse_unfit
 from netprobe.plan.rdma import NOTHING, RdmaWish, carried_by, datagram_sizes, over_rdma
@@ -110,10 +110,19 @@ def _bursts(length_ns: int) -> Stage:
     return burst_stage(NO_BURSTS, length_ns=length_ns)
 
 
+def _host_noise(budget_ns: int) -> Stage:
+    """Return the stage in which ranks send nothing: early, for it compares clocks as well."""
+    return Stage(
+        id=HOST_NOISE, probe=HOST_NOISE, scope=Scope.WORLD, sizes_bytes=(8,), series_budget_ns=budget_ns,
+        check_iterations=0,
+    )  # fmt: skip
+
+
 def _quick() -> tuple[Stage, ...]:
     budget_ns = 100 * NS_PER_MS
     return (
         *_pairs("latency", (8, 4 * KIB), budget_ns),
+        _host_noise(budget_ns),
         *_pairs("bandwidth", (8, 64 * KIB, MIB), budget_ns, window=8),
         *_pairs("bidirectional", (MIB,), budget_ns, window=8),
         *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS),
@@ -131,6 +140,7 @@ def _pretrain() -> tuple[Stage, ...]:
     budget_ns = 200 * NS_PER_MS
     return (
         *_pairs("latency", (8, 4 * KIB), budget_ns),
+        _host_noise(budget_ns),
         *_pairs("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, window=32),
         *_pairs("bidirectional", (8 * MIB,), budget_ns, window=32),
         *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS),
@@ -153,6 +163,7 @@ def _nightly() -> tuple[Stage, ...]:
     budget_ns = 500 * NS_PER_MS
     return (
         *_pairs("latency", (8, 4 * KIB), budget_ns, matchings=5),
+        _host_noise(budget_ns),
         *_pairs("bandwidth", (8, 64 * KIB, 8 * MIB), budget_ns, matchings=5, window=32),
         *_pairs("bidirectional", (8 * MIB,), budget_ns, matchings=5, window=32),
         *_rdma(REACH, DATAGRAMS_BYTES, REACH_NS, matchings=5),
@@ -172,6 +183,7 @@ def _deep() -> tuple[Stage, ...]:
     every = Pairing.ALL_PAIRS
     return (
         *_pairs("latency", sweep(1, 4 * MIB, factor=4), budget_ns, pairing=every),
+        _host_noise(2 * budget_ns),
         *_pairs("bandwidth", sweep(1, 64 * MIB, factor=4), budget_ns, pairing=every, window=64),
         *_pairs("bidirectional", sweep(64 * KIB, 64 * MIB, factor=8), budget_ns, pairing=every, window=64),
         *_all_pairs(_rdma(REACH, DATAGRAMS_BYTES, REACH_NS)),

@@ -7,7 +7,7 @@ from netprobe.contracts import Probe
 from netprobe.errors import PlanError
 from netprobe.model.bursts import BURSTS
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import DTYPE_BYTES, DTYPES, OPS, Carriers, Memories, Pairing, Path, Plan, Stage
+from netprobe.model.plan import DTYPE_BYTES, DTYPES, HOST_NOISE, OPS, Carriers, Memories, Pairing, Path, Plan, Stage
 from netprobe.plan.bursts import NO_BURSTS, BurstWish, burst_stage
 from netprobe.plan.gpu import moved, over_nccl, refuse_unfit
 from netprobe.plan.profiles import DEFAULT_SEED
@@ -70,13 +70,13 @@ def plan_for_probe(single: SingleProbe) -> Plan:
     op = _known("operator", single.op, OPS)
     _refuse_excess(single, dtype if shape is not None else "uint8")
     sizes = sweep(single.begin_bytes, single.end_bytes, factor=single.factor, step_bytes=single.step_bytes)
-    if single.probe == "barrier":
+    if single.probe in ("barrier", HOST_NOISE):
         sizes = sizes[:1]  # it moves no data, whatever the size
     if Path.MPI not in probe.paths:
         sizes = datagram_sizes(sizes[0], sizes[-1])
     stages = tuple(
         Stage(
-            id=f"{single.probe}-{scope.value}" if shape is None else single.probe,
+            id=single.probe if probe.is_group else f"{single.probe}-{scope.value}",
             probe=single.probe,
             scope=scope,
             sizes_bytes=sizes,

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netprobe.contracts import Assignment, Bench, Collective, Stamps
 from netprobe.model.collective import SHAPES
@@ -18,7 +17,7 @@ from netprobe.model.finding import Gap
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase, Series
 from netprobe.probes._collective_data import GroupCall, as_collective, compare, fill, usable_size
-from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, pipelined, record, spend
+from netprobe.probes._recording import WARMUP_SHARE, Measured, Timings, durations_of, joined, pipelined, record, spend
 
 ALONE = Gap(
     topic="collectives",
@@ -90,18 +89,25 @@ def _measure(bench: Bench, stage: Stage, call: GroupCall, align: Align) -> list[
     fill(call, stage.check_iterations)
     warmup = _warm_up(bench, stage, operation)
     slowest = _time(bench, stage, operation, warmup)
-    undivided = _pipelined(bench, stage, call, operation, len(slowest))
+    iterations = len(slowest.elapsed_ns)
+    undivided = _pipelined(bench, stage, call, operation, iterations)
     if stage.check_iterations and _keeps_its_input(call):
         faults += _compare(bench, stage, call, stage.check_iterations)
     gathered = bench.control.gather(faults)
-    series = align(bench, stage, call, operation, len(slowest))
+    series = align(bench, stage, call, operation, iterations)
     if gathered is not None:
         every_fault = tuple(fault for each in gathered for fault in each)
         measured = measured_of(stage, call, Metric.OPERATION)
         checked = _checked_iterations(stage, call)
         series += [
-            record(measured, warmup, phase=Phase.WARMUP),
-            record(measured, slowest, faults=every_fault, checked_iterations=checked),
+            record(measured, warmup.elapsed_ns, phase=Phase.WARMUP),
+            record(
+                measured,
+                slowest.elapsed_ns,
+                faults=every_fault,
+                checked_iterations=checked,
+                began_ns=bench.to_reference_ns(slowest.began_ns),
+            ),
             *undivided,
         ]
     return series
@@ -136,28 +142,29 @@ def _compare(bench: Bench, stage: Stage, call: GroupCall, iteration: int) -> tup
     )
 
 
-def _run(bench: Bench, operation: Collective, iterations: int) -> NDArray[np.int64]:
-    """Return the slowest rank of each iteration, the same on all ranks."""
+def _run(bench: Bench, operation: Collective, iterations: int) -> Timings:
+    """Return the slowest rank of each iteration, the same on all ranks, and when this rank began it."""
     bench.control.barrier()
-    return bench.control.maximum(durations_of(bench.transport.collective(operation, iterations=iterations)))
+    stamps = bench.transport.collective(operation, iterations=iterations)
+    return Timings(elapsed_ns=bench.control.maximum(durations_of(stamps)), began_ns=stamps[:-1])
 
 
-def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> NDArray[np.int64]:
+def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> Timings:
     first = _run(bench, operation, max(stage.warmup_iterations, 1))
     if stage.iterations is not None:
         return first
-    return np.concatenate([first, _spend(bench, operation, stage.series_budget_ns // WARMUP_SHARE, first)])
+    return joined((first, _spend(bench, operation, stage.series_budget_ns // WARMUP_SHARE, first)))
 
 
-def _time(bench: Bench, stage: Stage, operation: Collective, warmup: NDArray[np.int64]) -> NDArray[np.int64]:
+def _time(bench: Bench, stage: Stage, operation: Collective, warmup: Timings) -> Timings:
     if stage.iterations is not None:
         return _run(bench, operation, stage.iterations)
     return _spend(bench, operation, stage.series_budget_ns, warmup)
 
 
-def _spend(bench: Bench, operation: Collective, budget_ns: int, seen: NDArray[np.int64]) -> NDArray[np.int64]:
+def _spend(bench: Bench, operation: Collective, budget_ns: int, seen: Timings) -> Timings:
     # All ranks see the same durations, and so decide the same.
-    return spend(budget_ns, seen, lambda count: _run(bench, operation, count), lambda count: count)
+    return spend(budget_ns, seen.elapsed_ns, lambda count: _run(bench, operation, count), lambda count: count)
 
 
 def _pipelined(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, timed: int) -> tuple[Series, ...]:
@@ -165,7 +172,9 @@ def _pipelined(bench: Bench, stage: Stage, call: GroupCall, operation: Collectiv
     if bench.undivided is None:
         return ()
     whole = replace(bench, transport=bench.undivided)
-    return pipelined(measured_of(stage, call, Metric.OPERATION), lambda count: _run(whole, operation, count), timed)
+    return pipelined(
+        measured_of(stage, call, Metric.OPERATION), lambda count: _run(whole, operation, count).elapsed_ns, timed
+    )
 
 
 def aligned_iterations(timed_iterations: int) -> int:

@@ -4,15 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from netprobe.contracts import Assignment, Bench, Buffer, Mismatch, Stamps
 from netprobe.errors import PairError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Operation, PairFailure
 from netprobe.model.series import Fault, Metric, Phase, Series
-from netprobe.probes._recording import WARMUP_SHARE, Measured, durations_of, pipelined, record, spend
+from netprobe.probes._recording import (
+    WARMUP_SHARE,
+    Measured,
+    Timings,
+    durations_of,
+    joined,
+    pipelined,
+    record,
+    spend,
+    timings_of,
+)
 
 COMPARED_BYTES: Final = 64 << 20  # a window of large messages is compared as far as this; every size is, with one
 
@@ -113,7 +120,7 @@ def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
     _fill(pair, iteration=pair.stage.check_iterations)
     warmup = _warm_up(pair, operation)
     timed = _time(pair, operation, warmup)
-    undivided = _pipelined(pair, operation, len(timed))
+    undivided = _pipelined(pair, operation, len(timed.elapsed_ns))
     if pair.stage.check_iterations:
         faults += _compare(pair, operation, iteration=pair.stage.check_iterations)
     faults += pair.bench.control.swap(pair.peer, faults)
@@ -122,8 +129,14 @@ def _measure(pair: PairRound, operation: PairOperation) -> tuple[Series, ...]:
     measured = _measured(pair, operation)
     checks = pair.stage.check_iterations
     return (
-        record(measured, warmup, phase=Phase.WARMUP),
-        record(measured, timed, faults=faults, checked_iterations=checks + 1 if checks else 0),
+        record(measured, warmup.elapsed_ns, phase=Phase.WARMUP),
+        record(
+            measured,
+            timed.elapsed_ns,
+            faults=faults,
+            checked_iterations=checks + 1 if checks else 0,
+            began_ns=pair.bench.to_reference_ns(timed.began_ns),
+        ),
         *undivided,
     )
 
@@ -191,35 +204,36 @@ def _fault(pair: PairRound, mismatch: Mismatch, iteration: int) -> Fault:
     )
 
 
-def _warm_up(pair: PairRound, operation: PairOperation) -> NDArray[np.int64]:
-    """Return the warm-up's durations; caches, connections and clock frequency are then where they stay.
+def _warm_up(pair: PairRound, operation: PairOperation) -> Timings:
+    """Return the warm-up; caches, connections and clock frequency are then where they stay.
 
     Where one iteration takes longer than the whole warm-up should, it is enough: nothing that slow has a cold start.
     """
     stage = pair.stage
     if stage.iterations is not None:
-        return durations_of(operation.run(pair, max(stage.warmup_iterations, 1)))
+        return timings_of(operation.run(pair, max(stage.warmup_iterations, 1)))
     budget_ns = stage.series_budget_ns // WARMUP_SHARE
-    first = durations_of(operation.run(pair, 1))
-    more = _leaders(pair, 0 if int(first.sum()) >= budget_ns else max(stage.warmup_iterations - 1, 1))
+    first = timings_of(operation.run(pair, 1))
+    more = _leaders(pair, 0 if int(first.elapsed_ns.sum()) >= budget_ns else max(stage.warmup_iterations - 1, 1))
     if more == 0:
         return first
-    first = np.concatenate([first, durations_of(operation.run(pair, more))])
-    return np.concatenate([first, _spend(pair, operation, budget_ns - int(first.sum()), first)])
+    first = joined((first, timings_of(operation.run(pair, more))))
+    rest = _spend(pair, operation, budget_ns - int(first.elapsed_ns.sum()), first)
+    return joined((first, rest))
 
 
-def _time(pair: PairRound, operation: PairOperation, warmup: NDArray[np.int64]) -> NDArray[np.int64]:
+def _time(pair: PairRound, operation: PairOperation, warmup: Timings) -> Timings:
     if pair.stage.iterations is not None:
-        return durations_of(operation.run(pair, pair.stage.iterations))
+        return timings_of(operation.run(pair, pair.stage.iterations))
     return _spend(pair, operation, pair.stage.series_budget_ns, warmup)
 
 
-def _spend(pair: PairRound, operation: PairOperation, budget_ns: int, seen: NDArray[np.int64]) -> NDArray[np.int64]:
+def _spend(pair: PairRound, operation: PairOperation, budget_ns: int, seen: Timings) -> Timings:
     """Run until the leader's clock says that the budget is spent; both ends call, and run what the leader decides."""
     return spend(
         budget_ns,
-        seen,
-        lambda count: durations_of(operation.run(pair, count)),
+        seen.elapsed_ns,
+        lambda count: timings_of(operation.run(pair, count)),
         lambda count: _leaders(pair, count),
     )
 

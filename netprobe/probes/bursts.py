@@ -23,7 +23,7 @@ from netprobe.model.plan import Path, Scope, Stage
 from netprobe.model.series import Fault, Metric, Phase, Series
 from netprobe.probes._collective_data import GroupCall, as_collective, fill
 from netprobe.probes._group import ALONE, check_data, measured_of
-from netprobe.probes._recording import Measured, durations_of, joined, record
+from netprobe.probes._recording import Measured, appended, durations_of, record
 from netprobe.stats.spread import median_of_others
 from netprobe.stats.steps import WHOLE, part_of, round_ns
 from netprobe.units import NS_PER_MS, NS_PER_S
@@ -81,11 +81,11 @@ def run_round(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Probe
     elapsed_ns = int(bench.control.maximum(own_ns)[0])
     soak.interval_ns = elapsed_ns / count if options.is_free_running else max(elapsed_ns / count, options.period_ns)
     late_ns, slowest = _take_lateness(bench, measured_of(stage, soak.call, Metric.ARRIVAL), steps, pace, slowest_ns)
-    soak.arrivals = late_ns if soak.arrivals is None else joined(soak.arrivals, late_ns)
+    soak.arrivals = late_ns if soak.arrivals is None else appended(soak.arrivals, late_ns)
     if bench.transport.rank == 0:
         timed = record(measured_of(stage, soak.call, Metric.STEP), slowest_ns)
-        soak.steps = timed if soak.steps is None else joined(soak.steps, timed)
-        soak.all_steps = timed if soak.all_steps is None else joined(soak.all_steps, timed)
+        soak.steps = timed if soak.steps is None else appended(soak.steps, timed)
+        soak.all_steps = timed if soak.all_steps is None else appended(soak.all_steps, timed)
     told = _bin(stage, assignment.round_index, steps, slowest_ns, elapsed_ns, slowest)
     bench.kept.is_over = _is_over(bench, options, soak)
     return (*_end_of_part(stage, soak, assignment.round_index, is_last=bench.kept.is_over), *told)

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from netprobe.model.endpoint import Calibration
 from netprobe.model.plan import REACH, Memory, Scope, memory_title
-from netprobe.model.report import GroupSummary, PairSummary, Report
+from netprobe.model.report import GroupSummary, NoiseSummary, PairSummary, Report
 from netprobe.reporters._wording import (
     ABSENT,
     counted,
@@ -94,7 +94,23 @@ def notes_on(report: Report) -> tuple[str, ...]:
             notes.append(f"{OVERHEAD_MARK} an empty iteration is more than 20 % of this figure")
     if report.clock_error_bound_ns is not None and report.ranks > 1:
         notes.append(f"the ranks' clocks are compared to within {duration(report.clock_error_bound_ns)}")
+    if report.noise is not None:
+        notes.append(_noise_note(report.noise))
     return tuple(notes)
+
+
+def _noise_note(noise: NoiseSummary) -> str:
+    """Return what ranks lost while they only computed: nothing of it is a fabric's."""
+    longest = "" if noise.longest_ns is None else f", longest detour {duration(noise.longest_ns)}"
+    if noise.ranks == 1:
+        return f"work alone: a rank that only computes loses {_share(noise.lost_ratio)}{longest}"
+    cpu = "" if noise.worst_cpu is None else f" on CPU {noise.worst_cpu}"
+    worst = f"most: {_share(noise.worst_lost_ratio)}, rank {noise.worst_rank}{cpu}"
+    return f"work alone: ranks that only compute lose {_share(noise.lost_ratio)} (median; {worst}){longest}"
+
+
+def _share(ratio: float) -> str:
+    return f"{100 * ratio:.2g} %"
 
 
 def _kind_of_pairs(row: PairSummary) -> Hashable:

@@ -37,9 +37,9 @@ class Counting:
         self._rounds = self._span((each for each in own if each.in_rounds), settling_counts=False)
         self._stages = self._span((each for each in own if each.in_stages), settling_counts=True)
 
-    def begin(self) -> None:
-        """Take the first reading of a round."""
-        self._rounds.begin()
+    def begin(self, probe: str = "") -> None:
+        """Take the first reading of a round of a probe."""
+        self._rounds.begin(probe)
 
     def end(self, stage: str, round_index: int, rank: int) -> CounterWindow:
         """Take the second reading of a round, and return what has grown since the first."""
@@ -80,6 +80,7 @@ class _Span:
         self._settle = settle
         self._settling_ns = max((SETTLING_NS, *(each.settling_ns(system) for each in own)))
         self._before: dict[str, int] = {}
+        self._read_now: Sequence[Source] = own
         self._started_ns = 0
 
     @property
@@ -87,7 +88,8 @@ class _Span:
         """Whether the first reading gave anything."""
         return bool(self._before)
 
-    def begin(self) -> None:
+    def begin(self, probe: str = "") -> None:
+        self._read_now = [each for each in self._sources if each.probes is None or probe in each.probes]
         self._before = self._read()
         self._started_ns = self._now()
 
@@ -108,7 +110,7 @@ class _Span:
         )
 
     def _read(self) -> dict[str, int]:
-        return {name: value for source in self._sources for name, value in source.read(self._system).items()}
+        return {name: value for source in self._read_now for name, value in source.read(self._system).items()}
 
 
 def with_datagrams(window: CounterWindow, counts: Iterable[DatagramCounts], numbers: Sequence[int]) -> CounterWindow:

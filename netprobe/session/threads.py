@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from netprobe.contracts import Control, Sink, System
+from netprobe.contracts import Control, CpuMeter, Sink, System
 from netprobe.errors import TransportError
 from netprobe.model.endpoint import Calibration
 from netprobe.plan.task import Task
@@ -38,11 +38,13 @@ def run_on_threads(  # noqa: PLR0913 - what to do, and the world that tests repl
     opens: OpenDevice = open_device,
     gpu_edge: GpuEdge | None = None,
     opens_nccl: OpenLibrary = open_library,
+    meter: CpuMeter | None = None,
 ) -> None:
     """Do a task on so many threads; ``host_of`` gives ranks made-up hosts. Raise what the first rank raised.
 
     Nothing is sent over NICs, so neither their idle times nor their counters are waited for; ``system`` is what counts,
-    files alone if None; ``opens`` opens its RDMA devices, ``gpu_edge`` its GPUs, ``opens_nccl`` NCCL.
+    files alone if None; ``opens`` opens its RDMA devices, ``gpu_edge`` its GPUs, ``opens_nccl`` NCCL; ``meter`` stands
+    for the CPU of each.
     """
     world = LoopbackWorld(ranks, wire=wire)
     cost = calibrate() if calibration is None else calibration
@@ -60,6 +62,7 @@ def run_on_threads(  # noqa: PLR0913 - what to do, and the world that tests repl
             system=system or recorded_system(Path("/")),
             pause=_no_pause,
             edges=DeviceEdges(rdma=opens, gpu=gpu_edge or GpuEdge(), nccl=opens_nccl),
+            meter=meter,
         )
         try:
             session.run(task)

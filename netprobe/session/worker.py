@@ -14,6 +14,7 @@ from netprobe.contracts import (
     Bench,
     Buffer,
     Control,
+    CpuMeter,
     Kept,
     Probe,
     ProbeResult,
@@ -85,6 +86,8 @@ class Session:
     pause: Callable[[float], None] = time.sleep
     """Waits for so many seconds: for idle NICs, and for counters to settle."""
     edges: DeviceEdges = field(default_factory=DeviceEdges)
+    meter: CpuMeter | None = None
+    """In place of this rank's CPU."""
 
     def run(self, task: Task) -> None:
         """Measure what the task asks for; all ranks call. TransportError from any rank: the job must be aborted."""
@@ -117,6 +120,7 @@ class Session:
             seed=plan.seed,
             memory=_no_memory,
             to_reference_ns=clocks.to_reference_ns,
+            meter=self.meter,
         )
         course = _Course(replace(self, system=system), replace(task, plan=plan), crew, bench, clocks, devices)
         course.idle(IDLE_BEFORE)
@@ -323,7 +327,7 @@ class _Course:
     def _measure(
         self, probe: Probe, stage: Stage, assignment: Assignment
     ) -> tuple[tuple[ProbeResult, ...], CounterWindow]:
-        self._counting.begin()
+        self._counting.begin(probe.id)
         results = tuple(probe.run(self._bench(stage), stage, assignment))
         number = self._crew.numbers[self._control.rank]
         window = self._counting.end(stage.id, assignment.round_index, number)

@@ -16,7 +16,7 @@ from netprobe.sim.fabric import Fabric
 from netprobe.sim.loss import PACKET_BYTES, TIMEOUT_NS, drawn_losses, packets_of
 from netprobe.sim.made import Made, rank_counters
 from netprobe.sim.reach import refusal_of
-from netprobe.sim.rows import Rows, columns_of, constant_of, rounds_ns_of, stalls_of
+from netprobe.sim.rows import Rows, columns_of, constant_of, rounds_ns_of, stalls_of, started_of
 from netprobe.sim.samples import drawn_times, series_frame
 from netprobe.sim.tally import Tally, Traffic, count_traffic
 from netprobe.sim.ways import Ways, ways_of
@@ -43,10 +43,16 @@ BOUND_BYTES: Final = 64 << 10  # from here on the rate counts, and not the numbe
 LATE_RATIO: Final = 0.3  # of the median: what a timer interrupt adds
 
 
-def play_pairs(
-    fabric: Fabric, condition: Condition, stage: Stage, rounds: Sequence[Round], random: np.random.Generator, seed: int
+def play_pairs(  # noqa: PLR0913 - all that a stage is about
+    fabric: Fabric,
+    condition: Condition,
+    stage: Stage,
+    rounds: Sequence[Round],
+    random: np.random.Generator,
+    seed: int,
+    began_ns: int = 0,
 ) -> Made:
-    """Return what a stage of pairs leaves behind."""
+    """Return what a stage of pairs leaves behind, that began so long after the ranks had met."""
     import polars as pl
 
     pairs = _pair_table(rounds)
@@ -63,7 +69,7 @@ def play_pairs(
             frame=pl.DataFrame(schema=series_schema()), tally=tally, rounds_ns=rounds_ns_of(stage, tally.rounds),
             failures=failures,
         )  # fmt: skip
-    frame, elapsed_ns, datagrams = _measured(fabric, condition, stage, pairs, rows, ways, tally, random)
+    frame, elapsed_ns, datagrams = _measured(fabric, condition, stage, pairs, rows, ways, tally, random, began_ns)
     counters = [rank_counters(fabric, condition, stage.id, len(rounds), elapsed_ns, random), *datagrams]
     return Made(frame=frame, tally=tally, rounds_ns=elapsed_ns, rank_counters=counters, failures=failures)
 
@@ -88,6 +94,7 @@ def _measured(  # noqa: PLR0913 - all that a stage is about
     ways: Ways | None,
     tally: Tally,
     random: np.random.Generator,
+    began_ns: int,
 ) -> "tuple[pl.DataFrame, IntArray, list[pl.DataFrame]]":
     turn, src, dst = (each[rows.pair] for each in pairs)
     metric = Metric.ROUND_TRIP if stage.probe in ("latency", REACH) else Metric.WINDOW
@@ -112,6 +119,8 @@ def _measured(  # noqa: PLR0913 - all that a stage is about
         late = (random.binomial(count, 2e-3), stalls // share, timeouts // share)
         times = drawn_times(random, median_ns, count, spread_ratio=SPREAD_RATIO[metric], delays_ns=delays, delayed=late)
         columns = columns_of(turn, src, dst, rows, messages)
+        if phase is Phase.TIMED:
+            columns["started_ns"] = started_of(stage, turn, began_ns)
         if phase is Phase.TIMED and condition.corrupts:
             columns["faults"] = _faults(condition, stage, dst, rows.size_bytes)
         frames.append(series_frame(times, columns, constant_of(stage, metric, phase), random))

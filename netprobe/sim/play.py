@@ -15,7 +15,7 @@ from netprobe.model.bursts import StepBin
 from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Path, Plan, Scope, Stage
+from netprobe.model.plan import HOST_NOISE, Path, Plan, Scope, Stage
 from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOutcome
 from netprobe.model.standing import Benched, Fate
 from netprobe.plan.pairing import Round
@@ -28,6 +28,7 @@ from netprobe.sim.condition import Condition
 from netprobe.sim.fabric import Fabric
 from netprobe.sim.flow_control import count_idle, count_stage
 from netprobe.sim.made import Made
+from netprobe.sim.noise import play_noise
 from netprobe.sim.pairs import play_pairs
 from netprobe.sim.settings import endpoints_of, inventories_of
 from netprobe.sim.tally import Tally, round_rows, span_rows
@@ -175,9 +176,12 @@ class _Course:
     def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, *, is_group: bool) -> Made:
         if stage.bursts is not None:
             return play_bursts(self._fabric, self._condition, stage, ranks, self._random_of(stage), self._seed)
+        began_ns = sum(outcome.elapsed_ns for outcome in self._outcomes)
+        if stage.probe == HOST_NOISE:
+            return play_noise(self._fabric, self._condition, stage, ranks, self._random, began_ns)
         if is_group:
             return play_collective(self._fabric, self._condition, stage, ranks, self._random, self._seed)
-        return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed)
+        return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed, began_ns)
 
     def _random_of(self, stage: Stage) -> np.random.Generator:
         """Return what draws for a stage: bursts draw from their own, so that with or without them all else is alike."""

@@ -31,6 +31,15 @@ def rounds_ns_of(stage: Stage, rounds: int) -> IntArray:
     return np.full(rounds, each, dtype=np.int64)
 
 
+def started_of(stage: Stage, turn: IntArray, began_ns: int) -> IntArray:
+    """Return when the timed iterations of each row begin: size by size in each round, warm-up first."""
+    each = round(OVERHEAD_RATIO * stage.series_budget_ns)
+    place = np.arange(len(turn)) % len(stage.sizes_bytes)
+    warmup_ns = stage.series_budget_ns // 10
+    started: IntArray = began_ns + (turn * len(stage.sizes_bytes) + place) * each + warmup_ns
+    return started
+
+
 def stalls_of(
     fabric: Fabric,
     condition: Condition,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.model.histogram import bin_of
-from netprobe.store.series_table import series_schema
+from netprobe.store.series_table import series_schema, with_later_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,7 +67,10 @@ def drawn_times(
 def series_frame(
     times: Times, columns: "dict[str, object]", constant: "dict[str, object]", random: np.random.Generator
 ) -> "pl.DataFrame":
-    """Return the rows as store.series_table has them; ``columns`` differ by row, ``constant`` are the stage's."""
+    """Return the rows as store.series_table has them; ``columns`` differ by row, ``constant`` are the stage's.
+
+    Where a column says when rows began, their slowest iterations have times as well, drawn from all of the row.
+    """
     import polars as pl
 
     schema = series_schema()
@@ -83,14 +86,14 @@ def series_frame(
         "min_ns": times.times_ns[at, first],
         "max_ns": times.times_ns[at, last],
         **_histogram_columns(times),
-        "slowest": _slowest_column(times, random),
+        **_slowest_columns(times, columns.get("started_ns"), random),
     }
     if "faults" not in made:
         made["faults"] = pl.Series([[]], dtype=schema["faults"]).new_from_index(0, rows)
     frame = pl.DataFrame(made).with_columns(
         pl.lit(value, dtype=schema[name]).alias(name) for name, value in constant.items()
     )
-    return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    return with_later_columns(frame).select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _histogram_columns(times: Times) -> "dict[str, pl.Series]":
@@ -106,8 +109,8 @@ def _histogram_columns(times: Times) -> "dict[str, pl.Series]":
     }
 
 
-def _slowest_column(times: Times, random: np.random.Generator) -> "pl.Series":
-    """Return the slowest iterations of each row; which ones they were is drawn."""
+def _slowest_columns(times: Times, started_ns: object, random: np.random.Generator) -> "dict[str, pl.Series]":
+    """Return the slowest iterations of each row, and when they began; which ones they were is drawn."""
     import polars as pl
 
     behind = np.cumsum(times.counts[:, ::-1], axis=1)
@@ -117,13 +120,18 @@ def _slowest_column(times: Times, random: np.random.Generator) -> "pl.Series":
     width = times.times_ns.shape[1]
     elapsed = np.take_along_axis(times.times_ns[:, ::-1], np.minimum(place, width - 1), axis=1)
     is_there = rank[None, :] < total[:, None]
-    first = random.integers(0, np.maximum(total, 1))
-    iteration = (first[:, None] + rank[None, :] * np.maximum(total[:, None] // SLOWEST_KEPT, 1)) % np.maximum(
-        total[:, None], 1
-    )
-    flat = pl.DataFrame({"iteration": iteration[is_there], "elapsed_ns": elapsed[is_there]})
+    # One from each eighth of the row, the eighths in any order: no two are the same, and none are at a beat.
+    eighth = random.permuted(np.broadcast_to(rank, is_there.shape), axis=1)
+    share = (eighth + random.random(is_there.shape)) / SLOWEST_KEPT
+    share = np.where(total[:, None] < SLOWEST_KEPT, rank[None, :] / SLOWEST_KEPT, share)
+    iteration = np.minimum((share * np.maximum(total, SLOWEST_KEPT)[:, None]).astype(np.int64), total[:, None] - 1)
     row = np.broadcast_to(np.arange(len(total))[:, None], is_there.shape)[is_there]
-    return _lists_of(flat.select(pl.struct("iteration", "elapsed_ns")).to_series(), row, len(total))
+    flat = pl.DataFrame({"iteration": iteration[is_there], "elapsed_ns": elapsed[is_there]})
+    found = {"slowest": _lists_of(flat.select(pl.struct("iteration", "elapsed_ns")).to_series(), row, len(total))}
+    if started_ns is not None:
+        began_ns = np.asarray(started_ns)[:, None] + (share * times.total_ns[:, None]).astype(np.int64)
+        found["slowest_at_ns"] = _as_lists(began_ns[is_there], row, len(total))
+    return found
 
 
 def _as_lists(values: IntArray, row: IntArray, rows: int) -> "pl.Series":

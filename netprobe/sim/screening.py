@@ -20,7 +20,7 @@ from netprobe.plan.pairing import Round, both_ways, rounds_between
 from netprobe.plan.rounds import planned_pairs
 from netprobe.store.counters_table import counters_schema
 from netprobe.store.reader import Run
-from netprobe.store.series_table import series_schema
+from netprobe.store.series_table import series_schema, with_later_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -238,7 +238,7 @@ def _series_frame(stage: Stage, rows: _Rows, phase: Phase, samples: IntArray) ->
     frame = pl.DataFrame(columns).with_columns(
         pl.lit(value, dtype=schema[name]).alias(name) for name, value in constant.items()
     )
-    return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    return with_later_columns(frame).select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _histogram_columns(samples: IntArray) -> "dict[str, pl.Series]":

@@ -41,7 +41,7 @@ class Unpacked:
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    """The fields of model.series.Series, in their order; array-like, since names would be longer than values."""
+    """The fields of model.series.Series; array-like, since names would be longer than values."""
 
     stage: str
     probe: str
@@ -62,7 +62,11 @@ class _Packed(msgspec.Struct, array_like=True):
     min_ns: int
     max_ns: int
     checked_iterations: int
+    started_ns: int | None
+    cpu: int | None
     slowest: bytes
+    slowest_at: bytes
+    quarters: bytes
     faults: list[Fault]
     halvings: int
     bins: bytes
@@ -79,6 +83,8 @@ def packed(series: Series) -> bytes:
     told = _Packed(
         **{name: getattr(series, name) for name in _Packed.__struct_fields__[:_OWN_FIELDS]},
         slowest=_numbers(slowest),
+        slowest_at=_numbers(_times_told(series)),
+        quarters=_numbers(series.quarters_ns),
         faults=list(series.faults),
         halvings=0,
         bins=b"",
@@ -104,19 +110,29 @@ def unpacked(body: bytes) -> Unpacked:
     slowest = _numbers_of(told.slowest)
     if len(slowest) % 2:
         raise FormatError("a slow iteration has no time")
+    times: list[int] | list[None] = list(_numbers_of(told.slowest_at)) or [None] * (len(slowest) // 2)
+    if len(times) * 2 != len(slowest):
+        raise FormatError("of the slowest iterations, not all tell when they began")
     series = Series(
         **{name: getattr(told, name) for name in _Packed.__struct_fields__[:_OWN_FIELDS]},
         histogram=Histogram(bins=tuple(accumulate(_numbers_of(told.bins))), counts=tuple(_numbers_of(told.counts))),
         slowest=tuple(
-            SlowSample(iteration=iteration, elapsed_ns=elapsed_ns)
-            for iteration, elapsed_ns in zip(slowest[::2], slowest[1::2], strict=True)
+            SlowSample(iteration=iteration, elapsed_ns=elapsed_ns, at_ns=at_ns)
+            for iteration, elapsed_ns, at_ns in zip(slowest[::2], slowest[1::2], times, strict=True)
         ),
+        quarters_ns=tuple(_numbers_of(told.quarters)),
         faults=tuple(told.faults),
     )
     return Unpacked(series=series, halvings=told.halvings)
 
 
 _OWN_FIELDS: Final = _Packed.__struct_fields__.index("slowest")
+
+
+def _times_told(series: Series) -> list[int]:
+    """Return when the slowest began; nothing where that is not told of all."""
+    times = [each.at_ns for each in series.slowest]
+    return [each for each in times if each is not None] if None not in times else []
 
 
 def coarser(histogram: Histogram, halvings: int) -> Histogram:

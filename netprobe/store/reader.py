@@ -35,7 +35,13 @@ from netprobe.store.files import (
     STEPS_FILE,
 )
 from netprobe.store.gpus_table import gpus_schema, windows_of
-from netprobe.store.series_table import digest_schema, judged_schema, series_schema, with_counted_bits
+from netprobe.store.series_table import (
+    digest_schema,
+    judged_schema,
+    series_schema,
+    with_counted_bits,
+    with_later_columns,
+)
 from netprobe.store.steps_table import bins_of, steps_schema
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ T = TypeVar("T")
 
 MEASURE_AGAIN: Final = "another run, or measure again with `netprobe check`"
 NAMED_BY_CHECK: Final = "the directory that `netprobe check` named at its end"
-NULLABLE: Final = frozenset({"dst", "op", "root"})
+NULLABLE: Final = frozenset({"dst", "op", "root", "started_ns", "cpu"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -321,7 +327,7 @@ def _table(
     with _naming_damage(file):
         frame = pl.read_parquet(BytesIO(body))
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in defaults.items() if name not in frame)
-    frame = with_counted_bits(frame)
+    frame = with_later_columns(with_counted_bits(frame))
     _refuse_types(file, frame.schema, schema, what)
     return frame.select(schema.names())
 

@@ -15,6 +15,10 @@ NS_PER_US: Final = 1_000
 THREAD: Final = "proc/thread-self"
 GROUPS: Final = "sys/fs/cgroup"
 MOST_LEVELS: Final = 8  # Kubernetes and Slurm nest four or five deep
+SWITCHES: Final = {
+    "voluntary_ctxt_switches": "voluntary_switches",
+    "nonvoluntary_ctxt_switches": "involuntary_switches",
+}
 CONTROLLERS_V1: Final = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 
 
@@ -35,10 +39,10 @@ def parse_schedstat(text: str) -> dict[str, int]:
 
 
 def parse_status(text: str) -> dict[str, int]:
-    """Return how often the thread was made to give its CPU up."""
-    _, found, rest = text.partition("nonvoluntary_ctxt_switches:")
-    count = count_of(rest.partition("\n")[0].strip()) if found else None
-    return {} if count is None else {"process/involuntary_switches": count}
+    """Return how often the thread gave its CPU up, by itself and made to."""
+    fields = (line.partition(":") for line in text.splitlines())
+    told = {SWITCHES[name]: count_of(rest.strip()) for name, _, rest in fields if name in SWITCHES}
+    return {f"process/{name}": count for name, count in told.items() if count is not None}
 
 
 def parse_groups(text: str) -> Iterator[tuple[PurePosixPath, PurePosixPath]]:

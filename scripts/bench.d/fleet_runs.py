@@ -20,7 +20,7 @@ from netprobe.sim.screening import Screening, screening_run
 from netprobe.store.counters_table import counters_schema
 from netprobe.store.encoding import json_document
 from netprobe.store.files import COUNTERS_FILE, RUN_FILE, SERIES_FILE
-from netprobe.store.series_table import series_schema, with_digest
+from netprobe.store.series_table import series_schema, with_digest, with_later_columns
 
 ROUND_TRIP_NS, MESSAGE_NS, RATE_BYTES_PER_NS, WINDOW = 3_800.0, 120.0, 48.0, 16
 SIZES_BYTES = (64 << 10, 8 << 20)
@@ -158,7 +158,7 @@ def _frame(fleet: Fleet, rows: dict[str, np.ndarray], phase: Phase, random: np.r
     )
     frame = frame.with_columns(pl.lit(value, dtype=schema[name]).alias(name) for name, value in constant.items())
     frame = frame.with_columns(pl.lit([], dtype=schema["faults"]).alias("faults"))
-    return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    return with_later_columns(frame).select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def _templates(iterations: int, random: np.random.Generator) -> np.ndarray:

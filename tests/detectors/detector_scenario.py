@@ -34,6 +34,23 @@ operation_us = 2000.0
 messages = 96                             # that each carried in an iteration
 odd = [{ from = "node2", to = "node3", us = 1800.0 }]  # except these
 
+[[noise]]                                 # what ranks lost while they only computed; a later line changes the earlier
+on = "node2"                              # absent: every host
+lost_ratio = 0.001
+detours = 25
+longest_us = 5.0
+quantum_us = 5.0
+beat_ms = 4.0                             # absent: they keep none
+cpu = 3                                   # where it stayed; absent: it moved
+
+[[shapes]]                                # a series of a pair of hosts that is no single hump
+between = ["node1", "node2"]
+probe = "latency"
+size = "8"
+modes_us = [4.0, 6.0]                     # two speeds; the slower with this share of the iterations
+high_share = 0.4
+quarters_us = [4.0, 5.0]                  # or: medians of the first quarter and the last
+
 [[counters]]                              # what systems counted in each round they took part in; lines add up
 on = "node2"                              # absent: every host
 with = "node3"                            # only in its rounds with this host; "everybody": only in collectives
@@ -137,7 +154,9 @@ from netprobe.model.evidence import (
     Evidence,
     GroupResult,
     HopTable,
+    NoiseTable,
     PairTable,
+    Shape,
 )
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.gpu import CopyRate, CopyWay, GpuEndpoint
@@ -221,6 +240,25 @@ class HopLine(Strict):
     operation_us: float
     messages: int = 96
     odd: list[Odd] = []
+
+
+class NoiseLine(Strict):
+    on: str | None = None
+    lost_ratio: float | None = None
+    detours: int | None = None
+    longest_us: float | None = None
+    quantum_us: float | None = None
+    beat_ms: float | None = None
+    cpu: int | None = None
+
+
+class ShapeLine(Strict):
+    between: tuple[str, str]
+    probe: str = "latency"
+    size: str = "8"
+    modes_us: tuple[float, float] | None = None
+    high_share: float = 0.4
+    quarters_us: tuple[float, float] | None = None
 
 
 class CounterLine(Strict, rename={"peer": "with"}):
@@ -345,6 +383,8 @@ class Scenario(Strict):
     pairs: list[Pairs] = []
     collectives: list[Collective] = []
     hops: list[HopLine] = []
+    noise: list[NoiseLine] = []
+    shapes: list[ShapeLine] = []
     counters: list[CounterLine] = []
     faults: list[FaultLine] = []
     run_error: str | None = None
@@ -417,6 +457,8 @@ def evidence_of(scenario: Scenario) -> Evidence:
         arrivals=tuple(_arrivals(ranks, each) for each in scenario.collectives),
         hops=tuple(_hops(ranks, each) for each in scenario.hops),
         steps=tuple(step_table(ranks, each) for each in scenario.steps),
+        noise=_noise(scenario.noise, ranks),
+        shapes=tuple(_shape(each, ranks) for each in scenario.shapes),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
         fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
         coverage=Coverage(
@@ -800,6 +842,46 @@ def _hops(ranks: tuple[Rank, ...], each: HopLine) -> HopTable:
         ),
         operation_p50_ns=NS_PER_US * each.operation_us,
     )
+
+
+def _noise(lines: list[NoiseLine], ranks: tuple[Rank, ...]) -> NoiseTable:
+    told: list[dict[str, Any]] = []
+    for rank in ranks if lines else ():
+        own: dict[str, Any] = {"lost_ratio": 0.001, "detours": 25, "longest_us": 5.0, "quantum_us": 5.0}
+        for line in lines:
+            if line.on in (None, rank.host):
+                own |= {name: value for name in line.__struct_fields__ if (value := getattr(line, name)) is not None}
+        told.append(own)
+
+    def column(name: str, scale: float = 1.0) -> np.ndarray:
+        return np.array([scale * each.get(name, np.nan) for each in told])
+
+    return NoiseTable(
+        stage=("host_noise",) * len(told),
+        rank=np.arange(len(told)),
+        cpu=np.array([each.get("cpu", -1) for each in told], dtype=np.int64),
+        quantum_ns=column("quantum_us", NS_PER_US),
+        total_ns=np.full(len(told), 80 * NS_PER_MS),
+        lost_ns=column("lost_ratio", 80 * NS_PER_MS),
+        detours=np.array([each["detours"] for each in told], dtype=np.int64),
+        detour_max_ns=column("longest_us", NS_PER_US),
+        beat_ns=column("beat_ms", NS_PER_MS),
+        wake_p50_ns=np.full(len(told), 60 * NS_PER_US),
+        wake_p99_ns=np.full(len(told), 90 * NS_PER_US),
+    )
+
+
+def _shape(line: ShapeLine, ranks: tuple[Rank, ...]) -> Shape:
+    src, dst = (next(rank.rank for rank in ranks if rank.host == host) for host in line.between)
+    return Shape(
+        probe=line.probe, path=Carrier.MPI, memory=(Memory.HOST, Memory.HOST), size_bytes=parse_size(line.size),
+        metric=Metric.ROUND_TRIP, bytes_per_iteration=2 * parse_size(line.size), src=src, dst=dst,
+        modes_ns=None if line.modes_us is None else (line.modes_us[0] * NS_PER_US, line.modes_us[1] * NS_PER_US),
+        high_share=None if line.modes_us is None else line.high_share,
+        quarters_ns=(
+            None if line.quarters_us is None else (line.quarters_us[0] * NS_PER_US, line.quarters_us[1] * NS_PER_US)
+        ),
+    )  # fmt: skip
 
 
 def _is_of(odd: Odd, a: Rank, b: Rank) -> bool:

@@ -171,7 +171,15 @@ SERIES = st.builds(
     min_ns=INT64,
     max_ns=INT64,
     histogram=histograms(),
-    slowest=st.lists(st.builds(SlowSample, iteration=INT64, elapsed_ns=INT64), max_size=3).map(tuple),
+    slowest=st.one_of(
+        *(
+            st.lists(st.builds(SlowSample, iteration=INT64, elapsed_ns=INT64, at_ns=at), max_size=3).map(tuple)
+            for at in (st.none(), INT64)
+        )
+    ),
+    started_ns=st.none() | INT64,
+    quarters_ns=st.lists(INT64, max_size=4).map(tuple),
+    cpu=st.none() | RANK,
     faults=st.lists(FAULTS, max_size=2).map(tuple),
     checked_iterations=INT64,
 )

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.locate.loss import LossRows, blame_loss, is_lossy, loss_rows, timer_of, without_timeouts
+from netprobe.locate.loss import LossRows, blame_loss, is_lossy, loss_rows, without_timeouts
 from netprobe.locate.placement import placement_of
+from netprobe.locate.timers import timer_of
 from netprobe.model.endpoint import Rank
 from netprobe.model.evidence import NO_COUNTERS, CounterTable, PairTable
 from netprobe.model.plan import Pairing, Path, Scope

@@ -1,5 +1,7 @@
 """Counters around a round: what has grown is told, what is not known is absent."""
 
+from dataclasses import replace
+
 import pytest
 
 from netprobe.contracts import Source
@@ -109,3 +111,14 @@ def test_the_system_is_handed_to_the_source(tmp_path):
     Counting(is_first_on_host=True, known={"s": source}, system=system).begin()
 
     assert asked == [system]
+
+
+def test_what_costs_much_to_read_is_read_around_the_probes_that_it_is_for():
+    dear = replace(Readings({"s/a": 1}, {"s/a": 5}).source, probes=frozenset({"host_noise"}))
+    counting = Counting(is_first_on_host=True, known={"s": dear}, now=lambda: 0, settle=lambda pause_s: None)
+
+    counting.begin("latency")
+    assert counting.end("latency", 0, 0).grown == {}
+
+    counting.begin("host_noise")
+    assert counting.end("host_noise", 0, 0).grown == {"s/a": 4}

@@ -44,7 +44,14 @@ series = st.builds(
     size_bytes=large, bytes_per_iteration=large, window=st.integers(1, 1 << 16), dtype=st.just("uint8"),
     op=st.none() | st.just("sum"), root=st.none() | st.integers(0, 1 << 20), in_place=st.booleans(),
     iterations=st.integers(0, 200_000), total_ns=large, min_ns=large, max_ns=large, histogram=histograms(),
-    slowest=st.lists(st.builds(SlowSample, iteration=st.integers(0, 200_000), elapsed_ns=large), max_size=8).map(tuple),
+    slowest=st.one_of(*(
+        st.lists(
+            st.builds(SlowSample, iteration=st.integers(0, 200_000), elapsed_ns=large, at_ns=at), max_size=8
+        ).map(tuple)
+        for at in (st.none(), large)
+    )),
+    started_ns=st.none() | large, quarters_ns=st.just(()) | st.tuples(large, large, large, large),
+    cpu=st.none() | st.integers(0, 1 << 14),
     faults=st.lists(faults, max_size=MOST_FAULTS).map(tuple), checked_iterations=st.integers(0, 100),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from netprobe.catalogue.keys import key_of
 from netprobe.registry import sources
 from netprobe.system.files import LARGEST_COUNT, count_of
 from netprobe.system.here import recorded_system, this_system
-from netprobe.telemetry import interfaces, processor, scheduling, tcp
+from netprobe.telemetry import interfaces, interrupts, processor, scheduling, tcp
 
 SNMP = """Ip: Forwarding DefaultTTL
 Ip: 1 64
@@ -41,6 +41,8 @@ PARSERS = (
     scheduling.parse_throttling,
     lambda text: list(scheduling.parse_groups(text)),
     lambda text: processor.parse(text, 10_000_000),
+    interrupts.parse_allowed,
+    lambda text: interrupts.parse(text, frozenset({0, 1})),
 )
 
 
@@ -120,6 +122,7 @@ def test_a_thread_tells_how_long_it_ran_and_waited(system):
     assert scheduling.SOURCE.read(root) == {
         "process/run_ns": 105978,
         "process/run_delay_ns": 63384,
+        "process/voluntary_switches": 5,
         "process/involuntary_switches": 7,
     }
 
@@ -204,3 +207,44 @@ def test_what_is_no_count_is_absent(text):
 
 def test_the_largest_count_is_kept():
     assert count_of(str(LARGEST_COUNT)) == LARGEST_COUNT
+
+
+INTERRUPTS = """            CPU0       CPU2       CPU3
+   0:         40          0          1   IO-APIC   2-edge      timer
+  33:        100        200        300   PCI-MSI 524288-edge      mlx5_comp0@pci:0000:18:00.0
+ LOC:       1000       2000       3000   Local timer interrupts
+ TLB:          1          2          3   TLB shootdowns
+ CAL:         10         20         30   Function call interrupts
+ ERR:          7
+"""
+
+
+def test_interrupts_are_those_of_the_cpus_that_a_rank_may_use(system):
+    status = "Name:\tx\nCpus_allowed_list:\t2-3\nMems_allowed_list:\t0\n"
+    root = system({"proc/thread-self/status": status, "proc/interrupts": INTERRUPTS})
+
+    assert interrupts.SOURCE.read(root) == {
+        "interrupts/devices": 501,
+        "interrupts/timer": 5000,
+        "interrupts/function_calls": 55,
+    }
+
+
+@pytest.mark.parametrize("allowed", ["", "Cpus_allowed_list:\tx", "Cpus_allowed_list:\t0-999999999999"])
+def test_where_a_rank_may_run_has_to_be_known_for_its_interrupts(system, allowed):
+    root = system({"proc/thread-self/status": allowed, "proc/interrupts": INTERRUPTS})
+
+    assert interrupts.SOURCE.read(root) == {}
+
+
+def test_interrupts_and_switches_of_a_host_are_told_beside_what_the_hypervisor_took():
+    text = "cpu 1 2 3 4 5 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\nintr 900 1 2\nctxt 50\nsoftirq 70 1 2\n"
+
+    assert processor.parse(text, 10) == {
+        "cpu/steal_ns": 80,
+        "cpu/busy_ns": 190,
+        "cpu/interrupt_ns": 130,
+        "cpu/interrupts": 900,
+        "cpu/context_switches": 50,
+        "cpu/softirqs": 70,
+    }
