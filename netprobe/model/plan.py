@@ -20,6 +20,15 @@ REACH: Final = "reach"
 """The probe that sends datagrams instead of a stream, and that MPI cannot carry."""
 
 
+LOADED_LATENCY: Final = "loaded_latency"
+INCAST: Final = "incast"
+VICTIM: Final = "victim"
+PERMUTATION: Final = "permutation"
+BISECTION: Final = "bisection"
+LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION)
+"""The probes that load the fabric on purpose: their rounds hold flows (plan.loads)."""
+
+
 class Scope(StrEnum):
     """Which ranks talk to which."""
 
@@ -143,6 +152,9 @@ class Stage:
     """What messages are sent from."""
     receive_memory: Memory = Memory.HOST
     """What they are received into."""
+
+    load_bytes: int = 1 << 20
+    """A message of the flows beside which latency is measured; of other loads ``sizes_bytes`` are theirs."""
 
     @property
     def needs_gpu(self) -> bool:

@@ -19,9 +19,14 @@ class Metric(StrEnum):
     WIRE = "wire_ns"  # of a round trip of a datagram, what passed between the two NICs
     RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
     PROBING = "probing_ns"  # what the host that asked took itself
+    ALONE = "alone_ns"  # a round trip while nothing else is sent, before or after load
+    LOADED = "loaded_ns"  # a round trip beside flows that load the fabric
+    FLOW = "flow_ns"  # a window of one of several flows that are under way together, as its receiver saw it
 
 
-MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION)
+LOAD_METRICS = (Metric.ALONE, Metric.LOADED, Metric.FLOW)
+"""Those of rounds that load the fabric on purpose, or are held against such rounds."""
+MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, *LOAD_METRICS)
 """Those whose iterations moved bytes that no other series counts."""
 
 

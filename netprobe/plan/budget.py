@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import Pairing, Path, Plan, Scope, Stage
+from netprobe.model.plan import LOADS, Pairing, Path, Plan, Scope, Stage
 from netprobe.units import NS_PER_MS, NS_PER_S
 
 RoundCount = Callable[[Stage], int]
@@ -13,6 +13,7 @@ RoundCount = Callable[[Stage], int]
 WARMUP_AND_CHECK_RATIO: Final = 0.25  # a tenth for warm-up; the rest is data check and agreement, measured on 2 ranks
 GROUP_PHASES_RATIO: Final = 1.6  # a collective has the arrival phase as well, with a barrier before each call
 PIPELINED_RATIO: Final = 0.5  # over NCCL half of the iterations run again, with nothing between them
+LOAD_RATIO: Final = 1.5  # flows of a load settle before they are measured and go on for as long behind: a quarter each
 OVERHEAD_NS: Final = 2 * NS_PER_MS  # gathering, a barrier and the first touch of buffers, for each round and size
 START_NS: Final = 2 * NS_PER_S  # interpreters, MPI_Init and writing the run directory
 SHORTEST_SERIES_NS: Final = 2 * NS_PER_MS  # below this the tail of a series is nothing but warm-up and noise
@@ -27,7 +28,7 @@ def series_count(stage: Stage) -> int:
 
 def expected_round_ns(stage: Stage) -> int:
     """Return how long one round of a stage should take."""
-    phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else 1.0
+    phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else LOAD_RATIO if stage.probe in LOADS else 1.0
     if stage.path is Path.NCCL and stage.probe != "latency":
         phases += PIPELINED_RATIO
     each = stage.series_budget_ns * (phases + WARMUP_AND_CHECK_RATIO) + OVERHEAD_NS

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.buffers.rings import RingCut
-from netprobe.contracts import Buffer, Collective, RingTrace, Stamps
+from netprobe.contracts import Buffer, Collective, FlowLoad, RingTrace, Stamps
 from netprobe.errors import TransportError
 from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import DTYPE_BYTES, Stage
@@ -28,6 +28,8 @@ Wire = Callable[[int, int, bytes], bytes]
 
 PATIENCE_S: Final = 60.0  # a thread that waits longer than this has lost its peer: fail instead of hanging the tests
 LOOK_UP_S: Final = 0.1  # how often a waiting thread asks whether the others still run
+LOOK_AGAIN_S: Final = 5e-5  # of a rank all of whose flows wait for others
+GO, STOP = "go", "stop"
 REDUCERS: Final = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
@@ -62,6 +64,15 @@ class LoopbackWorld:
                 if self.barrier.broken:
                     raise TransportError("another rank of this process failed") from None
         raise TransportError(f"rank {dst} waited {PATIENCE_S:.0f} s for rank {src} in vain")
+
+    def try_fetch(self, kind: str, src: int, dst: int) -> Any:  # noqa: ANN401
+        """Return the next value from ``src``, None where none has come."""
+        if self.barrier.broken:
+            raise TransportError("another rank of this process failed")
+        try:
+            return self._box(kind, src, dst).get_nowait()
+        except queue.Empty:
+            return None
 
     def fail(self) -> None:
         """Let every rank that waits, now or later, give up."""
@@ -215,6 +226,49 @@ class LoopbackTransport:
                 self._receive(peer, receive + message * stride_bytes)
 
         return self._timed(iterations, one_window)
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:
+        """See contracts.Transport."""
+        deadline_ns = self._clock() + load.duration_ns
+        open_out, open_in = set(load.sends_to), dict.fromkeys(load.receives_from, 0)
+        stamps = {peer: [self._clock()] for peer in load.receives_from}
+        place = {peer: load.receive + index * load.size_bytes for index, peer in enumerate(load.receives_from)}
+        for peer in load.sends_to:
+            self._send_window(peer, load)
+        while open_out or open_in:
+            came = False
+            for peer in tuple(open_out):
+                answer = self._world.try_fetch("flow-answer", peer, self.rank)
+                came |= answer is not None
+                if answer == GO:
+                    self._send_window(peer, load)
+                elif answer == STOP:
+                    open_out.discard(peer)
+            for peer in tuple(open_in):
+                payload = self._world.try_fetch("flow", peer, self.rank)
+                if payload is None:
+                    continue
+                came = True
+                ctypes.memmove(place[peer], payload, len(payload))
+                open_in[peer] += 1
+                if open_in[peer] % load.window == 0:
+                    stamps[peer].append(self._clock())
+                    is_over = stamps[peer][-1] >= deadline_ns
+                    self._world.post("flow-answer", self.rank, peer, STOP if is_over else GO)
+                    if is_over:
+                        del open_in[peer]
+            if not came:
+                time.sleep(LOOK_AGAIN_S)
+        return tuple(np.array(stamps[peer], dtype=np.int64) for peer in load.receives_from)
+
+    def flows_refused(self) -> str | None:
+        """See contracts.Transport."""
+        return None
+
+    def _send_window(self, peer: int, load: FlowLoad) -> None:
+        for _ in range(load.window):
+            payload = self._world.wire(self.rank, peer, ctypes.string_at(load.send, load.size_bytes))
+            self._world.post("flow", self.rank, peer, payload)
 
     def collective(self, call: Collective, *, iterations: int) -> Stamps:
         """See contracts.Transport."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from netprobe.contracts import Buffer, Collective, Control, RingTrace, Stamps, Transport
+from netprobe.contracts import Buffer, Collective, Control, FlowLoad, RingTrace, Stamps, Transport
 from netprobe.errors import TransportError, UnavailableError
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.transports._nccl_engine import Broken, Communicator, NcclLibrary
@@ -207,6 +207,14 @@ class NcclTransport:
     def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:  # noqa: ARG002 - as the protocol has it
         """Raise UnavailableError: NCCL makes its rings within one kernel, and tells nobody of their hops."""
         raise UnavailableError("NCCL does not let the hops of its rings be timed", remedy="--transport mpi")
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError; see ``flows_refused``."""
+        raise UnavailableError(self.flows_refused(), remedy="--transport mpi")
+
+    def flows_refused(self) -> str:
+        """Return why not."""
+        return "NCCL has no flows from many ranks to one that end when their receiver says so"
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport: clocks are those of hosts."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netprobe import _native
-from netprobe.contracts import Allocation, Buffer, Collective, Gpu, RingTrace, Stamps, Transport
+from netprobe.contracts import Allocation, Buffer, Collective, FlowLoad, Gpu, RingTrace, Stamps, Transport
 from netprobe.errors import UnavailableError
 from netprobe.model.plan import DTYPE_BYTES, Memory, Stage
 
@@ -128,6 +128,14 @@ class StagedMpi:
     def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:  # noqa: ARG002 - as the protocol has it
         """Raise UnavailableError: the ring is reduced by the CPU, which cannot reach memory of a GPU."""
         raise UnavailableError("a traced ring is reduced in the host's memory alone", remedy="--memory host")
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError; see ``flows_refused``."""
+        raise UnavailableError(self.flows_refused(), remedy="--memory host")
+
+    def flows_refused(self) -> str:
+        """Return why not: what many flows receive at once would have to be copied while others are under way."""
+        return "many flows at once are not copied between GPU and host, and this MPI takes no memory of GPUs"
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport."""

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from netprobe.buffers.cuda import CudaBuffer
-from netprobe.contracts import Buffer, Collective, Control, RingTrace, Stamps, Transport
+from netprobe.contracts import Buffer, Collective, Control, FlowLoad, RingTrace, Stamps, Transport
 from netprobe.errors import TransportError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Engine, Operation, RdmaEndpoint, RdmaOptions
@@ -170,6 +170,14 @@ class VerbsTransport:
     def traced_ring(self, call: Collective, *, iterations: int) -> RingTrace:
         """See contracts.Transport; MPI's."""
         return self._under.traced_ring(call, iterations=iterations)
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError; see ``flows_refused``."""
+        raise UnavailableError(self.flows_refused(), remedy="--transport mpi")
+
+    def flows_refused(self) -> str:
+        """Return why not."""
+        return "queue pairs of many flows at once are not made yet: over RDMA MPI makes them"
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport; MPI's."""
