@@ -27,6 +27,9 @@ PERMUTATION: Final = "permutation"
 BISECTION: Final = "bisection"
 LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION)
 """The probes that load the fabric on purpose: their rounds hold flows (plan.loads)."""
+LOAD_PHASES: Final = 3
+"""Rounds of a turn in which something is measured alone, beside load, and alone again: drift is then seen."""
+LOADED_PHASE: Final = 1
 
 
 class Scope(StrEnum):

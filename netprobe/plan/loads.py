@@ -20,14 +20,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from netprobe.model.plan import BISECTION, INCAST, LOADED_LATENCY, PERMUTATION, VICTIM, Pairing, Scope, Stage
+from netprobe.model.plan import (
+    BISECTION,
+    INCAST,
+    LOAD_PHASES,
+    LOADED_LATENCY,
+    LOADED_PHASE,
+    PERMUTATION,
+    VICTIM,
+    Pairing,
+    Scope,
+    Stage,
+)
 from netprobe.plan.pairing import Round
 
 FAN_INS: Final = (1, 2, 4, 8, 16)
 MOST_PEERS: Final = 4  # whom a host sends to at once where all send to all: a queue is full with fewer
 MOST_TURNS: Final = 32  # of a stage over all hosts: more would take hours, and say no more about leaves
-PHASES: Final = 3  # alone, loaded, alone again: drift shows as a difference of the first and the last
-LOADED_PHASE: Final = 1
 FEWEST_FOR: Final = {LOADED_LATENCY: 4, INCAST: 3, VICTIM: 5, PERMUTATION: 3, BISECTION: 4}
 """Hosts below which a probe has no round."""
 
@@ -126,7 +135,7 @@ def _loaded_latency(hosts: _Hosts) -> Iterator[_Turn]:
 
 
 def _three_phases(pairs: Pairs, flows: Pairs) -> Iterator[_Turn]:
-    for phase in range(PHASES):
+    for phase in range(LOAD_PHASES):
         yield _Turn(pairs=pairs, flows=flows if phase == LOADED_PHASE else [])
 
 
@@ -183,7 +192,9 @@ def _receivers(hosts: _Hosts) -> list[int]:
     for place in hosts.shuffled(0):
         of_leaf.setdefault(hosts.leaf(place), []).append(place)
     deepest = max(map(len, of_leaf.values()))
-    dealt = [own[index] for index in range(min(hosts.matchings, deepest)) for own in of_leaf.values() if index < len(own)]
+    dealt = [
+        own[index] for index in range(min(hosts.matchings, deepest)) for own in of_leaf.values() if index < len(own)
+    ]
     return dealt[: MOST_TURNS * len(of_leaf)]
 
 

@@ -6,7 +6,6 @@ of round trips and of windows alike. What never overlapped is a gap.
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 
 from netprobe.contracts import Assignment, Bench, Buffer, FlowLoad, Mismatch, Stamps
 from netprobe.model.finding import Gap
-from netprobe.model.plan import Stage
+from netprobe.model.plan import LOAD_PHASES, LOADED_LATENCY, LOADED_PHASE, Stage
 from netprobe.model.series import Fault, Metric, Series
-from netprobe.plan.loads import LOADED_PHASE, PHASES
 from netprobe.probes._recording import FEWEST_ITERATIONS, MOST_ITERATIONS, Measured, durations_of, record
 from netprobe.units import NS_PER_MS
 
@@ -27,6 +25,7 @@ FASTER: Final = 4  # a part of round trips has at most so many times those of th
 PARTS: Final = 8
 SHORTEST_CONTROL_NS: Final = NS_PER_MS  # agreement costs tens of µs: parts are longer
 FEWEST_WINDOWS: Final = 2
+MOST_WINDOW_BYTES: Final = 8 << 20  # of one flow: sixteen of them into 10 Gb/s then end within a fifth of a second
 
 
 def settle_ns(stage: Stage) -> int:
@@ -64,7 +63,7 @@ class _Round:
 def _measure(own: _Round) -> tuple[Series | Gap, ...]:
     """Measure one size; whoever has a pair times round trips, whoever has flows carries them."""
     assignment = own.assignment
-    if own.stage.probe == "loaded_latency":
+    if own.stage.probe == LOADED_LATENCY:
         has_flows = assignment.has_flows
         pings = _Pings.of(own) if assignment.peer is not None else None
         flows = _Flows.of(own, own.stage.load_bytes) if has_flows and pings is None else None
@@ -87,10 +86,9 @@ def _with_pair_as_flow(own: _Round) -> _Round:
     each = own.assignment
     if each.peer is None:
         return own
-    ends = (
-        {"sends_to": (*each.sends_to, each.peer)} if each.leads else {"receives_from": (*each.receives_from, each.peer)}
-    )
-    return replace(own, assignment=replace(each, **ends))
+    if each.leads:
+        return replace(own, assignment=replace(each, sends_to=(*each.sends_to, each.peer)))
+    return replace(own, assignment=replace(each, receives_from=(*each.receives_from, each.peer)))
 
 
 def _common_span(own: _Round, flows: "_Flows | None") -> tuple[float, float]:
@@ -146,9 +144,7 @@ class _Pings:
         peer = own.assignment.peer
         assert peer is not None
         send, receive = (own.bench.memory(role, own.size_bytes) for role in ("send", "receive"))
-        send.fill_pattern(
-            seed=own.pattern_seed, rank=own.rank, iteration=0, offset_bytes=0, size_bytes=own.size_bytes
-        )
+        send.fill_pattern(seed=own.pattern_seed, rank=own.rank, iteration=0, offset_bytes=0, size_bytes=own.size_bytes)
         receive.poison()
         pings = cls(own, peer, send, receive)
         pings._part(max(own.stage.warmup_iterations, 1))
@@ -174,7 +170,7 @@ class _Pings:
         durations = np.concatenate([self._kept(stamps, span) for stamps in self._parts])
         if len(durations) < FEWEST_ITERATIONS:
             return (self._missed(),)
-        is_loaded = self._own.assignment.round_index % PHASES == LOADED_PHASE
+        is_loaded = self._own.assignment.round_index % LOAD_PHASES == LOADED_PHASE
         if is_loaded and span is None:
             return ()  # nobody is left to load the fabric
         metric = Metric.LOADED if is_loaded else Metric.ALONE
@@ -253,7 +249,7 @@ class _Flows:
             send=send.address,
             receive=receive.address,
             size_bytes=size_bytes,
-            window=own.stage.window,
+            window=max(1, min(own.stage.window, MOST_WINDOW_BYTES // size_bytes)),
             duration_ns=2 * settle_ns(own.stage) + own.stage.series_budget_ns,
         )
         return cls(own, load, receive)
@@ -264,17 +260,20 @@ class _Flows:
 
     def told(self, span: tuple[float, float] | None) -> tuple[Series | Gap, ...]:
         """Return the series of each flow in, of the windows that came within ``span``."""
-        return tuple(self._flow(index, stamps, span) for index, stamps in enumerate(self.stamps))
+        windows = [durations_of(stamps)[_within(self._own.bench, stamps, span)] for stamps in self.stamps]
+        if any(len(durations) < FEWEST_WINDOWS for durations in windows):
+            return (self._missed(),)  # of all flows in: of some of them alone the receiver would look less busy
+        return tuple(self._flow(index, durations) for index, durations in enumerate(windows))
 
-    def _flow(self, index: int, stamps: Stamps, span: tuple[float, float] | None) -> Series | Gap:
+    def _missed(self) -> Gap:
+        return Gap(
+            topic=self._own.stage.probe,
+            reason="a flow had too few windows while all flows were under way: what its receiver gets is not known",
+            remedy="a longer --budget of netprobe check, or --series of netprobe run",
+        )
+
+    def _flow(self, index: int, durations: NDArray[np.int64]) -> Series:
         peer, size_bytes = self._load.receives_from[index], self._load.size_bytes
-        durations = durations_of(stamps)[_within(self._own.bench, stamps, span)]
-        if len(durations) < FEWEST_WINDOWS:
-            return Gap(
-                topic=self._own.stage.probe,
-                reason="a flow had too few windows while all flows were under way: what it carries is not known",
-                remedy="a longer --budget of netprobe check, or --series of netprobe run",
-            )
         measured = replace(
             _measured(self._own, Metric.FLOW, self._own.rank),
             src=peer,
@@ -286,7 +285,7 @@ class _Flows:
         faults = self._faults(index) if is_checked else ()
         return record(measured, durations, faults=faults, checked_iterations=1 if is_checked else 0)
 
-    def _faults(self, index: int) -> Sequence[Fault]:
+    def _faults(self, index: int) -> tuple[Fault, ...]:
         """Compare the last message of a flow, where it lies."""
         peer, size_bytes = self._load.receives_from[index], self._load.size_bytes
         mismatch = self._receive.verify_pattern(

@@ -1,4 +1,4 @@
-"""How long does a message take while the fabric is busy? Round trips alone, beside flows of other hosts, and alone again."""
+"""How long does a message take while the fabric is busy? Round trips alone, beside flows, and alone again."""
 
 from netprobe.contracts import Probe
 from netprobe.model.plan import LOADED_LATENCY, Path, Scope

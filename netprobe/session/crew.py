@@ -48,7 +48,8 @@ class Crew:
             is_kept = (here != ABSENT).all(axis=1)
             if avoided:
                 is_kept &= np.array([self._hosts(src, dst) not in avoided for src, dst in ends.tolist()], dtype=bool)
-            return here[is_kept]
+            present: IntArray = here[is_kept]
+            return present
 
         return Round(pairs=kept(each.ends), flows=kept(each.flows))
 

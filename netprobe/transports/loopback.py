@@ -21,6 +21,7 @@ from netprobe.errors import TransportError
 from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.store.batches import payloads_of, up_the_tree
+from netprobe.transports._loopback_flows import LoopbackFlows
 
 T = TypeVar("T")
 Wire = Callable[[int, int, bytes], bytes]
@@ -28,8 +29,6 @@ Wire = Callable[[int, int, bytes], bytes]
 
 PATIENCE_S: Final = 60.0  # a thread that waits longer than this has lost its peer: fail instead of hanging the tests
 LOOK_UP_S: Final = 0.1  # how often a waiting thread asks whether the others still run
-LOOK_AGAIN_S: Final = 5e-5  # of a rank all of whose flows wait for others
-GO, STOP = "go", "stop"
 REDUCERS: Final = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
@@ -229,46 +228,17 @@ class LoopbackTransport:
 
     def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:
         """See contracts.Transport."""
-        deadline_ns = self._clock() + load.duration_ns
-        open_out, open_in = set(load.sends_to), dict.fromkeys(load.receives_from, 0)
-        stamps = {peer: [self._clock()] for peer in load.receives_from}
-        place = {peer: load.receive + index * load.size_bytes for index, peer in enumerate(load.receives_from)}
-        for peer in load.sends_to:
-            self._send_window(peer, load)
-        while open_out or open_in:
-            came = False
-            for peer in tuple(open_out):
-                answer = self._world.try_fetch("flow-answer", peer, self.rank)
-                came |= answer is not None
-                if answer == GO:
-                    self._send_window(peer, load)
-                elif answer == STOP:
-                    open_out.discard(peer)
-            for peer in tuple(open_in):
-                payload = self._world.try_fetch("flow", peer, self.rank)
-                if payload is None:
-                    continue
-                came = True
-                ctypes.memmove(place[peer], payload, len(payload))
-                open_in[peer] += 1
-                if open_in[peer] % load.window == 0:
-                    stamps[peer].append(self._clock())
-                    is_over = stamps[peer][-1] >= deadline_ns
-                    self._world.post("flow-answer", self.rank, peer, STOP if is_over else GO)
-                    if is_over:
-                        del open_in[peer]
-            if not came:
-                time.sleep(LOOK_AGAIN_S)
-        return tuple(np.array(stamps[peer], dtype=np.int64) for peer in load.receives_from)
+        return LoopbackFlows(
+            load=load,
+            clock=self._clock,
+            send=self._post,
+            answer=lambda peer, kind, value: self._world.post(kind, self.rank, peer, value),
+            take=lambda peer, kind: self._world.try_fetch(kind, peer, self.rank),
+        ).run()
 
     def flows_refused(self) -> str | None:
         """See contracts.Transport."""
         return None
-
-    def _send_window(self, peer: int, load: FlowLoad) -> None:
-        for _ in range(load.window):
-            payload = self._world.wire(self.rank, peer, ctypes.string_at(load.send, load.size_bytes))
-            self._world.post("flow", self.rank, peer, payload)
 
     def collective(self, call: Collective, *, iterations: int) -> Stamps:
         """See contracts.Transport."""
@@ -326,8 +296,11 @@ class LoopbackTransport:
         return stamps
 
     def _send(self, peer: int, address: int, size_bytes: int) -> None:
+        self._post(peer, "bytes", address, size_bytes)
+
+    def _post(self, peer: int, kind: str, address: int, size_bytes: int) -> None:
         payload = self._world.wire(self.rank, peer, ctypes.string_at(address, size_bytes))
-        self._world.post("bytes", self.rank, peer, payload)
+        self._world.post(kind, self.rank, peer, payload)
 
     def _receive(self, peer: int, address: int) -> None:
         payload: bytes = self._world.fetch("bytes", peer, self.rank)

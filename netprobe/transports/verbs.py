@@ -14,7 +14,7 @@ import numpy as np
 
 from netprobe.buffers.cuda import CudaBuffer
 from netprobe.contracts import Buffer, Collective, Control, FlowLoad, RingTrace, Stamps, Transport
-from netprobe.errors import TransportError
+from netprobe.errors import TransportError, UnavailableError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Engine, Operation, RdmaEndpoint, RdmaOptions
 from netprobe.transports._agreement import Agreement
