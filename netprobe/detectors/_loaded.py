@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.detectors._words import listed
-from netprobe.locate.placement import Placement, leaf_of_hosts
+from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, IntArray
 from netprobe.model.finding import Gap
 
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 FABRIC: Final = "fabric"
 MOST: Final = 0.5  # of what was judged that is bad: then nobody stands out
@@ -59,10 +60,9 @@ def hot_leaves(rows: Sequence[tuple[IntArray, BoolArray]], placement: Placement)
 
     Each of ``rows`` is the ranks at one end, and whether the row is bad.
     """
-    of_host = leaf_of_hosts(placement)
     found: dict[int, tuple[int, int]] = {}
     for leaf in range(len(placement.leaves)):
-        on = [of_host[placement.host_of[ranks]] == leaf for ranks, _ in rows]
+        on = [placement.leaf_of[ranks] == leaf for ranks, _ in rows]
         touched = np.any(on, axis=0)
         bad = rows[0][1]
         inside, outside = bad[touched], bad[~touched]

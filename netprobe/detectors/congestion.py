@@ -20,7 +20,7 @@ from netprobe.detectors._loaded import (
     is_quiet,
     not_measured,
 )
-from netprobe.detectors._words import MOST_FACTS, listed, on_hosts, size_title, times
+from netprobe.detectors._words import COMMON_COUNT, MOST_FACTS, listed, on_hosts, size_title, times
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import Evidence, LoadedTable
 from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
@@ -83,6 +83,9 @@ def _answers(judged: _Judged, placement: Placement, limits: Limits) -> Iterator[
         name = f"leaf {placement.leaves[leaf]}"
         yield _finding(judged, bad & touches, (name,), f"{seen} of {of} pairs of the leaf", placement, limits)
         left &= ~touches
+    if left.sum() > COMMON_COUNT:
+        yield _finding(judged, left, ("many pairs",), f"{int(left.sum())} of {count} pairs", placement, limits)
+        return
     for row in np.flatnonzero(left).tolist():
         ends = sorted((placement.host(int(table.src[row])), placement.host(int(table.dst[row]))))
         own = np.zeros(len(bad), dtype=bool)
@@ -96,7 +99,7 @@ def _finding(
     table = judged.table
     at = np.flatnonzero(bad)
     worst = at[np.argsort(-table.factor[at, P99], kind="stable")].tolist()
-    row, is_pair = worst[0], len(at) == 1 and subjects != (FABRIC,)
+    row, is_pair = worst[0], " <-> " in subjects[0]
     beside = listed(sorted({table.background[each] for each in worst}))
     hosts = sorted({placement.host(int(end)) for each in worst[:2] for end in (table.src[each], table.dst[each])})
     return Finding(

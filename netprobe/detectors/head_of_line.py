@@ -37,7 +37,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
 
 
 def _answers(table: LoadFlows, evidence: Evidence, placement: Placement, limits: Limits) -> Iterator[Finding | Gap]:
-    told = victims(table)
+    told = victims(table, placement.place_of)
     is_hot = told.hot >= 0
     judged = is_hot & is_quiet(evidence, placement, told.src, told.dst, np.maximum(told.hot, 0))
     drifted = judged & (told.drift_ratio > limits.pair_loss_ratio)

@@ -1,4 +1,4 @@
-"""Receivers that many senders bring less than one does, or that serve their senders unevenly.
+"""Receivers that many senders bring less than few do, or that serve their senders unevenly.
 
 Does not handle: which of the buffers on the way it is; counters of the switch tell.
 """
@@ -10,7 +10,17 @@ from typing import Final
 import numpy as np
 
 from netprobe.contracts import Detector
-from netprobe.detectors._loaded import FABRIC, FEWEST, MOST, BoolArray, crowded_gap, is_quiet, names_of, not_measured
+from netprobe.detectors._loaded import (
+    FABRIC,
+    FEWEST,
+    MOST,
+    BoolArray,
+    crowded_gap,
+    hot_leaves,
+    is_quiet,
+    names_of,
+    not_measured,
+)
 from netprobe.detectors._words import MOST_FACTS, listed, percent
 from netprobe.locate.loads import FanIns, fan_ins
 from netprobe.locate.placement import Placement, placement_of
@@ -55,7 +65,7 @@ def _case(table: LoadFlows, evidence: Evidence, placement: Placement, limits: Li
     told = fan_ins(table)
     many = told.fan_in >= FEWEST
     quiet = is_quiet(evidence, placement, told.dst, told.slowest)
-    judged = many & quiet & np.isfinite(told.one_gbps)
+    judged = many & quiet & np.isfinite(told.best_gbps)
     with np.errstate(invalid="ignore"):
         collapsed = judged & (told.kept_ratio < limits.incast_goodput_ratio)
         unfair = many & quiet & (told.fan_in >= FEWEST_FAIR) & (told.jain < limits.incast_fairness_ratio)
@@ -68,10 +78,17 @@ def _collapses(case: _Case, placement: Placement, limits: Limits) -> Iterator[Fi
     judged = names_of(told.dst[case.judged].tolist(), placement)
     if not bad:
         return
-    if len(judged) > FEWEST and len(bad) > MOST * len(judged):
+    if len(judged) >= FEWEST and len(bad) > MOST * len(judged):
         yield _collapse(case, case.collapsed, FABRIC, f"at {len(bad)} of {len(judged)} receivers", placement, limits)
         return
-    for host in bad:
+    left = case.collapsed.copy()
+    for leaf, (seen, of) in hot_leaves([(told.dst[case.judged], case.collapsed[case.judged])], placement).items():
+        on_leaf = placement.leaf_of[told.dst] == leaf
+        if len(names_of(told.dst[left & on_leaf].tolist(), placement)) >= FEWEST:
+            name, who = f"leaf {placement.leaves[leaf]}", f"in {seen} of {of} rounds into the leaf, and not elsewhere"
+            yield _collapse(case, left & on_leaf, name, who, placement, limits)
+            left &= ~on_leaf
+    for host in names_of(told.dst[left].tolist(), placement):
         of_host = np.array([placement.host(rank) == host for rank in told.dst.tolist()], dtype=bool)
         others = (
             f"{len(judged) - len(bad)} other receivers keep theirs" if len(judged) > len(bad) else "nobody else was"
@@ -91,10 +108,10 @@ def _collapse(case: _Case, bad: BoolArray, subject: str, who: str, placement: Pl
         subjects=(subject,),
         hosts=(),
         summary=f"goodput collapses when {least} or more send to one: {int(told.fan_in[row])} senders bring "
-        f"{format_gbps(float(told.goodput_gbps[row]))} where one brings "
-        f"{format_gbps(float(told.one_gbps[row]))} ({who})",
+        f"{format_gbps(float(told.goodput_gbps[row]))} where fewer bring "
+        f"{format_gbps(float(told.best_gbps[row]))} ({who})",
         facts=tuple(_fact(told, each, placement, limits) for each in worst[:MOST_FACTS]),
-        excluded=("the receiver's rate (one sender reaches it)",),
+        excluded=("the receiver's rate (fewer senders reach it)",),
         next_action="look at drops and pauses of the switch port in front of the receiver, and of the NICs at both "
         "ends, while the retest runs; on a lossless fabric at pfc-missing and ecn-inactive",
         retest=RETEST,
@@ -106,8 +123,8 @@ def _fact(told: FanIns, row: int, placement: Placement, limits: Limits) -> Fact:
         metric=f"{int(told.fan_in[row])} senders to {placement.name(int(told.dst[row]))}",
         observed=f"{format_gbps(float(told.goodput_gbps[row]))}, {percent(float(told.kept_ratio[row]))}; longest "
         f"window {format_duration(float(told.max_ns[row]))}",
-        expected=f"{percent(limits.incast_goodput_ratio)} of {format_gbps(float(told.one_gbps[row]))}",
-        basis="limit incast_goodput_ratio, of what one sender brings it",
+        expected=f"{percent(limits.incast_goodput_ratio)} of {format_gbps(float(told.best_gbps[row]))}",
+        basis="limit incast_goodput_ratio, of the most that fewer bring it",
     )
 
 
@@ -155,14 +172,14 @@ def _untold(case: _Case, evidence: Evidence) -> Iterator[Gap]:
 
 DETECTOR = Detector(
     id=ID,
-    title="receivers that many senders bring less than one does",
+    title="receivers that many senders bring less than few do",
     cause="""Several senders fill the queue in front of one receiver. Without flow control it drops, and timers of all
     senders run out at once; with flow control that is too late, or congestion control that overshoots, the port stands
     idle in between. Or some senders are always served first.""",
-    evidence="""Goodput of 2, 4, 8, 16 senders into one receiver below incast_goodput_ratio of what one of them brings
-    it in the same stage; when more than half of the receivers show it, it is the fabric's. Jain's index of the
-    senders' rates, of four or more, below incast_fairness_ratio is a warning. The receiver is where it shows, and not
-    to blame: it stays among the healthy hosts. Hosts whose ranks wait for a CPU are left out.""",
+    evidence="""Goodput of 2, 4, 8, 16 senders into one receiver below incast_goodput_ratio of the most that fewer
+    of them bring it in the same stage; when more than half of the receivers show it, it is the fabric's. Jain's index
+    of the senders' rates, of four or more, below incast_fairness_ratio is a warning. The receiver is where it shows,
+    and not to blame: it stays among the healthy hosts. Hosts whose ranks wait for a CPU are left out.""",
     remedy="""Switch: PFC and its headroom, the buffer that one port may take, ECN thresholds. Hosts: DCQCN on, the
     same traffic class on all. `netprobe explain pfc-missing`, `netprobe explain ecn-inactive`.""",
     limits=("incast_goodput_ratio", "incast_fairness_ratio"),

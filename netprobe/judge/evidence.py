@@ -36,7 +36,7 @@ from netprobe.model.evidence import (
     GroupResult,
     IntArray,
 )
-from netprobe.model.plan import REACH, Memory, Path, Plan, Scope
+from netprobe.model.plan import LOADS, REACH, Memory, Path, Plan, Scope
 from netprobe.model.run import RunHeader, RunStatus, StageOutcome
 from netprobe.model.series import LOAD_METRICS, MOVING_METRICS, Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
@@ -105,9 +105,15 @@ def evidence_of(run: Run) -> Evidence:
         flows=flow_table(pairs, header.plan),
         spans=tuple(pair_tables(spans, header, by_span=True)),
         inventories={inventory.host: inventory for inventory in run.inventories},
-        ports=port_table(of_ports, of_pairs, header.ranks, run.inventories),
+        ports=port_table(of_ports, of_pairs, header.ranks, run.inventories, _provoked(header)),
         unread=unread_ports(of_ports, header, run.inventories),
     )
+
+
+def _provoked(header: RunHeader) -> tuple[str, ...]:
+    """Return the stages that loaded the fabric on purpose, in which something was measured."""
+    loads = {stage.id for stage in header.plan.stages if stage.probe in LOADS}
+    return tuple(outcome.stage for outcome in header.outcomes if outcome.stage in loads and outcome.rounds)
 
 
 def _of_coverage(pairs: pl.DataFrame, loads: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from netprobe.judge.layers import layer_summaries
 from netprobe.judge.nccl import nccl_summaries
 from netprobe.judge.sensitivity import measured_sensitivity
 from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, pair_summary
+from netprobe.judge.under_load import under_load
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -93,6 +94,7 @@ def _report(
         layers=layer_summaries(evidence.pairs),
         sensitivity=measured_sensitivity(evidence),
         dropped=header.plan.dropped,
+        under_load=under_load(evidence, placement),
     )
 
 

@@ -5,11 +5,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.model.evidence import FloatArray, IntArray, LoadFlows
-from netprobe.model.plan import LOAD_PHASES, LOADED_PHASE
+from netprobe.model.evidence import FloatArray, IntArray, LoadFlows, PairTable
+from netprobe.model.plan import LOAD_PHASES, LOADED_PHASE, Path, Scope
 from netprobe.stats.fairness import jain_index
+from netprobe.stats.rates import window_gbps
 
 BoolArray = NDArray[np.bool_]
+
+
+def pair_gbps(pairs: tuple[PairTable, ...], scope: Scope) -> float | None:
+    """Return what a typical pair carries one way over MPI while both ends send and receive; None where not measured.
+
+    Half of what goes both ways at the largest size, as in the probes in which all hosts do so; where that was not
+    measured, what goes one way.
+    """
+    for probe, share in (("bidirectional", 0.5), ("bandwidth", 1.0)):
+        own = [each for each in pairs if each.probe == probe and each.scope is scope and each.path is Path.MPI]
+        table = max((each for each in own if each.is_of_host), key=lambda each: each.size_bytes, default=None)
+        if table is not None and len(table.src):
+            rate = window_gbps(table.bytes_per_iteration, float(np.median(table.p50_ns)))
+            return None if rate is None else share * rate
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,8 +36,9 @@ class FanIns:
     fan_in: IntArray
     goodput_gbps: FloatArray
     """Of all senders together."""
-    one_gbps: FloatArray
-    """What one sender alone brought this receiver in the same stage; NaN where that was not measured."""
+    best_gbps: FloatArray
+    """The most that fewer senders brought this receiver in the same stage: one alone, who may not fill its port, or
+    several; NaN where fewer were not measured."""
     jain: FloatArray
     slowest: IntArray
     """The sender with the lowest rate."""
@@ -31,8 +48,8 @@ class FanIns:
 
     @property
     def kept_ratio(self) -> FloatArray:
-        """Return the share of one sender's rate that all together keep."""
-        ratio: FloatArray = self.goodput_gbps / self.one_gbps
+        """Return the share that all together keep of what fewer brought."""
+        ratio: FloatArray = self.goodput_gbps / self.best_gbps
         return ratio
 
 
@@ -48,18 +65,27 @@ def fan_ins(flows: LoadFlows) -> FanIns:
     longest = np.full(len(keys), -np.inf)
     np.maximum.at(longest, group, flows.max_ns)
     dst = keys % ranks
-    one = np.full(ranks, np.nan)
-    one[dst[count == 1]] = goodput[count == 1]
     return FanIns(
         dst=dst,
         fan_in=count,
         goodput_gbps=goodput.astype(np.float64),
-        one_gbps=one[dst],
+        best_gbps=_best_of_fewer(dst, count, goodput.astype(np.float64)),
         jain=jain_index(flows.gbps, group, len(keys)),
         slowest=flows.src[slowest],
         slowest_gbps=flows.gbps[slowest],
         max_ns=longest,
     )
+
+
+def _best_of_fewer(dst: IntArray, fan_in: IntArray, goodput_gbps: FloatArray) -> FloatArray:
+    """Return the highest goodput of each row's receiver with fewer senders; NaN where there is none."""
+    order = np.lexsort((fan_in, dst))
+    best = np.full(len(dst), np.nan)
+    for at, before in zip(order[1:].tolist(), order[:-1].tolist(), strict=True):
+        if dst[at] == dst[before]:
+            so_far = np.fmax(best[before], goodput_gbps[before])
+            best[at] = best[before] if fan_in[at] == fan_in[before] else so_far
+    return best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,9 +95,9 @@ class Victims:
     src: IntArray
     dst: IntArray
     hot: IntArray
-    """The hot receiver's rank, of the same round and nearest in number to ``dst``: the same rail where there are."""
+    """The hot receiver's rank, at the same place on its host as ``dst``, so on the same rail; -1 where none is hot."""
     fan_in: IntArray
-    """Flows into all hot ranks of the round."""
+    """Flows into it."""
     alone_gbps: FloatArray
     loaded_gbps: FloatArray
     again_gbps: FloatArray
@@ -90,8 +116,11 @@ class Victims:
         return ratio
 
 
-def victims(flows: LoadFlows) -> Victims:
-    """Return the victims of a table: flows that are there in all three rounds of a turn."""
+def victims(flows: LoadFlows, place_of: IntArray) -> Victims:
+    """Return the victims of a table: flows that are there in all three rounds of a turn.
+
+    ``place_of`` is each rank's place on its host.
+    """
     ranks = int(max(flows.src.max(initial=0), flows.dst.max(initial=0))) + 1
     phase = flows.round_index % LOAD_PHASES
     keys = (flows.round_index // LOAD_PHASES * ranks + flows.src) * ranks + flows.dst
@@ -101,7 +130,7 @@ def victims(flows: LoadFlows) -> Victims:
     ]
     found = [key for key in by_phase[LOADED_PHASE] if key in by_phase[0] and key in by_phase[2]]
     at = np.array(found, dtype=np.int64)
-    hot = [_hot(flows, key, ranks) for key in found]
+    hot = [_hot(flows, key, ranks, place_of) for key in found]
     rates = [np.array([each[key] for key in found], dtype=np.float64) for each in by_phase]
     return Victims(
         src=at // ranks % ranks,
@@ -114,13 +143,10 @@ def victims(flows: LoadFlows) -> Victims:
     )
 
 
-def _hot(flows: LoadFlows, key: int, ranks: int) -> tuple[int, int]:
-    """Return the hot rank beside a victim, and how many flows go into all hot ranks; (-1, 0) where there are none."""
+def _hot(flows: LoadFlows, key: int, ranks: int, place_of: IntArray) -> tuple[int, int]:
+    """Return the hot rank beside a victim, and how many flows go into it; (-1, 0) where there is none."""
     turn, dst = key // (ranks * ranks), key % ranks
     own = flows.round_index == turn * LOAD_PHASES + LOADED_PHASE
     into, count = np.unique(flows.dst[own], return_counts=True)
-    is_hot = count > 1
-    if not is_hot.any():
-        return -1, 0
-    hot = into[is_hot]
-    return int(hot[np.argmin(np.abs(hot - dst))]), int(count[is_hot].sum())
+    at = np.flatnonzero((count > 1) & (place_of[into] == place_of[dst]))
+    return (int(into[at[0]]), int(count[at[0]])) if len(at) else (-1, 0)

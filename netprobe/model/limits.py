@@ -180,7 +180,9 @@ class Limits:
         2.0, "ratio", "p99 alone after load over that before, either way: beyond, something else changed meanwhile"
     )
     incast_goodput_ratio: float = _limit(
-        0.75, "ratio", "of what one sender brings a receiver that many bring it; a lossless fabric keeps the port full"
+        0.75,
+        "ratio",
+        "of the most that fewer senders bring a receiver, that many bring it; a lossless fabric keeps the port full",
     )
     incast_fairness_ratio: float = _limit(
         0.7, "ratio", "Jain's index over the senders of an incast; 0.7 is a third of them with next to nothing"

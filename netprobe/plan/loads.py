@@ -36,6 +36,7 @@ from netprobe.plan.pairing import Round
 
 FAN_INS: Final = (1, 2, 4, 8, 16)
 MOST_PEERS: Final = 4  # whom a host sends to at once where all send to all: a queue is full with fewer
+MOST_LEAVES: Final = 4  # that have a hot receiver in each matching: of many leaves, some are drawn
 MOST_TURNS: Final = 32  # of a stage over all hosts: more would take hours, and say no more about leaves
 FEWEST_FOR: Final = {LOADED_LATENCY: 4, INCAST: 3, VICTIM: 5, PERMUTATION: 3, BISECTION: 4}
 """Hosts below which a probe has no round."""
@@ -187,15 +188,12 @@ def _leaf_count(hosts: _Hosts) -> int:
 
 
 def _receivers(hosts: _Hosts) -> list[int]:
-    """Return the hosts that are hot in turn: so many of each leaf, one leaf after the other."""
+    """Return the hosts that are hot in turn: of each leaf one after the other, of many leaves not all."""
     of_leaf: dict[str | None, list[int]] = {}
     for place in hosts.shuffled(0):
         of_leaf.setdefault(hosts.leaf(place), []).append(place)
-    deepest = max(map(len, of_leaf.values()))
-    dealt = [
-        own[index] for index in range(min(hosts.matchings, deepest)) for own in of_leaf.values() if index < len(own)
-    ]
-    return dealt[: MOST_TURNS * len(of_leaf)]
+    dealt = [own[index] for index in range(hosts.count) for own in of_leaf.values() if index < len(own)]
+    return dealt[: hosts.matchings * min(len(of_leaf), MOST_LEAVES)]
 
 
 # ---- a victim beside many to one

@@ -17,6 +17,8 @@ from netprobe.reporters._gpus import COPIES_NOTE, copy_figures
 from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests_of, subjects_of, topics_of
 from netprobe.reporters._layers import NOTE, layer_figures
 from netprobe.reporters._nccl import nccl_lines
+from netprobe.reporters._under_load import NOTE as LOAD_NOTE
+from netprobe.reporters._under_load import has_load, load_figures
 from netprobe.reporters._wording import (
     devices_of,
     endpoint_of,
@@ -63,7 +65,8 @@ def render(report: Report, options: RenderOptions) -> str:
         _measured(console, report)
         _healthy_hosts(console, report)
         slow = copy_figures(report, only_slow=True)
-        for figures in (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *slow):
+        own = (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *slow)
+        for figures in (*own, *load_figures(report.under_load)):
             _figures(console, figures)
         _notes(console, report, options)
     return without_trailing_spaces(captured.get())
@@ -264,6 +267,8 @@ def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
         notes.insert(0, NOTE)
     if any(each.copies_are_slow for each in report.gpus):
         notes.insert(0, COPIES_NOTE)
+    if has_load(report.under_load):
+        notes.insert(0, LOAD_NOTE)
     if options.verbose:
         notes += [endpoint_of(each) for each in report.endpoints]
         notes += [gpu_of(each) for each in report.gpus]

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe import __version__
+from netprobe.contracts import Probe
 from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Path, Plan, Scope, Stage
 from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOutcome
+from netprobe.model.series import LOAD_METRICS
 from netprobe.model.standing import Benched, Fate
 from netprobe.plan.pairing import Round
 from netprobe.plan.rounds import planned_pairs, rounds_of
@@ -25,6 +27,7 @@ from netprobe.sim.collectives import ALL_AT_ONCE, play_collective
 from netprobe.sim.condition import Condition
 from netprobe.sim.fabric import Fabric
 from netprobe.sim.flow_control import count_idle, count_stage
+from netprobe.sim.loads import play_loads
 from netprobe.sim.made import Made
 from netprobe.sim.pairs import play_pairs
 from netprobe.sim.settings import endpoints_of, inventories_of
@@ -109,18 +112,18 @@ class _Course:
         if stage.path is Path.VERBS:
             rounds = [each.among(able | self._gone) for each in rounds]
         present = [each.among(here) for each in rounds]
-        if not rounds or (not probe.is_group and not any(each.pairs for each in present)):
+        if not rounds or (not probe.is_group and not any(len(each.ends) or len(each.flows) for each in present)):
             tally = Tally.of_shape(1, self._fabric.nics)
             self._counters.append(
                 self._present(span_rows(tally, self._fabric, self._condition, stage.id, EMPTY_STAGE_NS))
             )
             self._outcomes.append(_outcome(stage, rounds, EMPTY_STAGE_NS, sorted(here)))
             return
-        made = self._played(stage, present, np.array(sorted(here)), is_group=probe.is_group)
+        made = self._played(stage, present, np.array(sorted(here)), probe)
         elapsed_ns = int(made.rounds_ns.sum())
         count_stage(
             made.tally, self._condition, elapsed_ns, self._random,
-            is_crowded=stage.probe in ALL_AT_ONCE, has_flap=stage.id == FLAPS_IN,
+            is_crowded=probe.is_load or stage.probe in ALL_AT_ONCE, has_flap=stage.id == FLAPS_IN,
         )  # fmt: skip
         self._keep(stage, made, elapsed_ns)
         self._outcomes.append(_outcome(stage, rounds, elapsed_ns, sorted(here), made))
@@ -131,6 +134,7 @@ class _Course:
 
         absent = frozenset(self._ranks[rank].host for rank in self._gone)
         told = pl.concat(self._series).filter(pl.col("dst").is_not_null() & (pl.col("phase") == "timed"))
+        told = told.filter(~pl.col("metric").is_in(list(LOAD_METRICS)))
         told = told.with_columns(slowest=pl.col("slowest").list.head(0))  # nobody asks for it, and it takes time
         added = second_pass(self._plan, self._ranks, series_of(told), (), absent=absent)
         self._plan = replace(self._plan, stages=(*self._plan.stages, *added))
@@ -167,8 +171,10 @@ class _Course:
             inventories=inventories,
         )
 
-    def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, *, is_group: bool) -> Made:
-        if is_group:
+    def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, probe: Probe) -> Made:
+        if probe.is_load:
+            return play_loads(self._fabric, self._condition, stage, rounds, self._random, self._seed)
+        if probe.is_group:
             return play_collective(self._fabric, self._condition, stage, ranks, self._random, self._seed)
         return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed)
 
