@@ -48,12 +48,12 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     for case in leaf_cases(fits, placement, limits):
         if case.effect.reach is Reach.UPLINKS:
             by_subject.setdefault(leaf_subject(case, placement), []).append(case)
-    for subject, cases in by_subject.items():
-        yield _leaf_finding(subject, worst_first(cases), placement, limits)
+    found = [_leaf_finding(subject, worst_first(cases), placement, limits) for subject, cases in by_subject.items()]
     shared = [case for case in fits if case.is_bandwidth and case.fit.is_across_shared]
     if shared:
-        yield _shared_finding(min(shared, key=lambda case: case.fit.across or 0.0), fits, placement, limits)
-    told = (*by_subject, *(["fabric"] if shared else []))
+        found.append(_shared_finding(min(shared, key=lambda case: case.fit.across or 0.0), fits, placement, limits))
+    yield from found
+    told = [subject for each in found for subject in each.subjects]
     yield from untold(told, together_findings(ID, evidence, placement, limits))
     yield from _not_compared(fits)
 
