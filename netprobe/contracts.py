@@ -198,7 +198,7 @@ class FlowLoad:
 
 
 MOST_FLOW_STAMPS: Final = 1 << 16  # of one flow: half a megabyte
-SHORTEST_WINDOW_NS: Final = 5_000  # of what a flow carries: no fabric answers sooner
+SHORTEST_WINDOW_NS: Final = 1_000  # of what a flow carries: not even shared memory answers sooner
 
 
 def most_stamps(load: FlowLoad) -> int:
