@@ -103,9 +103,7 @@ def check(
 @app.command(cls=GroupedHelp)
 @with_options(where=Where, keeping=Keeping, judging=Judging, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
 def run(
-    probe: Annotated[
-        str, typer.Argument(help="latency, bandwidth, bidirectional, reach, or a collective such as allreduce.")
-    ],
+    probe: Annotated[str, typer.Argument(help="latency, bandwidth, reach, incast, or a collective such as allreduce.")],
     *,
     begin: Annotated[str, typer.Option("--minbytes", "-b", help="Smallest message, as in 8 or 64K.")] = "8",
     end: Annotated[str, typer.Option("--maxbytes", "-e", help="Largest message, as in 8M or 1G.")] = "8M",

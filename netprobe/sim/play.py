@@ -119,10 +119,12 @@ class _Course:
             )
             self._outcomes.append(_outcome(stage, rounds, EMPTY_STAGE_NS, sorted(here)))
             return
-        made = self._played(stage, present, np.array(sorted(here)), probe)
+        # Loads draw from a stream of their own: what else a fabric does is the same with and without them.
+        random = np.random.default_rng([self._seed, 2, len(self._outcomes)]) if probe.is_load else self._random
+        made = self._played(stage, present, np.array(sorted(here)), probe, random)
         elapsed_ns = int(made.rounds_ns.sum())
         count_stage(
-            made.tally, self._condition, elapsed_ns, self._random,
+            made.tally, self._condition, elapsed_ns, random,
             is_crowded=probe.is_load or stage.probe in ALL_AT_ONCE, has_flap=stage.id == FLAPS_IN,
         )  # fmt: skip
         self._keep(stage, made, elapsed_ns)
@@ -171,12 +173,14 @@ class _Course:
             inventories=inventories,
         )
 
-    def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, probe: Probe) -> Made:
+    def _played(
+        self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, probe: Probe, random: np.random.Generator
+    ) -> Made:
         if probe.is_load:
-            return play_loads(self._fabric, self._condition, stage, rounds, self._random, self._seed)
+            return play_loads(self._fabric, self._condition, stage, rounds, random, self._seed)
         if probe.is_group:
-            return play_collective(self._fabric, self._condition, stage, ranks, self._random, self._seed)
-        return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed)
+            return play_collective(self._fabric, self._condition, stage, ranks, random, self._seed)
+        return play_pairs(self._fabric, self._condition, stage, rounds, random, self._seed)
 
     def _keep(self, stage: Stage, made: Made, elapsed_ns: int) -> None:
         self._series.append(made.frame)
