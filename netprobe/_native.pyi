@@ -76,6 +76,31 @@ def stream(
     Each message lies ``stride_bytes`` after the one before; 0: all use the same memory.
     """
 
+def flows(
+    outgoing: int,
+    incoming: int,
+    peers: NDArray[np.int64],
+    send: int,
+    receive: int,
+    stride_bytes: int,
+    count: int,
+    datatype: int,
+    byte: int,
+    tag: int,
+    comm: int,
+    window: int,
+    duration_ns: int,
+    most_stamps: int,
+    stamps: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    /,
+) -> None:
+    """Stream windows to ``outgoing`` and from ``incoming`` peers at once, until each receiver stops its own.
+
+    ``peers`` are those that are sent to, then those that send; the latter have ``stride_bytes`` of ``receive`` each,
+    a row of ``most_stamps`` stamps, and how many were written in ``counts``: one before, and one after each window.
+    """
+
 def exchange(
     send: int,
     receive: int,

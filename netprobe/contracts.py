@@ -8,7 +8,7 @@ and for threads.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,6 +212,31 @@ class BurstSteps:
     """For how long its thread had no CPU in between; where a transport sleeps while it waits, that counts."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowLoad:
+    """The flows of one rank: each is a stream of windows of messages, every window answered by its receiver."""
+
+    sends_to: tuple[int, ...]
+    receives_from: tuple[int, ...]
+    """Ranks, none of them twice."""
+    send: int
+    """Address of the message that all flows out send."""
+    receive: int
+    """Address of ``size_bytes`` for each flow in, one behind the other."""
+    size_bytes: int
+    window: int
+    duration_ns: int
+
+
+MOST_FLOW_STAMPS: Final = 1 << 16  # of one flow: half a megabyte
+SHORTEST_WINDOW_NS: Final = 1_000  # of what a flow carries: not even shared memory answers sooner
+
+
+def most_stamps(load: FlowLoad) -> int:
+    """Return how many stamps a flow may take: a flow that needs more is stopped early."""
+    return min(max(load.duration_ns // SHORTEST_WINDOW_NS, 0) + 2, MOST_FLOW_STAMPS)
+
+
 class Transport(Protocol):
     """Moves bytes between ranks; every timed operation is a whole series in one native call, off the GIL.
 
@@ -271,6 +296,19 @@ class Transport(Protocol):
         stride_bytes: int = 0,
     ) -> Stamps:
         """Stream both ways at once: ``window`` messages each way are an iteration; ``stride_bytes`` as in stream."""
+        ...
+
+    def flows(self, load: "FlowLoad") -> tuple[Stamps, ...]:
+        """Load the fabric: flows out and in at once, in one call; returns when each has been stopped by its receiver.
+
+        Return of each flow in, in the order of ``receives_from``, a stamp from before it and one after each window;
+        the receiver stops it with the first window that is complete after ``duration_ns`` of its own clock. All ends
+        of flows call, and are with nobody twice in the same role.
+        """
+        ...
+
+    def flows_refused(self) -> str | None:
+        """Return None where ``flows`` can be called, else the reason why not."""
         ...
 
     def collective(self, call: Collective, *, iterations: int) -> Stamps:
@@ -471,6 +509,11 @@ class Assignment:
     round_index: int
     peer: int | None
     leads: bool
+    sends_to: tuple[int, ...] = ()
+    """Whom this rank loads the fabric with, or is loaded by; none for all probes but those of load."""
+    receives_from: tuple[int, ...] = ()
+    has_flows: bool = False
+    """Whether anybody loads the fabric in this round."""
 
 
 ProbeResult = Series | Gap | PairFailure | DatagramCounts | StepBin
@@ -491,6 +534,8 @@ class Probe:
     run: Callable[[Bench, Stage, Assignment], Sequence[ProbeResult]]
     paths: tuple[Carrier, ...] = (Carrier.MPI, Carrier.VERBS, Carrier.NCCL)
     """What may carry it; pair probes alone go over verbs."""
+    is_load: bool = False
+    """True when its rounds hold flows that load the fabric (plan.loads), beside pairs or without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 #include "accumulate.h"
 #include "bursts.h"
 #include "collectives.h"
+#include "flows.h"
 #include "halves.h"
 #include "mpi_calls.h"
 #include "noise.h"
@@ -25,6 +26,7 @@ static PyMethodDef methods[] = {
     {"pingpong", py_pingpong, METH_VARARGS, "Run round trips with a peer."},
     {"stream", py_stream, METH_VARARGS, "Stream windows of messages one way, each acknowledged."},
     {"exchange", py_exchange, METH_VARARGS, "Stream windows of messages both ways at once."},
+    {"flows", py_flows, METH_VARARGS, "Load the fabric with flows out and in until their receivers stop them."},
     {"clock_pings", py_clock_pings, METH_VARARGS, "Exchange clock readings with a peer."},
     {"collective", py_collective, METH_VARARGS, "Run a collective back to back."},
     {"aligned_collective", py_aligned_collective, METH_VARARGS, "Run a collective with a barrier before each."},

@@ -20,6 +20,7 @@ static const struct function functions[] = {
     FUNCTION("Isend", isend),
     FUNCTION("Irecv", irecv),
     FUNCTION("Waitall", waitall),
+    FUNCTION("Testall", testall),
     FUNCTION("Barrier", barrier),
     FUNCTION("Allreduce", allreduce),
     FUNCTION("Allgather", allgather),

@@ -20,6 +20,7 @@ struct mpi_calls {
     int (*isend)(const void *, int, intptr_t, int, int, intptr_t, void *);
     int (*irecv)(void *, int, intptr_t, int, int, intptr_t, void *);
     int (*waitall)(int, void *, void *);
+    int (*testall)(int, void *, int *, void *);
     int (*barrier)(intptr_t);
     int (*allreduce)(const void *, void *, int, intptr_t, intptr_t, intptr_t);
     int (*allgather)(const void *, int, intptr_t, void *, int, intptr_t, intptr_t);

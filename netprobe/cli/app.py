@@ -110,7 +110,7 @@ def check(
 @with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
 def run(
     probe: Annotated[
-        str, typer.Argument(help="latency, bandwidth, bidirectional, reach, bursts, or a collective such as allreduce.")
+        str, typer.Argument(help="latency, bandwidth, reach, incast, bursts, or a collective such as allreduce.")
     ],
     *,
     begin: Annotated[str, typer.Option("--minbytes", "-b", help="Smallest message, as in 8 or 64K.")] = "8",

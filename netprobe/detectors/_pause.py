@@ -25,6 +25,19 @@ def received_share(ports: Ports, span: Span = Span.LOAD) -> FloatArray:
     return ports.paused(Meaning.PAUSE_RECEIVED_TIME, Meaning.PAUSE_RECEIVED, span)
 
 
+def unprovoked_share(ports: Ports) -> FloatArray:
+    """Return the share of the time under load for which each RDMA port had to stop, without loads made on purpose.
+
+    Those are meant to fill queues: pauses then are what is wished for.
+    """
+    share, elapsed_ns = received_share(ports), ports.table.elapsed_ns()
+    provoked_ns = ports.table.elapsed_ns(Span.PROVOKED)
+    left_ns = elapsed_ns - provoked_ns
+    outside = (share * elapsed_ns - received_share(ports, Span.PROVOKED) * provoked_ns) / np.maximum(left_ns, 1.0)
+    unprovoked: FloatArray = np.where(left_ns > 0, np.clip(outside, 0.0, 1.0), share)
+    return unprovoked
+
+
 def sent_uncounted(ports: Ports, span: Span = Span.LOAD) -> BoolArray:
     """Return the ports that do not count the pauses they send."""
     return uncounted(ports, PAUSE_SENT, span)

@@ -22,6 +22,7 @@ from netprobe.detectors._leaves import (
     verb_of,
     worst_first,
 )
+from netprobe.detectors._together import together_findings, untold
 from netprobe.detectors._words import MOST_FACTS, percent, rate_at, table_title
 from netprobe.locate.leaf_effects import Reach
 from netprobe.locate.paths import is_latency
@@ -47,13 +48,17 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     for case in leaf_cases(fits, placement, limits):
         if case.effect.reach is Reach.UPLINKS:
             by_subject.setdefault(leaf_subject(case, placement), []).append(case)
-    for subject, cases in by_subject.items():
-        if not any(case.is_bandwidth for case in cases):
-            continue  # small messages fill no uplink
-        yield _leaf_finding(subject, worst_first(cases), placement, limits)
+    found = [
+        _leaf_finding(subject, worst_first(cases), placement, limits)
+        for subject, cases in by_subject.items()
+        if any(case.is_bandwidth for case in cases)  # small messages fill no uplink
+    ]
     shared = [case for case in fits if case.is_bandwidth and case.fit.is_across_shared]
     if shared:
-        yield _shared_finding(min(shared, key=lambda case: case.fit.across or 0.0), fits, placement, limits)
+        found.append(_shared_finding(min(shared, key=lambda case: case.fit.across or 0.0), fits, placement, limits))
+    yield from found
+    told = [subject for each in found for subject in each.subjects]
+    yield from untold(told, together_findings(ID, evidence, placement, limits))
     yield from _not_compared(fits)
 
 
@@ -139,7 +144,9 @@ DETECTOR = Detector(
     evidence="""Pairs that cross leaves lack bandwidth where pairs within the leaf have it, one rail at a time: for one
     leaf against the others by host_loss_ratio, shown by at least 70 % of its judged NICs, three or more; for two leaves
     towards each other beyond what both do with others; for the whole fabric, where it is only a warning. Hosts of such
-    a leaf are not blamed for it. Two leaves alone cannot tell whose uplinks it is, so both are named.""",
+    a leaf are not blamed for it. Two leaves alone cannot tell whose uplinks it is, so both are named. Where all
+    hosts send at once (bisection, permutation), flows across a leaf that get host_block_ratio less than pair by pair
+    tell of it as well, where pairs have not.""",
     remedy="""On the leaf: the state and speed of all uplinks, members of port channels, routes and weights of ECMP,
     the load of each uplink while the retest runs. If it is how the fabric is built, say so in the site's expectations.
     """,

@@ -7,11 +7,11 @@ import numpy as np
 
 from netprobe.contracts import Detector
 from netprobe.detectors._pause import (
-    received_share,
     received_untold,
     sent_share,
     sent_uncounted,
     storms,
+    unprovoked_share,
 )
 from netprobe.detectors._ports import BoolArray, FloatArray, Ports, any_of, fine_percent, share_fact
 from netprobe.detectors._signatures import shows
@@ -30,7 +30,7 @@ IDLE: Final = (Span.IDLE_BEFORE, Span.IDLE_AFTER, Span.QUIET)
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Tell who stops whom; one finding for all who are stopped."""
     ports = Ports(evidence=evidence, limits=limits)
-    share = received_share(ports)
+    share = unprovoked_share(ports)
     stops_others = sent_share(ports) >= limits.pause_share_ratio
     stopped = shows("F32", ports.table) & ports.carries_roce & ~stops_others & (share >= limits.pause_share_ratio)
     if stopped.any():

@@ -19,6 +19,7 @@ from netprobe.judge.flows import flow_table, without_flows
 from netprobe.judge.gpus import PREFIX as GPUS
 from netprobe.judge.gpus import gpu_growths
 from netprobe.judge.hops import hop_tables
+from netprobe.judge.loads import flow_tables, loaded_tables
 from netprobe.judge.noise import noise_table
 from netprobe.judge.pair_tables import pair_tables, rows_alike, with_carrier, with_pipelined, with_scope
 from netprobe.judge.ports import port_table
@@ -39,9 +40,9 @@ from netprobe.model.evidence import (
     GroupResult,
     IntArray,
 )
-from netprobe.model.plan import HOST_NOISE, REACH, Memory, Path, Plan, Scope
+from netprobe.model.plan import HOST_NOISE, LOADS, REACH, Memory, Path, Plan, Scope
 from netprobe.model.run import RunHeader, RunStatus, StageOutcome
-from netprobe.model.series import MOVING_METRICS, Fault, Metric, Phase
+from netprobe.model.series import LOAD_METRICS, MOVING_METRICS, Fault, Metric, Phase
 from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.stats.distinct import sorted_distinct
 from netprobe.store.reader import Run
@@ -69,6 +70,7 @@ def evidence_of(run: Run) -> Evidence:
     is_of_pair = pl.col("dst").is_not_null()
     pairs = with_pipelined(_where(timed, is_of_pair & _is_any(PAIR_METRICS)), timed)
     spans = _where(timed, is_of_pair & _is_any(SPAN_METRICS))
+    loads = _where(timed, is_of_pair & _is_any(LOAD_METRICS))
     is_of_port = pl.col("counter").str.starts_with(RDMA) | pl.col("counter").str.starts_with(ETHTOOL)
     is_of_datagrams = pl.col("counter").str.starts_with(DATAGRAMS)
     is_of_gpu = pl.col("counter").str.starts_with(GPUS)
@@ -87,9 +89,11 @@ def evidence_of(run: Run) -> Evidence:
         arrivals=(*_arrival_tables(_where(timed, pl.col("probe") != BURSTS)), *step_arrivals(steps)),
         steps=steps,
         hops=tuple(hop_tables(timed)),
+        loaded=tuple(loaded_tables(loads, header)),
+        flows_together=tuple(flow_tables(loads, header)),
         faults=tuple(fault for fault, _ in faults),
         fault_paths=tuple(path for _, path in faults),
-        coverage=_coverage(run, pairs, timed, datagrams),
+        coverage=_coverage(run, _of_coverage(pairs, loads), timed, datagrams),
         gaps=tuple(dict.fromkeys((*header.gaps, *(gap for each in header.outcomes for gap in each.gaps)))),
         run_error=header.error or ENDED_EARLY.get(header.status),
         counters=counters,
@@ -110,9 +114,21 @@ def evidence_of(run: Run) -> Evidence:
         flows=flow_table(pairs, header.plan),
         spans=tuple(pair_tables(spans, header, by_span=True)),
         inventories={inventory.host: inventory for inventory in run.inventories},
-        ports=port_table(of_ports, of_pairs, header.ranks, run.inventories),
+        ports=port_table(of_ports, of_pairs, header.ranks, run.inventories, _provoked(header)),
         unread=unread_ports(of_ports, header, run.inventories),
     )
+
+
+def _provoked(header: RunHeader) -> tuple[str, ...]:
+    """Return the stages that loaded the fabric on purpose, in which something was measured."""
+    loads = {stage.id for stage in header.plan.stages if stage.probe in LOADS}
+    return tuple(outcome.stage for outcome in header.outcomes if outcome.stage in loads and outcome.rounds)
+
+
+def _of_coverage(pairs: pl.DataFrame, loads: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that say of which pairs something is known; pairs and flows of a load differ in size."""
+    columns = ["stage", "src", "dst", "size_bytes"]
+    return pl.concat([pairs.select(columns), loads.select(*columns[:-1], size_bytes=pl.lit(0, dtype=pl.Int64))])
 
 
 def _is_any(metrics: tuple[Metric, ...]) -> pl.Expr:

@@ -31,6 +31,7 @@ DAMAGE: Final = frozenset({
 })  # fmt: skip
 TOLD_BY: Final[Mapping[str, frozenset[Meaning]]] = {
     "ecn-inactive": frozenset({Meaning.ECN_MARKED, Meaning.CNP_SENT, Meaning.CNP_HANDLED, Meaning.CNP_IGNORED}),
+    "headroom": LOSS | PAUSES_RECEIVED,
     "link-flap": LOSS | {Meaning.LINK_DOWN, Meaning.LINK_RECOVERED},
     "out-of-order": LOSS,
     "packet-loss": LOSS,

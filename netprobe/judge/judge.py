@@ -16,6 +16,7 @@ from netprobe.judge.nccl import nccl_summaries
 from netprobe.judge.sensitivity import measured_sensitivity
 from netprobe.judge.step_summary import step_summary
 from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, noise_summary, pair_summary
+from netprobe.judge.under_load import under_load
 from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -105,6 +106,7 @@ def _report(
         sensitivity=measured_sensitivity(evidence),
         dropped=header.plan.dropped,
         noise=noise_summary(evidence.noise),
+        under_load=under_load(evidence, placement),
     )
 
 

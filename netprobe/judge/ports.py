@@ -39,9 +39,16 @@ FACTS: Final = {
 
 
 def port_table(
-    counters: pl.DataFrame, pairs: pl.DataFrame, ranks: Sequence[Rank], inventories: Sequence[HostInventory]
+    counters: pl.DataFrame,
+    pairs: pl.DataFrame,
+    ranks: Sequence[Rank],
+    inventories: Sequence[HostInventory],
+    provoked: Sequence[str] = (),
 ) -> PortTable:
-    """Return the ports of all hosts and what they counted; ``counters`` are those of ports alone (counters_table)."""
+    """Return the ports of all hosts and what they counted; ``counters`` are those of ports alone (counters_table).
+
+    ``provoked`` are the stages that load the fabric on purpose.
+    """
     found = _Ports(counters, {rank.rank: rank.host for rank in ranks}, inventories)
     if not found.names:
         return NO_PORTS
@@ -57,7 +64,11 @@ def port_table(
         netdev=found.netdevs,
         spans={
             Span(str(span)): _span(own, len(found.names))
-            for (span,), own in (*spans.group_by("span"), *_quiet(spans).group_by("span"))
+            for (span,), own in (
+                *spans.group_by("span"),
+                *_quiet(spans).group_by("span"),
+                *_provoked(spans, provoked).group_by("span"),
+            )
         },
         pairs=_pair_counts(rows.filter(pl.col("round_index").is_not_null()), pairs, found),
     )
@@ -189,6 +200,10 @@ def _quiet(rows: pl.DataFrame) -> pl.DataFrame:
     ).group_by("port", *WINDOW).agg(most_bytes=pl.col("value").max(), known=pl.col("is_known").sum())  # fmt: skip
     is_quiet = (pl.col("known") == len(WIRE)) & (8.0 * pl.col("most_bytes") < QUIET_GBPS * pl.col("elapsed_ns"))
     return between.join(moved.filter(is_quiet), on=["port", *WINDOW], how="semi", maintain_order="left")
+
+
+def _provoked(rows: pl.DataFrame, stages: Sequence[str]) -> pl.DataFrame:
+    return rows.filter(pl.col("stage").is_in(list(stages))).with_columns(span=pl.lit(Span.PROVOKED.value))
 
 
 def _span(rows: pl.DataFrame, ports: int) -> SpanCounts:

@@ -74,6 +74,7 @@ EXPLAINS: Final = (
     ("pause-storm", On.PORT, (Meaning.SEND_DISCARD,), "what may not be sent is dropped in the end"),
     ("pause-source", On.PORT, BUS, "the bus is why it stops others"),
     ("pcie-downgrade", On.PORT, BUS, "the link of the bus is told of"),
+    ("headroom", On.PORT, (Meaning.SEND_DISCARD,), "what has no room is dropped"),
     ("pfc-missing", On.PORT, (Meaning.UNKNOWN_CONTROL_FRAME, Meaning.SEND_DISCARD), "flow control is told of"),
     ("pfc-wrong-priority", On.PORT, (Meaning.UNKNOWN_CONTROL_FRAME,), "flow control is told of"),
 )
@@ -167,6 +168,11 @@ LEAVES: Final = (
             ("link-flap", On.SWITCHES),
         )
     ),
+    *(
+        Rule(winner="oversubscribed", loser=loser, on=On.RUN, why="uplinks that carry less are full beside any load")
+        for loser in ("head-of-line", "congestion")
+    ),
+    Rule(winner="head-of-line", loser="congestion", on=On.RUN, why="what waits behind a hot receiver is late as well"),
 )
 """A leaf against its members. Damage that a member counts itself (physical-errors, link-flap) is its own cable's, and
 stays; a setting that differs is no reason for a leaf, and is told beside it."""
@@ -207,6 +213,16 @@ RULES: Final = (
     Rule(winner="pause-source", loser="pause-victim", on=On.PORT, why="who is stopped is told with who stops them"),
     Rule(winner="pause-source", loser="pcie-downgrade", on=On.PORT, why="the bus is why it stops others"),
     Rule(winner="packet-loss", loser="pfc-missing", on=On.LINK, why="it loses without load as well"),
+    Rule(winner="packet-loss", loser="headroom", on=On.LINK, why="it loses without load as well"),
+    Rule(winner="physical-errors", loser="headroom", on=On.LINK, why="a bad link loses at any load"),
+    Rule(winner="pfc-wrong-priority", loser="headroom", on=On.PORT, why="pauses of another priority stop nothing"),
+    Rule(
+        winner="headroom",
+        loser="pfc-missing",
+        on=On.PORT,
+        why="the same losses, where queues were filled on purpose",
+        blameless=True,
+    ),
     Rule(
         winner="packet-loss", loser="pfc-wrong-priority", on=On.LINK, why="a setting explains a loss, and is no other"
     ),

@@ -5,6 +5,7 @@ In the arrays NaN stands for "not known" (too few samples for that percentile); 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
@@ -193,6 +194,65 @@ class HopTable:
     """Of an iteration: what the hop kept its receiver waiting for (stats.hops)."""
     operation_p50_ns: float
     """The whole all-reduce, for scale; NaN when unknown."""
+
+
+class Background(StrEnum):
+    """What loads the fabric beside pairs that are measured."""
+
+    ALL_TO_ALL = "all-to-all"  # each host sends to several
+    INCAST = "incast"  # many send to one
+    STREAMS = "streams"  # each sends to one, and receives from one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadedTable:
+    """Round trips alone, beside load, and alone again; a row for each pair and turn, shape (n,) where not told.
+
+    Times have shape (n, 4): median, 99th and 99.9th percentile, and the longest; NaN where too few samples tell.
+    """
+
+    stage: str
+    scope: Scope
+    size_bytes: int
+    turn: IntArray
+    src: IntArray
+    dst: IntArray
+    """Rank numbers."""
+    background: tuple[Background, ...]
+    alone_ns: FloatArray
+    loaded_ns: FloatArray
+    again_ns: FloatArray
+
+    @property
+    def idle_ns(self) -> FloatArray:
+        """The mean of before and after; NaN where either is not known."""
+        mean: FloatArray = (self.alone_ns + self.again_ns) / 2
+        return mean
+
+    @property
+    def factor(self) -> FloatArray:
+        """How many times as long beside load: the congestion impact factor of GPCNeT, shape (n, 4)."""
+        ratio: FloatArray = self.loaded_ns / np.maximum(self.idle_ns, 1.0)
+        return ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadFlows:
+    """Flows that were under way together, by round; arrays have shape (n,), one row a flow."""
+
+    stage: str
+    probe: str
+    scope: Scope
+    size_bytes: int
+    round_index: IntArray
+    src: IntArray
+    dst: IntArray
+    """Rank numbers."""
+    gbps: FloatArray
+    """Over the time that all flows of the round were under way."""
+    p99_ns: FloatArray
+    """Of a window; NaN where too few tell."""
+    max_ns: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -434,6 +494,10 @@ class Evidence:
 
     hops: tuple[HopTable, ...] = ()
     """What hops of traced rings held up."""
+    loaded: tuple[LoadedTable, ...] = ()
+    """Round trips beside flows of other hosts."""
+    flows_together: tuple[LoadFlows, ...] = ()
+    """What flows carried that were under way together."""
 
     steps: tuple[StepTable, ...] = ()
     """Bursts, one for each stage of them."""

@@ -200,6 +200,29 @@ class Limits:
     ecn_mark_floor: float = _limit(
         100.0, "packets", "marked at a port that answers none, or notifications unheeded; answers are rate-limited"
     )
+    congestion_ratio: float = _limit(
+        10.0,
+        "ratio",
+        "p99 of a round trip beside load over that alone; GPCNeT's factor is near 1 where congestion control isolates "
+        "flows, and beyond 10 where it does not",
+    )
+    congestion_floor_ns: float = _limit(
+        20_000.0, "ns", "what load adds to a p99 that nobody minds: a queue of a megabyte at 400 Gb/s"
+    )
+    load_drift_ratio: float = _limit(
+        2.0, "ratio", "p99 alone after load over that before, either way: beyond, something else changed meanwhile"
+    )
+    incast_goodput_ratio: float = _limit(
+        0.75,
+        "ratio",
+        "of the most that fewer senders bring a receiver, that many bring it; a lossless fabric keeps the port full",
+    )
+    incast_fairness_ratio: float = _limit(
+        0.7, "ratio", "Jain's index over the senders of an incast; 0.7 is a third of them with next to nothing"
+    )
+    victim_loss_ratio: float = _limit(
+        0.25, "ratio", "of its rate that a flow loses while a receiver it does not send to is hot; it should lose none"
+    )
     gpu_held_ratio: float = _limit(
         0.05, "ratio", "of a stage that heat or a power brake holds a GPU's clock down; a healthy one never is"
     )

@@ -23,6 +23,16 @@ REACH: Final = "reach"
 
 HOST_NOISE: Final = "host_noise"
 """The probe in which every rank works and nobody sends."""
+LOADED_LATENCY: Final = "loaded_latency"
+INCAST: Final = "incast"
+VICTIM: Final = "victim"
+PERMUTATION: Final = "permutation"
+BISECTION: Final = "bisection"
+LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION)
+"""The probes that load the fabric on purpose: their rounds hold flows (plan.loads)."""
+LOAD_PHASES: Final = 3
+"""Rounds of a turn in which something is measured alone, beside load, and alone again: drift is then seen."""
+LOADED_PHASE: Final = 1
 
 
 class Scope(StrEnum):
@@ -150,6 +160,9 @@ class Stage:
     """What they are received into."""
     bursts: BurstOptions | None = None
     """How its steps follow each other, where it is of bursts: then it has a round for each second."""
+
+    load_bytes: int = 1 << 20
+    """A message of the flows beside which latency is measured; of other loads ``sizes_bytes`` are theirs."""
 
     @property
     def needs_gpu(self) -> bool:

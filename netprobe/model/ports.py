@@ -22,6 +22,8 @@ class Span(StrEnum):
     """While probes ran, all stages together."""
     IDLE_BEFORE = "idle-before"
     IDLE_AFTER = "idle-after"
+    PROVOKED = "provoked"
+    """While flows loaded the fabric on purpose: a part of LOAD."""
     QUIET = "quiet"
     """Between readings that somebody took, while the port moved next to nothing: a part of LOAD."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from netprobe.model.endpoint import Calibration
-from netprobe.model.evidence import Coverage
+from netprobe.model.evidence import Background, Coverage
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.gpu import CopyRate
 from netprobe.model.nccl import NcclChoice
@@ -231,6 +231,79 @@ class NoiseSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSummary:
+    """Round trips alone and beside one kind of load, over all pairs; times are half a round trip, medians of pairs."""
+
+    scope: Scope
+    size_bytes: int
+    background: Background
+    pairs: int
+    idle_p50_ns: float
+    loaded_p50_ns: float
+    idle_p99_ns: float | None
+    """None where too few pairs had the 100 round trips that a 99th percentile needs; others likewise."""
+    loaded_p99_ns: float | None
+    factor_p99: float | None
+    """Loaded over the mean of alone before and after, the median over pairs: GPCNeT's congestion impact factor."""
+    factor_p999: float | None
+    factor_max: float
+    worst_pair: tuple[str, str] | None
+    """The pair with the largest factor of its 99th percentile."""
+    worst_factor_p99: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanInSummary:
+    """So many senders into one receiver, over all receivers that were hot; medians, but for what is called worst."""
+
+    scope: Scope
+    size_bytes: int
+    fan_in: int
+    receivers: int
+    """Ranks that so many sent to."""
+    hot_hosts: int
+    """That they are on."""
+    hosts: int
+    """Of the run, whether they were hot or not."""
+    goodput_gbps: float
+    kept_ratio: float | None
+    """Of the most that fewer senders brought the same receiver; None for the fewest."""
+    jain: float
+    worst_receiver: str | None
+    """The one with the least goodput; None where there is but one."""
+    worst_gbps: float | None
+    longest_window_ns: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TogetherSummary:
+    """All hosts at once (permutation, bisection), or a flow beside an incast (victim)."""
+
+    probe: str
+    scope: Scope
+    size_bytes: int
+    flows: int
+    """Under way at the same time; victims in all."""
+    total_gbps: float
+    """The median over rounds; of victims, that of one beside the incast."""
+    alone_gbps: float | None
+    """What as many flows carry pair by pair: as many times half of what the median pair carries both ways over MPI
+    (or one way, where that alone was measured); of a victim, its own rate before and after."""
+    kept_ratio: float | None
+    worst_flow: tuple[str, str]
+    worst_gbps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderLoad:
+    """What was measured while the fabric was loaded on purpose."""
+
+    loaded: tuple[LoadedSummary, ...] = ()
+    fan_ins: tuple[FanInSummary, ...] = ()
+    together: tuple[TogetherSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """report.json."""
 
@@ -279,3 +352,5 @@ class Report:
     """What the plan left out to keep to its budget."""
     noise: NoiseSummary | None = None
     """None where no rank worked alone."""
+    under_load: UnderLoad = UnderLoad()
+    """Latency beside load, and what many senders bring one receiver; empty where nothing was loaded on purpose."""

@@ -24,12 +24,18 @@ class Metric(StrEnum):
     DETOUR = "detour_ns"  # what a quantum took beyond the median, where that is more than the clock of a core varies by
     DETOUR_GAP = "detour_gap_ns"  # from the beginning of one detour to that of the next
     WAKE_LATE = "wake_late_ns"  # how much later than asked for a sleeping rank woke
+    ALONE = "alone_ns"  # a round trip while nothing else is sent, before or after load
+    LOADED = "loaded_ns"  # a round trip beside flows that load the fabric
+    FLOW = "flow_ns"  # a window of one of several flows that are under way together, as its receiver saw it
 
 
 NOISE_METRICS = (Metric.QUANTUM, Metric.DETOUR, Metric.DETOUR_GAP, Metric.WAKE_LATE)
 """Those of one rank alone, that sends nothing."""
 
-MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, Metric.STEP)
+LOAD_METRICS = (Metric.ALONE, Metric.LOADED, Metric.FLOW)
+"""Those of rounds that load the fabric on purpose, or are held against such rounds."""
+
+MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, Metric.STEP, *LOAD_METRICS)
 """Those whose iterations moved bytes that no other series counts."""
 
 

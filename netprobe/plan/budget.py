@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from netprobe.model.collective import SHAPES
-from netprobe.model.plan import Pairing, Path, Plan, Scope, Stage
+from netprobe.model.plan import LOADS, Pairing, Path, Plan, Scope, Stage
 from netprobe.stats.steps import round_ns
 from netprobe.units import NS_PER_MS, NS_PER_S, format_duration
 
@@ -14,6 +14,7 @@ RoundCount = Callable[[Stage], int]
 WARMUP_AND_CHECK_RATIO: Final = 0.25  # a tenth for warm-up; the rest is data check and agreement, measured on 2 ranks
 GROUP_PHASES_RATIO: Final = 1.6  # a collective has the arrival phase as well, with a barrier before each call
 PIPELINED_RATIO: Final = 0.5  # over NCCL half of the iterations run again, with nothing between them
+LOAD_RATIO: Final = 1.5  # flows of a load settle before they are measured and go on for as long behind: a quarter each
 OVERHEAD_NS: Final = 2 * NS_PER_MS  # gathering, a barrier and the first touch of buffers, for each round and size
 START_NS: Final = 2 * NS_PER_S  # interpreters, MPI_Init and writing the run directory
 SHORTEST_BURSTS_NS: Final = 3 * NS_PER_S  # fewer seconds are no series of them
@@ -32,7 +33,7 @@ def expected_round_ns(stage: Stage) -> int:
     """Return how long one round of a stage should take."""
     if stage.bursts is not None:
         return round_ns(stage.bursts) + ROUND_OVERHEAD_NS
-    phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else 1.0
+    phases = GROUP_PHASES_RATIO if stage.probe in SHAPES else LOAD_RATIO if stage.probe in LOADS else 1.0
     if stage.path is Path.NCCL and stage.probe != "latency":
         phases += PIPELINED_RATIO
     each = stage.series_budget_ns * (phases + WARMUP_AND_CHECK_RATIO) + OVERHEAD_NS

@@ -28,21 +28,28 @@ Matching = tuple[tuple[int, int], ...]
 class Round:
     """Directed pairs (leader or sender, follower or receiver) that run at the same time; no rank appears twice."""
 
-    __slots__ = ("ends",)
+    __slots__ = ("ends", "flows")
     __hash__ = None  # type: ignore[assignment]  # it holds an array
 
-    def __init__(self, *, pairs: IntArray | Iterable[tuple[int, int]]) -> None:
-        told = pairs if isinstance(pairs, np.ndarray) else list(pairs)
-        self.ends: IntArray = np.asarray(told, dtype=np.int64).reshape(-1, 2)
+    def __init__(
+        self, *, pairs: IntArray | Iterable[tuple[int, int]], flows: IntArray | Iterable[tuple[int, int]] = ()
+    ) -> None:
+        self.ends: IntArray = _ends(pairs)
         """Shape (pairs, 2)."""
+        self.flows: IntArray = _ends(flows)
+        """Sender and receiver of each flow that loads the fabric meanwhile, shape (flows, 2); ranks have several."""
 
     def __eq__(self, other: object) -> bool:
         """Return whether it is a round of the same pairs in the same order."""
-        return isinstance(other, Round) and np.array_equal(self.ends, other.ends)
+        return (
+            isinstance(other, Round)
+            and np.array_equal(self.ends, other.ends)
+            and np.array_equal(self.flows, other.flows)
+        )
 
     def __repr__(self) -> str:
         """Return its pairs."""
-        return f"Round(pairs={self.pairs})"
+        return f"Round(pairs={self.pairs}{f', flows={self.flows.tolist()}' if len(self.flows) else ''})"
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -52,11 +59,19 @@ class Round:
     def among(self, ranks: Collection[int]) -> "Round":
         """Return the round without pairs that have an end outside of these ranks."""
         known = np.fromiter(ranks, dtype=np.int64, count=len(ranks))
-        return Round(pairs=self.ends[np.isin(self.ends, known).all(axis=1)])
+        return Round(
+            pairs=self.ends[np.isin(self.ends, known).all(axis=1)],
+            flows=self.flows[np.isin(self.flows, known).all(axis=1)],
+        )
 
     def reversed(self) -> "Round":
         """Return the same pairs with their roles swapped."""
         return Round(pairs=self.ends[:, ::-1])
+
+
+def _ends(pairs: IntArray | Iterable[tuple[int, int]]) -> IntArray:
+    told = pairs if isinstance(pairs, np.ndarray) else list(pairs)
+    return np.asarray(told, dtype=np.int64).reshape(-1, 2)
 
 
 class Rounds(Sequence[Round]):

@@ -9,13 +9,28 @@ deep       all pairs, wide sweeps, reduced precision and in-place variants; for 
 Memory of GPUs comes last in each: a GPU that is lost in the middle ends a run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from netprobe.errors import PlanError
 from netprobe.model.collective import CALLS, SHAPES, TRACED_RING
-from netprobe.model.plan import HOST_NOISE, REACH, Carriers, Memories, Memory, Pairing, Plan, Scope, Stage
+from netprobe.model.plan import (
+    BISECTION,
+    HOST_NOISE,
+    INCAST,
+    LOADED_LATENCY,
+    PERMUTATION,
+    REACH,
+    VICTIM,
+    Carriers,
+    Memories,
+    Memory,
+    Pairing,
+    Plan,
+    Scope,
+    Stage,
+)
 from netprobe.plan.bursts import NO_BURSTS, burst_stage
 from netprobe.plan.gpu import in_gpu, in_memory, over_nccl, refuse_unfit
 from netprobe.plan.rdma import NOTHING, RdmaWish, carried_by, datagram_sizes, over_rdma
@@ -25,6 +40,8 @@ from netprobe.units import NS_PER_MS, NS_PER_S
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 LESS_COMMON: Final = ("float16", "bfloat16", "float64")
+LOAD_BYTES: Final = MIB  # a message of flows that load: large enough for the rate to count, and soon done
+LOAD_WINDOW: Final = 8
 DEFAULT_SEED: Final = 20_260_101  # any number; fixed, so that two nights draw the same partners and compare
 DATAGRAMS_BYTES: Final = datagram_sizes(1, 4 * KIB)  # the smallest, and a whole MTU
 RING_BYTES: Final = (32 * MIB,)  # messages of half a megabyte on up to 64 ranks: a hop is told by bandwidth, not clocks
@@ -64,6 +81,23 @@ def _rdma(
         over_rdma(stage)
         for stage in _pairs(probe, sizes, budget_ns, window=window, matchings=matchings)
         if stage.scope is Scope.BETWEEN_HOSTS
+    )
+
+
+def _loads(budget_ns: int, counts: Mapping[str, int]) -> tuple[Stage, ...]:
+    """Return stages that load the fabric between hosts, each as often as told; over MPI, whatever that goes over."""
+    return tuple(
+        Stage(
+            id=f"{probe}-{Scope.BETWEEN_HOSTS}",
+            probe=probe,
+            scope=Scope.BETWEEN_HOSTS,
+            sizes_bytes=(8,) if probe == LOADED_LATENCY else (LOAD_BYTES,),
+            matchings=count,
+            series_budget_ns=budget_ns,
+            window=LOAD_WINDOW,
+            load_bytes=LOAD_BYTES,
+        )
+        for probe, count in counts.items()
     )
 
 
@@ -153,6 +187,7 @@ def _pretrain() -> tuple[Stage, ...]:
         _group(TRACED_RING, RING_BYTES, budget_ns),
         _group("sendrecv", (8 * MIB,), budget_ns),
         _bursts(5 * NS_PER_S),
+        *_loads(budget_ns // 2, {LOADED_LATENCY: 1, INCAST: 1, VICTIM: 1}),
         *_gpu(8 * MIB, budget_ns, window=64),
         *_nccl(("allreduce",), sweep(8, 512 * MIB, factor=8), budget_ns),
         *_nccl((*SHARDED, "sendrecv"), sweep(64 * KIB, 64 * MIB, factor=8), budget_ns),
@@ -173,6 +208,7 @@ def _nightly() -> tuple[Stage, ...]:
         *(_group(probe, sweep(8, 128 * MIB, factor=8), budget_ns) for probe in CALLS),
         _group(TRACED_RING, RING_BYTES, budget_ns),
         _bursts(15 * NS_PER_S),
+        *_loads(budget_ns, {LOADED_LATENCY: 3, INCAST: 4, VICTIM: 3, PERMUTATION: 3, BISECTION: 2}),
         *_gpu(8 * MIB, budget_ns, window=64, matchings=5),
         *_nccl(MOVING, sweep(8, 1024 * MIB, factor=8), budget_ns),
     )
@@ -194,6 +230,7 @@ def _deep() -> tuple[Stage, ...]:
         _group(TRACED_RING, RING_BYTES, budget_ns),
         *(_group("allreduce", sweep(MIB, 64 * MIB, factor=8), budget_ns, dtype=dtype) for dtype in LESS_COMMON),
         _bursts(30 * NS_PER_S),
+        *_loads(budget_ns, {LOADED_LATENCY: 3, INCAST: 32, VICTIM: 8, PERMUTATION: 8, BISECTION: 4}),
         *_all_pairs(_gpu(64 * MIB, budget_ns, window=64)),
         *_nccl(MOVING, sweep(8, 2048 * MIB, factor=4), budget_ns),
     )

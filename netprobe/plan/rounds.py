@@ -8,6 +8,7 @@ from netprobe.contracts import Assignment, Probe
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank, ranks_by_host
 from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.plan.loads import load_rounds
 from netprobe.plan.pairing import Round, both_ways, matching_count, rounds_between, rounds_within
 from netprobe.stats.steps import rounds_in
 
@@ -39,6 +40,8 @@ class Drawing:
             return 1
         if stage.rounds:
             return len(stage.rounds)
+        if probe.is_load:
+            return len(self.rounds(stage, probe))
         sizes = {len(ranks) for ranks in self.hosts} if stage.scope is Scope.WITHIN_HOST else {len(self.hosts)}
         most = max((matching_count(size, stage.pairing, stage.matchings) for size in sizes), default=0)
         return most * (2 if probe.both_directions else 1)
@@ -51,6 +54,8 @@ class Drawing:
             return [GROUP_ROUND]
         if stage.rounds:
             return [Round(pairs=pairs) for pairs in stage.rounds]
+        if probe.is_load:
+            return load_rounds(stage, self.hosts, self.leaves, self._seed)
         key = (stage.scope, stage.pairing, stage.matchings)
         if key not in self._drawn:
             self._drawn[key] = self._draw(*key)
@@ -73,10 +78,15 @@ def rounds_of(stage: Stage, probe: Probe, ranks: tuple[Rank, ...], seed: int) ->
 def assignment_of(each: Round, round_index: int, rank: int) -> Assignment:
     """Return what one rank does in a round."""
     at = np.flatnonzero(each.ends == rank)
-    if not len(at):
-        return Assignment(round_index=round_index, peer=None, leads=False)
-    pair, side = divmod(int(at[0]), 2)
-    return Assignment(round_index=round_index, peer=int(each.ends[pair, 1 - side]), leads=side == 0)
+    pair, side = divmod(int(at[0]), 2) if len(at) else (0, 0)
+    return Assignment(
+        round_index=round_index,
+        peer=int(each.ends[pair, 1 - side]) if len(at) else None,
+        leads=bool(len(at)) and side == 0,
+        sends_to=tuple(each.flows[each.flows[:, 0] == rank, 1].tolist()),
+        receives_from=tuple(each.flows[each.flows[:, 1] == rank, 0].tolist()),
+        has_flows=len(each.flows) > 0,
+    )
 
 
 def refuse_missing_root(plan: Plan, ranks: int) -> None:
@@ -89,7 +99,7 @@ def refuse_missing_root(plan: Plan, ranks: int) -> None:
 
 
 def planned_pairs(rounds: Sequence[Round]) -> tuple[tuple[int, int], ...]:
-    """Return the distinct directed pairs of all rounds, sorted."""
-    ends = [each.ends for each in rounds]
+    """Return the distinct directed pairs of all rounds, flows among them, sorted."""
+    ends = [ends for each in rounds for ends in (each.ends, each.flows)]
     distinct = np.unique(np.concatenate(ends), axis=0) if ends else GROUP_ROUND.ends
     return Round(pairs=distinct).pairs

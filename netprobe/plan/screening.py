@@ -7,7 +7,7 @@ happens with probability at most (b / (N - 1))^k: partners are distinct, so that
 from dataclasses import replace
 from typing import Final
 
-from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.model.plan import LOADS, Pairing, Plan, Scope, Stage
 
 BAD_RATIO: Final = 0.02  # of all hosts, at the same time; a fleet with more has a problem that no screening sorts out
 
@@ -48,4 +48,5 @@ def screened(plan: Plan, hosts: int) -> Plan:
 
 
 def _is_screening(stage: Stage) -> bool:
-    return stage.scope is Scope.BETWEEN_HOSTS and stage.pairing is Pairing.SCREENING and not stage.rounds
+    is_drawn = stage.scope is Scope.BETWEEN_HOSTS and not stage.rounds and stage.probe not in LOADS
+    return is_drawn and stage.pairing is Pairing.SCREENING

@@ -112,10 +112,10 @@ def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tu
     if Path.MPI not in probe.paths:
         refuse_for_datagrams(single.carriers, single.wish)
         return carried_by(map(over_rdma, stages), single.carriers, single.wish)
-    if not probe.is_group:
+    if not probe.is_group and Path.VERBS in probe.paths:
         return carried_by((*stages, over_rdma(stages[-1])), single.carriers, single.wish)
     if single.carriers is Carriers.VERBS:
-        pairs = ", ".join(name for name, each in probes().items() if not each.is_group)
+        pairs = ", ".join(name for name, each in probes().items() if Path.VERBS in each.paths and not each.is_group)
         raise PlanError(f"{probe.id} goes over MPI alone", remedy=f"--transport mpi; over RDMA go {pairs}")
     refuse_idle(single.wish)
     return stages

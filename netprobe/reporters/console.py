@@ -18,6 +18,8 @@ from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests
 from netprobe.reporters._layers import NOTE, layer_figures
 from netprobe.reporters._nccl import nccl_lines
 from netprobe.reporters._steps import ALL_SLOWEST, FEW_SLOWEST, step_figures
+from netprobe.reporters._under_load import NOTE as LOAD_NOTE
+from netprobe.reporters._under_load import has_load, load_figures
 from netprobe.reporters._wording import (
     devices_of,
     endpoint_of,
@@ -65,7 +67,8 @@ def render(report: Report, options: RenderOptions) -> str:
         _healthy_hosts(console, report)
         slow = copy_figures(report, only_slow=True)
         steps = step_figures(report.steps, most=ALL_SLOWEST if options.verbose else FEW_SLOWEST)
-        for figures in (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *steps, *slow):
+        own = (*layer_figures(report.layers), *figures_of(report, samples=options.verbose), *steps, *slow)
+        for figures in (*own, *load_figures(report.under_load)):
             print_figures(console, figures)
         _notes(console, report, options)
     return without_trailing_spaces(captured.get())
@@ -270,6 +273,8 @@ def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
         notes.insert(0, NOTE)
     if any(each.copies_are_slow for each in report.gpus):
         notes.insert(0, COPIES_NOTE)
+    if has_load(report.under_load):
+        notes.insert(0, LOAD_NOTE)
     if options.verbose:
         notes += [endpoint_of(each) for each in report.endpoints]
         notes += [gpu_of(each) for each in report.gpus]

@@ -13,6 +13,8 @@ from netprobe.reporters._grouping import grouped_findings, grouped_gaps, retests
 from netprobe.reporters._layers import NOTE, layer_figures
 from netprobe.reporters._nccl import nccl_lines
 from netprobe.reporters._steps import step_figures
+from netprobe.reporters._under_load import NOTE as LOAD_NOTE
+from netprobe.reporters._under_load import has_load, load_figures
 from netprobe.reporters._wording import devices_of, fold, made_by, measured_of, scale_of, usable_hosts, visible
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")
@@ -48,10 +50,12 @@ def _lines(report: Report) -> Iterator[str]:
         *figures_of(report, samples=True),
         *step_figures(report.steps),
         *of_gpus,
+        *load_figures(report.under_load),
     ):
         yield ""
         yield from _figures(figures)
     own = [*([NOTE] if report.layers else []), *([COPIES_NOTE] if any(each.copies for each in report.gpus) else [])]
+    own += [LOAD_NOTE] if has_load(report.under_load) else []
     for note in (*own, *notes_on(report), *devices_of(report), *nccl_lines(report.nccl)):
         yield ""
         yield _text(note)

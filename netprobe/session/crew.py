@@ -14,7 +14,7 @@ from netprobe.model.bursts import StepBin
 from netprobe.model.endpoint import Rank
 from netprobe.model.rdma import PairFailure
 from netprobe.model.series import Fault, Series
-from netprobe.plan.pairing import Round
+from netprobe.plan.pairing import IntArray, Round
 from netprobe.plan.task import RankLeaves, Roster
 
 ABSENT: Final = -1
@@ -43,11 +43,16 @@ class Crew:
         """Return a round in MPI's numbers, without the pairs of which an end is missing or that are to be avoided."""
         rank_of = np.full(len(self.everyone), ABSENT, dtype=np.int64)
         rank_of[list(self.numbers)] = np.arange(len(self.numbers))
-        here = rank_of[each.ends]
-        kept = (here != ABSENT).all(axis=1)
-        if avoided:
-            kept &= np.array([self._hosts(src, dst) not in avoided for src, dst in each.ends.tolist()], dtype=bool)
-        return Round(pairs=here[kept])
+
+        def kept(ends: IntArray) -> IntArray:
+            here = rank_of[ends]
+            is_kept = (here != ABSENT).all(axis=1)
+            if avoided:
+                is_kept &= np.array([self._hosts(src, dst) not in avoided for src, dst in ends.tolist()], dtype=bool)
+            present: IntArray = here[is_kept]
+            return present
+
+        return Round(pairs=kept(each.ends), flows=kept(each.flows))
 
     def root_of(self, root: int) -> int:
         """Return MPI's number for a root; its first rank takes over where the root is missing."""

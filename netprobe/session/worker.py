@@ -265,7 +265,7 @@ class _Course:
         self._kept = Kept()
         for round_index in range(first, len(rounds)):
             self._announce(index, round_index, len(rounds))
-            self._run_round(stage, rounds[round_index], round_index)
+            self._run_round(stage, rounds[round_index], round_index, first)
             if self._kept.is_over:
                 rounds = rounds[: round_index + 1]
                 break
@@ -291,16 +291,18 @@ class _Course:
         free_bytes = self._devices.gpus.free_bytes()
         return None if free_bytes is None else free_bytes + self._pool.on_gpu_bytes
 
-    def _run_round(self, stage: Stage, planned: Round, round_index: int) -> None:
+    def _run_round(self, stage: Stage, planned: Round, round_index: int, first: int) -> None:
         probe = pick("probe", probes(), stage.probe)
         each = self._crew.present(planned, self._avoided)
         assignment = assignment_of(each, round_index, self._control.rank)
         whereabouts, expected_ns = self._session.whereabouts, expected_round_ns(stage)
         whereabouts.waits(stage.id, round_index, expected_ns)
-        if probe.is_group and (stage.bursts is None or round_index % COMPARED_EVERY == 0):
+        is_compared = round_index % COMPARED_EVERY == 0 if stage.bursts is not None else probe.is_group
+        if is_compared or (probe.is_load and round_index == first):
             self._clocks.compare()
         self._control.barrier()
-        if probe.is_group or assignment.peer is not None:
+        is_busy = probe.is_group or bool(assignment.sends_to or assignment.receives_from)
+        if is_busy or assignment.peer is not None:
             whereabouts.measures(stage.id, round_index, self._number(assignment.peer))
         is_first = self._kept.value is None
         results, window = self._measure(probe, stage, assignment)
@@ -320,7 +322,7 @@ class _Course:
                 steps=tuple(self._crew.numbered_bin(each) for one in told for each in one.steps),
             )
             self._session.sink.emit(finished)
-            if not probe.is_group:
+            if not probe.is_group and not probe.is_load:
                 self._series.extend(each for each in finished.series if each.phase is Phase.TIMED)
                 self._windows.extend(finished.counters)
 

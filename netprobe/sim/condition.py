@@ -82,6 +82,10 @@ class Condition:
     """Share of packets that are lost on the way from a NIC when all send at once."""
     drops_loaded: FloatArray
     """Share of packets that the leaf drops in front of a NIC when all send at once."""
+    blocks_ratio: FloatArray
+    """Of leaves: what a flow from another leaf loses of its rate while some other NIC of the leaf is hot."""
+    collapses_ratio: FloatArray
+    """Share of a NIC's goodput that is lost when four or more send to it."""
     priority: IntArray
     """In which a NIC's traffic goes, and for which it has flow control."""
     pause_priority: IntArray
@@ -147,6 +151,8 @@ def healthy(fabric: Fabric, random: np.random.Generator) -> Condition:
         unpaused=np.zeros(nics, dtype=bool),
         loses_loaded=nothing(),
         drops_loaded=nothing(),
+        blocks_ratio=np.zeros(len(fabric.leaves)),
+        collapses_ratio=nothing(),
         priority=np.full(nics, LOSSLESS),
         pause_priority=np.full(nics, LOSSLESS),
         answers_marks=np.ones(nics, dtype=bool),

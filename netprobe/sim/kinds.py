@@ -185,6 +185,10 @@ def _lost_uplinks(_f: Fabric, condition: Condition, at: Place, values: Values, _
     condition.uplinks[at.number] *= 1 - values["lost"]
 
 
+def _blocks(_f: Fabric, condition: Condition, at: Place, values: Values, _r: np.random.Generator) -> None:
+    condition.blocks_ratio[at.number] = values["share"]
+
+
 def _dead(_f: Fabric, condition: Condition, at: Place, values: Values, _r: np.random.Generator) -> None:
     condition.dead[at.number] = Fate(values["fate"])
 
@@ -255,6 +259,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "no-marking": _fabric("switches mark nothing", apply=_mark("unmarked", True)),
     "no-headroom": _nic("the buffer behind a pause is too small", apply=_no_headroom, loss=(1e-5, 1e-3),
                         stopped=(0.001, 0.02)),
+    "head-of-line": _leaf("a leaf holds back what comes from others while one of its ports is hot", apply=_blocks,
+                          share=(0.4, 0.8)),
+    "incast-collapse": _fabric("what many senders bring to one collapses", apply=_set("share", "collapses_ratio"),
+                               share=(0.35, 0.7)),
     "isolated-leaf": _leaf("NICs of a leaf do not reach those of others over RDMA", apply=_isolated),
     "storm": _nic("a NIC stops its leaf all the time", apply=_storm, share=(0.05, 1.0)),
     "deadlock": _fabric("ports are held for good", apply=_deadlock, share=(0.2, 1.0)),

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe import __version__
+from netprobe.contracts import Probe
 from netprobe.model.bursts import StepBin
 from netprobe.model.counters import IDLE_AFTER, IDLE_BEFORE
 from netprobe.model.endpoint import Calibration, Clock, Rank
 from netprobe.model.finding import Gap
 from netprobe.model.plan import HOST_NOISE, Path, Plan, Scope, Stage
 from netprobe.model.run import RUN_FORMAT, Launch, RunHeader, RunStatus, StageOutcome
+from netprobe.model.series import LOAD_METRICS
 from netprobe.model.standing import Benched, Fate
 from netprobe.plan.pairing import Round
 from netprobe.plan.rounds import planned_pairs, rounds_of
@@ -27,6 +29,7 @@ from netprobe.sim.collectives import ALL_AT_ONCE, play_collective
 from netprobe.sim.condition import Condition
 from netprobe.sim.fabric import Fabric
 from netprobe.sim.flow_control import count_idle, count_stage
+from netprobe.sim.loads import play_loads
 from netprobe.sim.made import Made
 from netprobe.sim.noise import play_noise
 from netprobe.sim.pairs import play_pairs
@@ -114,18 +117,19 @@ class _Course:
         if stage.path is Path.VERBS:
             rounds = [each.among(able | self._gone) for each in rounds]
         present = [each.among(here) for each in rounds]
-        if not rounds or (not probe.is_group and not any(each.pairs for each in present)):
+        if not rounds or (not probe.is_group and not any(len(each.ends) or len(each.flows) for each in present)):
             tally = Tally.of_shape(1, self._fabric.nics)
             self._counters.append(
                 self._present(span_rows(tally, self._fabric, self._condition, stage.id, EMPTY_STAGE_NS))
             )
             self._outcomes.append(_outcome(stage, rounds, EMPTY_STAGE_NS, sorted(here)))
             return
-        made = self._played(stage, present, np.array(sorted(here)), is_group=probe.is_group)
+        random = self._random_of(stage, probe)
+        made = self._played(stage, present, np.array(sorted(here)), probe, random)
         elapsed_ns = int(made.rounds_ns.sum())
         count_stage(
-            made.tally, self._condition, elapsed_ns, self._random_of(stage),
-            is_crowded=stage.probe in ALL_AT_ONCE, has_flap=stage.id == FLAPS_IN,
+            made.tally, self._condition, elapsed_ns, random,
+            is_crowded=probe.is_load or stage.probe in ALL_AT_ONCE, has_flap=stage.id == FLAPS_IN,
         )  # fmt: skip
         self._keep(stage, made, elapsed_ns)
         self._outcomes.append(_outcome(stage, rounds, elapsed_ns, sorted(here), made))
@@ -136,6 +140,7 @@ class _Course:
 
         absent = frozenset(self._ranks[rank].host for rank in self._gone)
         told = pl.concat(self._series).filter(pl.col("dst").is_not_null() & (pl.col("phase") == "timed"))
+        told = told.filter(~pl.col("metric").is_in(list(LOAD_METRICS)))
         told = told.with_columns(slowest=pl.col("slowest").list.head(0))  # nobody asks for it, and it takes time
         added = second_pass(self._plan, self._ranks, series_of(told), (), absent=absent)
         self._plan = replace(self._plan, stages=(*self._plan.stages, *added))
@@ -173,18 +178,24 @@ class _Course:
             steps=tuple(self._steps),
         )
 
-    def _played(self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, *, is_group: bool) -> Made:
+    def _played(
+        self, stage: Stage, rounds: Sequence[Round], ranks: IntArray, probe: Probe, random: np.random.Generator
+    ) -> Made:
         if stage.bursts is not None:
-            return play_bursts(self._fabric, self._condition, stage, ranks, self._random_of(stage), self._seed)
+            return play_bursts(self._fabric, self._condition, stage, ranks, random, self._seed)
         began_ns = sum(outcome.elapsed_ns for outcome in self._outcomes)
         if stage.probe == HOST_NOISE:
-            return play_noise(self._fabric, self._condition, stage, ranks, self._random, began_ns)
-        if is_group:
-            return play_collective(self._fabric, self._condition, stage, ranks, self._random, self._seed)
-        return play_pairs(self._fabric, self._condition, stage, rounds, self._random, self._seed, began_ns)
+            return play_noise(self._fabric, self._condition, stage, ranks, random, began_ns)
+        if probe.is_load:
+            return play_loads(self._fabric, self._condition, stage, rounds, random, self._seed)
+        if probe.is_group:
+            return play_collective(self._fabric, self._condition, stage, ranks, random, self._seed)
+        return play_pairs(self._fabric, self._condition, stage, rounds, random, self._seed, began_ns)
 
-    def _random_of(self, stage: Stage) -> np.random.Generator:
-        """Return what draws for a stage: bursts draw from their own, so that with or without them all else is alike."""
+    def _random_of(self, stage: Stage, probe: Probe) -> np.random.Generator:
+        """Return what draws for a stage: bursts and loads draw from their own, so that all else is alike without."""
+        if probe.is_load:
+            return np.random.default_rng([self._seed, 3, len(self._outcomes)])
         return self._random if stage.bursts is None else self._random_of_bursts
 
     def _keep(self, stage: Stage, made: Made, elapsed_ns: int) -> None:

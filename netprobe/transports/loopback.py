@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from netprobe import _native
 from netprobe.buffers.rings import RingCut
-from netprobe.contracts import Buffer, BurstSteps, Collective, RingTrace, Stamps, StepPace
+from netprobe.contracts import Buffer, BurstSteps, Collective, FlowLoad, RingTrace, Stamps, StepPace
 from netprobe.errors import TransportError
 from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.store.batches import payloads_of, up_the_tree
+from netprobe.transports._loopback_flows import LoopbackFlows
 from netprobe.units import NS_PER_S
 
 T = TypeVar("T")
@@ -64,6 +65,15 @@ class LoopbackWorld:
                 if self.barrier.broken:
                     raise TransportError("another rank of this process failed") from None
         raise TransportError(f"rank {dst} waited {PATIENCE_S:.0f} s for rank {src} in vain")
+
+    def try_fetch(self, kind: str, src: int, dst: int) -> Any:  # noqa: ANN401
+        """Return the next value from ``src``, None where none has come."""
+        if self.barrier.broken:
+            raise TransportError("another rank of this process failed")
+        try:
+            return self._box(kind, src, dst).get_nowait()
+        except queue.Empty:
+            return None
 
     def fail(self) -> None:
         """Let every rank that waits, now or later, give up."""
@@ -218,6 +228,20 @@ class LoopbackTransport:
 
         return self._timed(iterations, one_window)
 
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:
+        """See contracts.Transport."""
+        return LoopbackFlows(
+            load=load,
+            clock=self._clock,
+            send=self._post,
+            answer=lambda peer, kind, value: self._world.post(kind, self.rank, peer, value),
+            take=lambda peer, kind: self._world.try_fetch(kind, peer, self.rank),
+        ).run()
+
+    def flows_refused(self) -> str | None:
+        """See contracts.Transport."""
+        return None
+
     def collective(self, call: Collective, *, iterations: int) -> Stamps:
         """See contracts.Transport."""
         return self._timed(iterations, lambda: self._run_collective(call))
@@ -290,8 +314,11 @@ class LoopbackTransport:
         return stamps
 
     def _send(self, peer: int, address: int, size_bytes: int) -> None:
+        self._post(peer, "bytes", address, size_bytes)
+
+    def _post(self, peer: int, kind: str, address: int, size_bytes: int) -> None:
         payload = self._world.wire(self.rank, peer, ctypes.string_at(address, size_bytes))
-        self._world.post("bytes", self.rank, peer, payload)
+        self._world.post(kind, self.rank, peer, payload)
 
     def _receive(self, peer: int, address: int) -> None:
         payload: bytes = self._world.fetch("bytes", peer, self.rank)

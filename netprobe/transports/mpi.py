@@ -13,15 +13,15 @@ import numpy as np
 
 from netprobe import _native
 from netprobe.buffers.rings import RingCut
-from netprobe.contracts import Buffer, BurstSteps, Collective, RingTrace, Stamps, StepPace
+from netprobe.contracts import Buffer, BurstSteps, Collective, FlowLoad, RingTrace, Stamps, StepPace, most_stamps
 from netprobe.environment import launch_settings
 from netprobe.errors import GpuError, TransportError, UnavailableError
 from netprobe.model.collective import TRACED_RING
 from netprobe.model.plan import DTYPE_BYTES, Stage
 
 FUNCTIONS: Final = (
-    "Send", "Recv", "Isend", "Irecv", "Waitall", "Barrier", "Allreduce", "Allgather", "Reduce_scatter_block",
-    "Alltoall", "Bcast", "Reduce",
+    "Send", "Recv", "Isend", "Irecv", "Waitall", "Testall", "Barrier", "Allreduce", "Allgather",
+    "Reduce_scatter_block", "Alltoall", "Bcast", "Reduce",
 )  # fmt: skip
 LOCAL_SIZES: Final = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE")
 DATA_TAG: Final = 17  # any tag will do on a communicator of our own
@@ -147,6 +147,27 @@ class MpiTransport:
         with _Translated(self, peer):
             _native.exchange(send, receive, count, self._byte, peer, DATA_TAG, self._comm, window, stride_bytes, stamps)
         return stamps
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:
+        """See contracts.Transport."""
+        if not load.sends_to and not load.receives_from:
+            return ()
+        most = most_stamps(load)
+        incoming = len(load.receives_from)
+        stamps = np.full((max(incoming, 1), most), -1, dtype=np.int64)  # touched, as the stamps of a series
+        counts = np.zeros(max(incoming, 1), dtype=np.int64)
+        count = _checked_count(load.size_bytes)
+        with _Translated(self, None):
+            _native.flows(
+                len(load.sends_to), incoming, np.array((*load.sends_to, *load.receives_from), dtype=np.int64),
+                load.send, load.receive, load.size_bytes, count, self._byte, self._byte, DATA_TAG, self._comm,
+                load.window, load.duration_ns, most, stamps, counts,
+            )  # fmt: skip
+        return tuple(row[:written].copy() for row, written in zip(stamps[:incoming], counts, strict=False))
+
+    def flows_refused(self) -> str | None:
+        """See contracts.Transport."""
+        return None
 
     def collective(self, call: Collective, *, iterations: int) -> Stamps:
         """See contracts.Transport."""

@@ -17,7 +17,17 @@ from typing import Final
 
 import numpy as np
 
-from netprobe.contracts import Buffer, BurstSteps, Collective, Control, RingTrace, Stamps, StepPace, Transport
+from netprobe.contracts import (
+    Buffer,
+    BurstSteps,
+    Collective,
+    Control,
+    FlowLoad,
+    RingTrace,
+    Stamps,
+    StepPace,
+    Transport,
+)
 from netprobe.errors import TransportError, UnavailableError
 from netprobe.model.plan import DTYPE_BYTES, Stage
 from netprobe.transports._nccl_engine import Broken, Communicator, NcclLibrary
@@ -211,6 +221,14 @@ class NcclTransport:
     def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:  # noqa: ARG002 - as the protocol has it
         """Raise UnavailableError: a step computes on the CPU, which NCCL does not wait for."""
         raise UnavailableError("bursts do not go over NCCL", remedy="--transport mpi")
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError; see ``flows_refused``."""
+        raise UnavailableError(self.flows_refused(), remedy="--transport mpi")
+
+    def flows_refused(self) -> str:
+        """Return why not."""
+        return "NCCL has no flows from many ranks to one that end when their receiver says so"
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport: clocks are those of hosts."""

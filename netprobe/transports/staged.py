@@ -8,7 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netprobe import _native
-from netprobe.contracts import Allocation, Buffer, BurstSteps, Collective, Gpu, RingTrace, Stamps, StepPace, Transport
+from netprobe.contracts import (
+    Allocation,
+    Buffer,
+    BurstSteps,
+    Collective,
+    FlowLoad,
+    Gpu,
+    RingTrace,
+    Stamps,
+    StepPace,
+    Transport,
+)
 from netprobe.errors import UnavailableError
 from netprobe.model.plan import DTYPE_BYTES, Memory, Stage
 
@@ -132,6 +143,14 @@ class StagedMpi:
     def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:  # noqa: ARG002 - as the protocol has it
         """Raise UnavailableError: a step computes on the CPU, and its buckets would be copied one by one."""
         raise UnavailableError("bursts go over the host's memory alone", remedy="--memory host")
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError; see ``flows_refused``."""
+        raise UnavailableError(self.flows_refused(), remedy="--memory host")
+
+    def flows_refused(self) -> str:
+        """Return why not: what many flows receive at once would have to be copied while others are under way."""
+        return "many flows at once are not copied between GPU and host, and this MPI takes no memory of GPUs"
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport."""

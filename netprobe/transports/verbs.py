@@ -13,8 +13,18 @@ from typing import Final
 import numpy as np
 
 from netprobe.buffers.cuda import CudaBuffer
-from netprobe.contracts import Buffer, BurstSteps, Collective, Control, RingTrace, Stamps, StepPace, Transport
-from netprobe.errors import TransportError
+from netprobe.contracts import (
+    Buffer,
+    BurstSteps,
+    Collective,
+    Control,
+    FlowLoad,
+    RingTrace,
+    Stamps,
+    StepPace,
+    Transport,
+)
+from netprobe.errors import TransportError, UnavailableError
 from netprobe.model.plan import Stage
 from netprobe.model.rdma import Engine, Operation, RdmaEndpoint, RdmaOptions
 from netprobe.transports._agreement import Agreement
@@ -174,6 +184,14 @@ class VerbsTransport:
     def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
         """See contracts.Transport; MPI's."""
         return self._under.bursts(call, pace, steps=steps)
+
+    def flows(self, load: FlowLoad) -> tuple[Stamps, ...]:  # noqa: ARG002 - as the protocol has it
+        """Raise UnavailableError; see ``flows_refused``."""
+        raise UnavailableError(self.flows_refused(), remedy="--transport mpi")
+
+    def flows_refused(self) -> str:
+        """Return why not."""
+        return "queue pairs of many flows at once are not made yet: over RDMA MPI makes them"
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport; MPI's."""

@@ -50,6 +50,23 @@ size = "8"
 modes_us = [4.0, 6.0]                     # two speeds; the slower with this share of the iterations
 high_share = 0.4
 quarters_us = [4.0, 5.0]                  # or: medians of the first quarter and the last
+[[loaded]]                                # round trips of these pairs of hosts, each in a turn of its own
+pairs = [["node1", "node2"]]
+background = "incast"                     # all-to-all, incast, streams: what loads the fabric beside them
+p99_us = 4.0                              # alone, half of a round trip; again_p99_us: afterwards; absent: the same
+loaded_p99_us = 30.0                      # beside load
+odd = [{ between = ["node1", "node2"], loaded_p99_us = 50.0 }]  # except these; again_p99_us likewise
+
+[[incast]]                                # a round of many to one; with one sender it is what the others are held to
+to = "node1"
+senders = ["node2", "node3"]
+gbps = [190.0, 190.0]                     # of each
+
+[[victim]]                                # a flow before, beside and after an incast of two senders
+flow = ["node4", "node5"]
+hot = "node1"
+senders = ["node2", "node3"]
+gbps = [380.0, 200.0, 380.0]
 
 [[counters]]                              # what systems counted in each round they took part in; lines add up
 on = "node2"                              # absent: every host
@@ -148,12 +165,15 @@ from netprobe.model.endpoint import Clock, Interface, Rank, ranks_by_host
 from netprobe.model.evidence import (
     NO_COUNTERS,
     ArrivalTable,
+    Background,
     CounterTable,
     Coverage,
     DatagramTable,
     Evidence,
     GroupResult,
     HopTable,
+    LoadedTable,
+    LoadFlows,
     NoiseTable,
     PairTable,
     Shape,
@@ -259,6 +279,34 @@ class ShapeLine(Strict):
     modes_us: tuple[float, float] | None = None
     high_share: float = 0.4
     quarters_us: tuple[float, float] | None = None
+
+
+class OddLoaded(Strict):
+    between: tuple[str, str]
+    loaded_p99_us: float | None = None
+    again_p99_us: float | None = None
+
+
+class LoadedLine(Strict):
+    pairs: list[tuple[str, str]]
+    p99_us: float
+    loaded_p99_us: float
+    again_p99_us: float | None = None
+    background: Background = Background.ALL_TO_ALL
+    odd: list[OddLoaded] = []
+
+
+class IncastLine(Strict):
+    to: str
+    senders: list[str]
+    gbps: list[float]
+
+
+class VictimLine(Strict):
+    flow: tuple[str, str]
+    hot: str
+    senders: list[str]
+    gbps: tuple[float, float, float]
 
 
 class CounterLine(Strict, rename={"peer": "with"}):
@@ -385,6 +433,9 @@ class Scenario(Strict):
     hops: list[HopLine] = []
     noise: list[NoiseLine] = []
     shapes: list[ShapeLine] = []
+    loaded: list[LoadedLine] = []
+    incast: list[IncastLine] = []
+    victim: list[VictimLine] = []
     counters: list[CounterLine] = []
     faults: list[FaultLine] = []
     run_error: str | None = None
@@ -459,6 +510,8 @@ def evidence_of(scenario: Scenario) -> Evidence:
         steps=tuple(step_table(ranks, each) for each in scenario.steps),
         noise=_noise(scenario.noise, ranks),
         shapes=tuple(_shape(each, ranks) for each in scenario.shapes),
+        loaded=tuple(_loaded(ranks, each) for each in scenario.loaded),
+        flows_together=(*_incast(ranks, scenario.incast), *_victims(ranks, scenario.victim)),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
         fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
         coverage=Coverage(
@@ -882,6 +935,70 @@ def _shape(line: ShapeLine, ranks: tuple[Rank, ...]) -> Shape:
             None if line.quarters_us is None else (line.quarters_us[0] * NS_PER_US, line.quarters_us[1] * NS_PER_US)
         ),
     )  # fmt: skip
+
+
+def _rank_on(host: str, ranks: tuple[Rank, ...]) -> int:
+    return next(rank.rank for rank in ranks if rank.host == host)
+
+
+def _loaded(ranks: tuple[Rank, ...], line: LoadedLine) -> LoadedTable:
+    def times(values: list[float]) -> np.ndarray:
+        return np.array([[p99, 2 * p99, 3 * p99, 4 * p99] for p99 in values]) * NS_PER_US
+
+    odd = [next((odd for odd in line.odd if set(odd.between) == set(pair)), OddLoaded(pair)) for pair in line.pairs]
+    ends = np.array([[_rank_on(host, ranks) for host in pair] for pair in line.pairs])
+    again = line.p99_us if line.again_p99_us is None else line.again_p99_us
+    return LoadedTable(
+        stage="loaded_latency-between-hosts",
+        scope=Scope.BETWEEN_HOSTS,
+        size_bytes=8,
+        turn=np.arange(len(ends)),
+        src=ends[:, 0],
+        dst=ends[:, 1],
+        background=(line.background,) * len(ends),
+        alone_ns=times([line.p99_us for _ in odd]),
+        loaded_ns=times([each.loaded_p99_us or line.loaded_p99_us for each in odd]),
+        again_ns=times([each.again_p99_us or again for each in odd]),
+    )
+
+
+def _flows(probe: str, ranks: tuple[Rank, ...], rows: list[tuple[int, str, str, float]]) -> LoadFlows:
+    gbps = np.array([rate for *_, rate in rows])
+    return LoadFlows(
+        stage=f"{probe}-between-hosts",
+        probe=probe,
+        scope=Scope.BETWEEN_HOSTS,
+        size_bytes=1 << 20,
+        round_index=np.array([index for index, *_ in rows]),
+        src=np.array([_rank_on(src, ranks) for _, src, _, _ in rows]),
+        dst=np.array([_rank_on(dst, ranks) for _, _, dst, _ in rows]),
+        gbps=gbps,
+        p99_ns=np.full(len(rows), np.nan),
+        max_ns=8 * (8 << 20) / gbps,
+    )
+
+
+def _incast(ranks: tuple[Rank, ...], lines: list[IncastLine]) -> Iterator[LoadFlows]:
+    rows = [
+        (index, src, line.to, rate)
+        for index, line in enumerate(lines)
+        for src, rate in zip(line.senders, line.gbps, strict=True)
+    ]
+    if rows:
+        yield _flows("incast", ranks, rows)
+
+
+def _victims(ranks: tuple[Rank, ...], lines: list[VictimLine]) -> Iterator[LoadFlows]:
+    rows = [
+        row
+        for turn, line in enumerate(lines)
+        for row in (
+            *((3 * turn + phase, *line.flow, rate) for phase, rate in enumerate(line.gbps)),
+            *((3 * turn + 1, src, line.hot, 380.0 / len(line.senders)) for src in line.senders),
+        )
+    ]
+    if rows:
+        yield _flows("victim", ranks, rows)
 
 
 def _is_of(odd: Odd, a: Rank, b: Rank) -> bool:

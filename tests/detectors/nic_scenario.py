@@ -31,7 +31,7 @@ on = ["node2"]
 set = { governor = "powersave" }          # fields of SystemSettings
 
 [[counted]]                               # what ports counted; a later line changes what earlier ones say
-span = "load"                             # load, idle-before, idle-after, quiet; or rounds: of each round that fits
+span = "load"                             # or provoked, idle-before, idle-after, quiet; rounds: of each round that fits
 nic = "mlx5_0"                            # absent: every port
 on = ["node2"]                            # absent: every host
 with = ["node3"]                          # of rounds: only with these partners

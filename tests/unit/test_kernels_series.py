@@ -21,6 +21,7 @@ SIGNATURES = {
     "Isend": (c_void_p, c_int, c_int64, c_int, c_int, c_int64, c_void_p),
     "Irecv": (c_void_p, c_int, c_int64, c_int, c_int, c_int64, c_void_p),
     "Waitall": (c_int, c_void_p, c_void_p),
+    "Testall": (c_int, c_void_p, c_void_p, c_void_p),
     "Barrier": (c_int64,),
     "Allreduce": (c_void_p, c_void_p, c_int, c_int64, c_int64, c_int64),
     "Allgather": (c_void_p, c_int, c_int64, c_void_p, c_int, c_int64, c_int64),

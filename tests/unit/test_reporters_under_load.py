@@ -1,0 +1,66 @@
+"""The section about load: it reads at 80 columns, says what is not known, and is not there where nothing was loaded."""
+
+from dataclasses import replace
+
+import pytest
+from sample_reports import healthy_laptop
+
+from netprobe.contracts import RenderOptions
+from netprobe.model.evidence import Background
+from netprobe.model.plan import Scope
+from netprobe.model.report import FanInSummary, LoadedSummary, TogetherSummary, UnderLoad
+from netprobe.registry import reporters
+
+LONG = "a-host-with-a-name-of-some-length:12"
+TOLD = UnderLoad(
+    loaded=(
+        LoadedSummary(
+            scope=Scope.BETWEEN_HOSTS, size_bytes=8, background=Background.ALL_TO_ALL, pairs=16, idle_p50_ns=1800.0,
+            loaded_p50_ns=2500.0, idle_p99_ns=2200.0, loaded_p99_ns=41_000.0, factor_p99=18.6, factor_p999=None,
+            factor_max=120.0, worst_pair=(LONG, "node2:1"), worst_factor_p99=44.0,
+        ),
+    ),
+    fan_ins=(
+        FanInSummary(
+            scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20, fan_in=4, receivers=8, hot_hosts=2, hosts=16,
+            goodput_gbps=351.0, kept_ratio=None, jain=0.97, worst_receiver=LONG, worst_gbps=212.0,
+            longest_window_ns=1.5e6,
+        ),
+    ),
+    together=(
+        TogetherSummary(
+            probe="bisection", scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20, flows=16, total_gbps=3100.0,
+            alone_gbps=5800.0, kept_ratio=0.53, worst_flow=(LONG, LONG), worst_gbps=120.0,
+        ),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def report():
+    return replace(healthy_laptop(), under_load=TOLD)
+
+
+def test_the_console_fits_80_columns_and_keeps_what_matters(report):
+    text = reporters()["console"].render(report, RenderOptions(width=80))
+
+    section = text[text.index("under load: latency") :]
+    assert max(map(len, section.splitlines())) <= 80
+    assert "18.6×" in section
+    assert "many senders to one receiver (2 of 16 hosts in turn)" in section
+    assert "53 %" in section
+    assert "GPCNeT" in section
+
+
+def test_markdown_has_every_figure_and_a_dash_for_what_is_not_known(report):
+    text = reporters()["markdown"].render(report, RenderOptions())
+
+    (row,) = [line for line in text.splitlines() if line.startswith("| all-to-all")]
+    assert "2.20 µs → 41.0 µs" in row
+    assert "| – | 120×" in row
+
+
+def test_nothing_is_said_where_nothing_was_loaded(report):
+    text = reporters()["console"].render(replace(report, under_load=UnderLoad()), RenderOptions())
+
+    assert "under load" not in text
