@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.model.histogram import bin_of
-from netprobe.store.series_table import series_schema, with_later_columns
+from netprobe.store.series_table import later_columns, series_schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,32 +85,53 @@ def series_frame(
         "total_ns": times.total_ns,
         "min_ns": times.times_ns[at, first],
         "max_ns": times.times_ns[at, last],
-        **_histogram_columns(times),
-        **_slowest_columns(times, columns.get("started_ns"), random),
     }
     if "faults" not in made:
         made["faults"] = pl.Series([[]], dtype=schema["faults"]).new_from_index(0, rows)
-    frame = pl.DataFrame(made).with_columns(
-        pl.lit(value, dtype=schema[name]).alias(name) for name, value in constant.items()
-    )
-    return with_later_columns(frame).select(pl.col(name).cast(kind) for name, kind in schema.items())
+    # One query for all of it: each one more waits for polars' thread, which costs more than its rows do.
+    told = {
+        **{name: pl.col(name) for name in made},
+        **{name: pl.lit(value, dtype=schema[name]) for name, value in constant.items()},
+    }
+    lists = {**_histogram_columns(times), **_slowest_columns(times, columns.get("started_ns"), random)}
+    lengths = {f"{name} length": length for name, (_, length) in lists.items()}
+    told |= {name: pl.col(name).arr.to_list().list.head(pl.col(f"{name} length")) for name in lists}
+    frame = pl.DataFrame({**made, **{name: values for name, (values, _) in lists.items()}, **lengths})
+    for name, kind in later_columns().items():
+        told.setdefault(name, pl.lit([] if isinstance(kind, pl.List) else None, dtype=kind))
+    return frame.select(told[name].cast(kind).alias(name) for name, kind in schema.items())
 
 
-def _histogram_columns(times: Times) -> "dict[str, pl.Series]":
+def _histogram_columns(times: Times) -> dict[str, tuple["pl.Series", IntArray]]:
+    """Return bins and counts of each row at the beginning of an array, and how many there are."""
+    import polars as pl
+
     rows, width = times.times_ns.shape
     kept = times.counts.ravel() > 0
     row = np.repeat(np.arange(rows), width)[kept]
     bins, counts = bin_of(times.times_ns.ravel()[kept]), times.counts.ravel()[kept]
     begins = np.concatenate([[True], (bins[1:] != bins[:-1]) | (row[1:] != row[:-1])])
     starts = np.flatnonzero(begins)
+    length = np.bincount(row[starts], minlength=rows)
+    if not length.all():
+        raise ValueError("a row without values")
+    place = np.arange(len(starts)) - np.repeat(np.cumsum(length) - length, length)
+
+    def packed(values: IntArray) -> "pl.Series":
+        array = np.zeros((rows, int(length.max())), dtype=np.int64)
+        array[row[starts], place] = values
+        return pl.Series(array)
+
     return {
-        "histogram_bins": _as_lists(bins[starts], row[starts], rows),
-        "histogram_counts": _as_lists(np.add.reduceat(counts, starts), row[starts], rows),
+        "histogram_bins": (packed(bins[starts]), length),
+        "histogram_counts": (packed(np.add.reduceat(counts, starts)), length),
     }
 
 
-def _slowest_columns(times: Times, started_ns: object, random: np.random.Generator) -> "dict[str, pl.Series]":
-    """Return the slowest iterations of each row, and when they began; which ones they were is drawn."""
+def _slowest_columns(
+    times: Times, started_ns: object, random: np.random.Generator
+) -> dict[str, tuple["pl.Series", IntArray]]:
+    """Return the slowest iterations of each row, when they began, and how many there are; which they were is drawn."""
     import polars as pl
 
     behind = np.cumsum(times.counts[:, ::-1], axis=1)
@@ -119,32 +140,15 @@ def _slowest_columns(times: Times, started_ns: object, random: np.random.Generat
     place = (behind[:, None, :] <= rank[None, :, None]).sum(axis=2)
     width = times.times_ns.shape[1]
     elapsed = np.take_along_axis(times.times_ns[:, ::-1], np.minimum(place, width - 1), axis=1)
-    is_there = rank[None, :] < total[:, None]
     # One from each eighth of the row, the eighths in any order: no two are the same, and none are at a beat.
-    eighth = random.permuted(np.broadcast_to(rank, is_there.shape), axis=1)
-    share = (eighth + random.random(is_there.shape)) / SLOWEST_KEPT
+    eighth = random.permuted(np.broadcast_to(rank, elapsed.shape), axis=1)
+    share = (eighth + random.random(elapsed.shape)) / SLOWEST_KEPT
     share = np.where(total[:, None] < SLOWEST_KEPT, rank[None, :] / SLOWEST_KEPT, share)
     iteration = np.minimum((share * np.maximum(total, SLOWEST_KEPT)[:, None]).astype(np.int64), total[:, None] - 1)
-    row = np.broadcast_to(np.arange(len(total))[:, None], is_there.shape)[is_there]
-    flat = pl.DataFrame({"iteration": iteration[is_there], "elapsed_ns": elapsed[is_there]})
-    found = {"slowest": _lists_of(flat.select(pl.struct("iteration", "elapsed_ns")).to_series(), row, len(total))}
+    shape, length = (len(total), SLOWEST_KEPT), np.minimum(total, SLOWEST_KEPT)
+    flat = pl.DataFrame({"iteration": iteration.ravel(), "elapsed_ns": elapsed.ravel()}).to_struct()
+    found = {"slowest": (flat.reshape(shape), length)}
     if started_ns is not None:
         began_ns = np.asarray(started_ns)[:, None] + (share * times.total_ns[:, None]).astype(np.int64)
-        found["slowest_at_ns"] = _as_lists(began_ns[is_there], row, len(total))
+        found["slowest_at_ns"] = (pl.Series(began_ns.ravel()).reshape(shape), length)
     return found
-
-
-def _as_lists(values: IntArray, row: IntArray, rows: int) -> "pl.Series":
-    import polars as pl
-
-    return _lists_of(pl.Series(values), row, rows)
-
-
-def _lists_of(values: "pl.Series", row: IntArray, rows: int) -> "pl.Series":
-    """Return one list for each row; ``row`` ascends, and every row has a value."""
-    import polars as pl
-
-    frame = pl.DataFrame({"row": row, "value": values}).group_by("row", maintain_order=True).agg("value")
-    if frame.height != rows:
-        raise ValueError("a row without values")
-    return frame["value"]

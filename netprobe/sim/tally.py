@@ -1,6 +1,6 @@
 """What NICs count while a stage runs, by round and NIC, under the names of mlx5 (netprobe/catalogue)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -188,11 +188,16 @@ def _rows(  # noqa: PLR0913 - what, whose, when
             "growth": values.ravel()[is_there],
         }
     )
-    round_index = pl.lit(None, dtype=pl.Int64) if rounds is None else pl.col("round_index")
-    schema = counters_schema()
-    return frame.with_columns(stage=pl.lit(stage), round_index=round_index, at_least=pl.lit(False)).select(
-        pl.col(name).cast(kind) for name, kind in schema.items()
-    )
+    of_span = {} if rounds is not None else {"round_index": pl.lit(None, dtype=pl.Int64)}
+    return _as_stored(frame, {"stage": pl.lit(stage), "at_least": pl.lit(False), **of_span})
+
+
+def _as_stored(frame: "pl.DataFrame", constant: "Mapping[str, pl.Expr]") -> "pl.DataFrame":
+    """Return the columns of store.counters_table, of which some are the same in all rows; one query for all of it."""
+    import polars as pl
+
+    told = {**{name: pl.col(name) for name in frame.columns}, **constant}
+    return frame.select(told[name].cast(kind).alias(name) for name, kind in counters_schema().items())
 
 
 def rank_rows(
@@ -205,18 +210,23 @@ def rank_rows(
     """Return counters of ranks in rounds; each is a name, or a list of names, and its growth, shape (rows,)."""
     import polars as pl
 
-    parts = [
-        pl.DataFrame(
-            {"round_index": round_index, "rank": rank, "elapsed_ns": elapsed_ns, "growth": growth}
-        ).with_columns(
-            counter=pl.lit(name) if isinstance(name, str) else pl.Series(name, dtype=pl.String),
-            stage=pl.lit(stage),
-            at_least=pl.lit(False),
-        )
-        for name, growth in counters
+    told = list(counters)
+    names = [
+        pl.Series([name], dtype=pl.String).new_from_index(0, len(rank))
+        if isinstance(name, str)
+        else pl.Series(name, dtype=pl.String)
+        for name, _ in told
     ]
-    schema = counters_schema()
-    return pl.concat(parts).select(pl.col(name).cast(kind) for name, kind in schema.items())
+    frame = pl.DataFrame(
+        {
+            "round_index": np.tile(round_index, len(told)),
+            "rank": np.tile(rank, len(told)),
+            "elapsed_ns": np.tile(elapsed_ns, len(told)),
+            "growth": np.concatenate([growth for _, growth in told]),
+            "counter": pl.concat(names),
+        }
+    )
+    return _as_stored(frame, {"stage": pl.lit(stage), "at_least": pl.lit(False)})
 
 
 def packets_in(moved_bytes: FloatArray) -> IntArray:
