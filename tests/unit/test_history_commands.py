@@ -290,6 +290,16 @@ def test_pruning_as_a_whole_forgets_nights_but_no_baseline_and_no_open_finding(c
     assert "link-flap" in printed(capsys, "history", "--runs", root)[1]
 
 
+def test_a_folder_named_before_the_command_is_not_taken_for_another(capsys, old):
+    root, digests = old
+
+    code, _, error = printed(capsys, "history", "--runs", root, "prune", "--keep", "3d", "--yes")
+
+    assert code == 4
+    assert "--runs stands before prune" in error
+    assert "run.json" in files_of(root, digests[0])
+
+
 def test_pruning_the_last_day_is_refused(capsys, calm):
     code, _, error = printed(capsys, "history", "prune", "--keep", "1h", "--yes", "--runs", calm)
 
