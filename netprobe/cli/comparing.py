@@ -129,7 +129,7 @@ def _fleet(console: "Console", found: Comparison, options: RenderOptions) -> Non
     shown = [each for each in found.fleet if options.verbose or each.course in moved or each.title in trended]
     print_figures(console, _fleet_figures(shown))
     if len(shown) < len(found.fleet):
-        console.print(f"  … and {len(found.fleet) - len(shown)} more that are the same; -v prints all of them")
+        console.print(f"  … and {len(found.fleet) - len(shown)} more that did not move; -v prints all of them")
 
 
 def _fleet_figures(changes: Sequence[Change]) -> Figures:

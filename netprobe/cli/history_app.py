@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from netprobe.cli.options import Judging, directory
+from netprobe.errors import PlanError
 
 history_app = typer.Typer(name="history", invoke_without_command=True, rich_markup_mode=None)
 baseline_app = typer.Typer(name="baseline", no_args_is_help=True, rich_markup_mode=None)
@@ -70,11 +71,21 @@ def history(
     read are named and left out.
     """
     if context.invoked_subcommand is not None:
+        _refuse_lost_options(context, context.invoked_subcommand)
         return 0
     from netprobe.cli.looking_back import look_back
 
     choice = Choice(runs=runs, profile=profile, host=host, metric=metric, since=since)
     return look_back(choice, Judging(limits=limits, format=output_format, verbose=verbose), checks=check)
+
+
+def _refuse_lost_options(context: typer.Context, command: str) -> None:
+    """Refuse options before a command that has its own: ``history --runs A prune`` would prune another folder."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            option = parameter.opts[0]
+            raise PlanError(f"{option} stands before {command}", remedy=f"netprobe history {command} … {option} …")
 
 
 @history_app.command()

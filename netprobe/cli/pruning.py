@@ -4,6 +4,7 @@ Only files that netprobe writes are removed, and only in run directories; whatev
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from netprobe.errors import PlanError, StoreError
 from netprobe.history.nights import history_of
 from netprobe.history.retention import Candidate, Keep, Retention, retention, runs_of_open_findings
 from netprobe.model.limits import Limits
+from netprobe.model.run import RunStatus
 from netprobe.model.verdict import ExitCode
 from netprobe.reporters._wording import counted, decimal_amount, visible
 from netprobe.store.acknowledged import read_acknowledged
@@ -39,19 +41,23 @@ def prune_runs(runs: Path | None, keep: str, *, whole: bool, goes_ahead: bool) -
         baselines=[read_baseline(folder, name).digest.run for name in baseline_names(folder)],
         open_runs=_open_runs(rows, folder),
     )
-    freed = 0
-    for each in wanted.goes:
-        if goes_ahead:
-            freed += remove_run(each.directory, whole=whole)
-        else:
-            freed += bytes_of(each.directory, whole=whole)
+    # Runs that were pruned before have nothing left to go.
+    goes = tuple(each for each in wanted.goes if bytes_of(each.directory, whole=whole or each.never_ended))
+    wanted = replace(wanted, goes=goes)
+    remove = remove_run if goes_ahead else bytes_of
+    freed = sum(remove(each.directory, whole=whole or each.never_ended) for each in goes)
     print_drawn(_told(wanted, len(rows.skipped), freed, whole=whole, is_done=goes_ahead))
     return ExitCode.HEALTHY
 
 
 def _candidates(rows: Rows) -> list[Candidate]:
     return [
-        Candidate(directory=rows.directories[row[PLACE]], run=row["run"], started=row["started"])
+        Candidate(
+            directory=rows.directories[row[PLACE]],
+            run=row["run"],
+            started=row["started"],
+            never_ended=row["status"] == RunStatus.RUNNING,
+        )
         for row in rows.runs.iter_rows(named=True)
     ]
 

@@ -19,7 +19,7 @@ from netprobe.locate.paths import is_latency
 from netprobe.model.evidence import Evidence, GroupResult, PairTable, Sweep
 from netprobe.model.history import FLEET, Figure, Unit
 from netprobe.model.meaning import Meaning
-from netprobe.model.plan import Memory, Path
+from netprobe.model.plan import Memory, Path, Scope
 from netprobe.stats.rates import busbw_gigabytes_per_s
 from netprobe.units import gbps
 
@@ -116,7 +116,7 @@ def _samples_of_table(table: PairTable, ends: _Ends, evidence: Evidence) -> Iter
             yield _samples(name, metric, Unit.NS, both[known], told[known], ends)
         return
     rate = gbps(table.bytes_per_iteration, 1.0) / np.maximum(table.p50_ns, 1.0)
-    if table.directed:
+    if table.directed and table.scope is Scope.BETWEEN_HOSTS:  # within a host both ends are its own
         yield _samples(f"{title}, sends", table.probe, Unit.GBPS, src, rate, ends)
         yield _samples(f"{title}, receives", table.probe, Unit.GBPS, dst, rate, ends)
     else:

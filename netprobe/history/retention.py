@@ -30,6 +30,8 @@ class Candidate:
     directory: Path
     run: str
     started: datetime
+    never_ended: bool = False
+    """A program that was killed left it behind: history needs nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

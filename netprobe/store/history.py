@@ -108,7 +108,8 @@ def rows_of_frames(frames: "Mapping[int, pl.DataFrame]", directories: Sequence[P
     none = pl.DataFrame(schema=digest_rows_schema())
     marked = [frame.with_columns(pl.lit(str(place)).alias(FILE)) for place, frame in sorted(frames.items())]
     table = pl.concat(marked or [none.with_columns(pl.lit("").alias(FILE))]).lazy()
-    tables = _tables(table, {str(place): place for place in frames})
+    only = lambda files: table.filter(pl.col(FILE).is_in(files))  # noqa: E731 - the same as a scan of these files
+    tables = _tables(table, {str(place): place for place in frames}, only)
     if tables is None:
         raise StoreError("digests cannot be put together", remedy="the same version of netprobe for all of them")
     runs, figures, names, others = tables
@@ -128,31 +129,44 @@ def _scanned(found: Mapping[int, Path]) -> "list[pl.DataFrame] | None":
     if not found:
         return None
     files = {str(directory / DIGEST_FILE): place for place, directory in found.items()}
-    scan = pl.scan_parquet(list(files), glob=False, hive_partitioning=False, include_file_paths=FILE)
-    return _tables(scan.select(*digest_rows_schema().names(), FILE), files)
+
+    def only(names: Sequence[str]) -> pl.LazyFrame:
+        scan = pl.scan_parquet(list(names), glob=False, hive_partitioning=False, include_file_paths=FILE)
+        return scan.select(*digest_rows_schema().names(), FILE)
+
+    return _tables(only(list(files)), files, only)
 
 
-def _tables(rows: "pl.LazyFrame", places: Mapping[str, int]) -> "list[pl.DataFrame] | None":
-    """Return the tables of Rows; ``rows`` are in the order of ``places``, by file. None where a file has trouble."""
+def _tables(
+    rows: "pl.LazyFrame", places: Mapping[str, int], only: "Callable[[Sequence[str]], pl.LazyFrame]"
+) -> "list[pl.DataFrame] | None":
+    """Return the tables of Rows; ``rows`` are in the order of ``places``, by file. None where a file has trouble.
+
+    ``only`` returns the rows of some of the files.
+    """
     import polars as pl
 
-    kind = pl.col("kind")
+    is_figure = pl.col("value").is_not_null()  # of the others none has one; quicker than to compare millions of words
     place = pl.col(FILE).replace_strict(places, return_dtype=pl.Int64, default=None).alias(PLACE)
     by_name = [pl.col(name).cast(pl.Categorical) for name in ("title", "subject")]
     try:
-        runs, figures, others = pl.collect_all(
+        figures, others = pl.collect_all(
             [
-                rows.filter(kind == Kind.RUN.value).select(place, *RUN_COLUMNS, "format", "samples"),
-                rows.filter(kind == Kind.FIGURE.value).select(*by_name, "value"),
-                rows.filter(kind.is_in([Kind.FACT.value, Kind.FINDING.value])).select(place, *OTHER_COLUMNS),
+                rows.filter(is_figure).select(*by_name, "value"),
+                rows.filter(~is_figure).select(place, *RUN_COLUMNS, "format", "samples", *OTHER_COLUMNS),
             ]
+        )
+        runs = others.filter(pl.col("kind") == Kind.RUN.value).select(PLACE, *RUN_COLUMNS, "format", "samples")
+        others = others.filter(pl.col("kind").is_in([Kind.FACT.value, Kind.FINDING.value])).select(
+            PLACE, *OTHER_COLUMNS
         )
         if not _is_whole(runs, figures, len(places)):
             return None
         # Names of files are long: millions of rows are told by how many each file has.
         told = np.repeat(runs[PLACE].to_numpy(), runs["samples"].to_numpy())
         figures = figures.with_columns(pl.Series(PLACE, told, dtype=pl.Int64))
-        names = _names(rows, figures, {number: name for name, number in places.items()})
+        named = only(_last_files(figures, {number: name for name, number in places.items()}))
+        names = named.filter(is_figure).select(NAME_COLUMNS).unique().collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return None
     return [runs.drop("format", "samples"), figures, names, others]
@@ -167,18 +181,15 @@ def _is_whole(runs: "pl.DataFrame", figures: "pl.DataFrame", files: int) -> bool
     return runs["format"].to_numpy().max() <= DIGEST_FORMAT and int(runs["samples"].sum()) == len(figures)
 
 
-def _names(rows: "pl.LazyFrame", figures: "pl.DataFrame", file_of: Mapping[int, str]) -> "pl.DataFrame":
-    """Return what titles and subjects mean, from the last file that has each: mostly one, and seldom more than few."""
-    import polars as pl
-
+def _last_files(figures: "pl.DataFrame", file_of: Mapping[int, str]) -> list[str]:
+    """Return the last file that has each title and each subject: mostly one, and seldom more than few."""
     last: set[int] = set()
     for name in ("title", "subject"):
         codes = figures[name].to_physical().to_numpy()
         newest = np.full(int(codes.max()) + 1 if len(codes) else 0, -1, dtype=np.int64)
         newest[codes] = figures[PLACE].to_numpy()  # ascending, so that the newest is written last
         last |= set(newest.tolist()) - {-1}
-    wanted = pl.col(FILE).is_in([file_of[place] for place in sorted(last)])
-    return rows.filter(wanted & (pl.col("kind") == Kind.FIGURE.value)).select(NAME_COLUMNS).unique().collect()
+    return [file_of[place] for place in sorted(last)] or list(file_of.values())[-1:]
 
 
 def _one(directory: Path, make: Callable[[Path], Digest]) -> "pl.DataFrame":

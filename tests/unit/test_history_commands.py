@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 from history_samples import FACTS, Site, flap
+from store_samples import LAUNCH, plan
 
 from netprobe.cli.app import main
-from netprobe.model.run import RunStatus
+from netprobe.model.run import RunHeader, RunStatus
 from netprobe.plan.profiles import plan_for
 from netprobe.registry import history_detectors
 from netprobe.sim.fabric import default_topology, fabric_of
 from netprobe.sim.faults import read_faults
 from netprobe.sim.night import night
 from netprobe.store.digest import write_digest
+from netprobe.store.encoding import json_document
 from netprobe.store.whole import write_whole
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "history"
@@ -256,6 +258,22 @@ def test_pruning_keeps_what_history_needs(capsys, old):
     assert files_of(root, digests[0]) == {"digest.parquet", "report.json"}
     assert [files_of(root, digests[at]) for at in (2, 15, 18, 19)] == [whole] * 4
     assert printed(capsys, "history", "--runs", root)[1] == before
+    assert "removed 0 runs" in printed(capsys, "history", "prune", "--keep", "3d", "--yes", "--runs", root)[1]
+
+
+def test_what_a_killed_run_left_behind_goes_as_a_whole(capsys, old):
+    root, digests = old
+    header = RunHeader(
+        format=1, id="killed", netprobe="1", started="2020-01-01T02:00:00Z", status=RunStatus.RUNNING, plan=plan(),
+        launch=LAUNCH,
+    )  # fmt: skip
+    (root / "killed").mkdir()
+    (root / "killed" / "run.json").write_bytes(json_document(replace(header, plan=replace(plan(), profile="nightly"))))
+
+    printed(capsys, "history", "prune", "--keep", "30d", "--yes", "--runs", root)
+
+    assert not (root / "killed").exists()
+    assert all(files_of(root, digest) for digest in digests)
 
 
 def test_pruning_as_a_whole_forgets_nights_but_no_baseline_and_no_open_finding(capsys, old):
@@ -270,6 +288,16 @@ def test_pruning_as_a_whole_forgets_nights_but_no_baseline_and_no_open_finding(c
     assert all("digest.parquet" in files_of(root, digests[at]) for at in (2, 15, 18, 19))
     assert printed(capsys, "baseline", "diff", "good", "--runs", root)[0] == 0
     assert "link-flap" in printed(capsys, "history", "--runs", root)[1]
+
+
+def test_a_folder_named_before_the_command_is_not_taken_for_another(capsys, old):
+    root, digests = old
+
+    code, _, error = printed(capsys, "history", "--runs", root, "prune", "--keep", "3d", "--yes")
+
+    assert code == 4
+    assert "--runs stands before prune" in error
+    assert "run.json" in files_of(root, digests[0])
 
 
 def test_pruning_the_last_day_is_refused(capsys, calm):
