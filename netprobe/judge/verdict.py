@@ -37,7 +37,7 @@ def is_inconclusive(gaps: Iterable[Gap], evidence: Evidence, limits: Limits) -> 
 
 def was_measured(evidence: Evidence) -> bool:
     """Return whether there is any result at all."""
-    return bool(evidence.pairs or evidence.groups or evidence.failures or evidence.datagrams.stage)
+    return bool(evidence.pairs or evidence.has_collectives or evidence.failures or evidence.datagrams.stage)
 
 
 def healthy_hosts(verdict: Verdict, findings: Iterable[Finding], evidence: Evidence) -> tuple[str, ...]:
