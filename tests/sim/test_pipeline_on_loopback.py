@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from netprobe.judge.judge import judge
+from netprobe.model.bursts import BURSTS
 from netprobe.model.collective import SHAPES
 from netprobe.model.limits import Limits
 from netprobe.model.plan import REACH, Plan, Scope, Stage
@@ -153,4 +154,5 @@ def test_a_rank_that_fails_ends_the_run_with_its_own_error(tmp_path):
 
 
 def test_every_registered_probe_has_a_stage_here():
-    assert set(probes()) == {*PAIR_PROBES, *SHAPES, REACH}  # which needs devices: tests/unit/test_reach_judged
+    elsewhere = {REACH, BURSTS}  # tests/unit/test_reach_judged, test_bursts_on_loopback
+    assert set(probes()) == {*PAIR_PROBES, *SHAPES, *elsewhere}
