@@ -111,7 +111,7 @@ def _unread(evidence: Evidence) -> dict[str, list[str]]:
             found.setdefault(window.silence, []).extend([] if subject in fallen else [subject])
     asked = {host_of[window.rank] for window in evidence.gpu_windows}
     never = [host for host in dict.fromkeys(host_of.values()) if host not in asked and _has_gpu(evidence, host)]
-    if never and (evidence.pairs or evidence.groups):
+    if never and (evidence.pairs or evidence.has_collectives):
         found[NEVER_ASKED] = never
     return {reason: list(dict.fromkeys(subjects)) for reason, subjects in found.items() if subjects}
 

@@ -107,7 +107,7 @@ def between_hosts(evidence: Evidence) -> tuple[PairTable, ...]:
 
 def no_peers(detector: str, evidence: Evidence, placement: Placement) -> Gap | None:
     """Return why hosts cannot be compared with each other in this run; None when they can."""
-    if not evidence.ranks or not (evidence.pairs or evidence.groups):
+    if not evidence.ranks or not (evidence.pairs or evidence.has_collectives):
         return Gap(topic=detector, reason="nothing was measured", remedy="netprobe check")
     if len(placement.hosts) == 1:
         return Gap(

@@ -76,7 +76,7 @@ class _Shares:
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that take the CPU from their ranks; say when all do."""
     placement = placement_of(evidence.ranks)
-    if not (evidence.pairs or evidence.groups or len(evidence.noise.rank)):
+    if not (evidence.pairs or evidence.has_collectives or len(evidence.noise.rank)):
         return  # nothing was measured, which coverage tells
     shares = _shares(evidence, placement)
     unknown = [name for at, name in enumerate(shares.hosts) if all(np.isnan(each[at]) for each in shares.of.values())]

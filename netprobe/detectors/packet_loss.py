@@ -85,7 +85,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
 
 def _without_pairs(evidence: Evidence, placement: Placement, limits: Limits) -> Iterator[Gap]:
     """Say what collectives alone leave open: everybody sends to everybody there."""
-    if len(placement.hosts) < 2 or not evidence.groups:
+    if len(placement.hosts) < 2 or not evidence.has_collectives:
         return  # no byte crossed a fabric; what was not measured is told by coverage
     sent, lost = sum_of(evidence, "tcp/TCPOrigDataSent"), sum_of(evidence, "tcp/RetransSegs")
     if sent and lost is not None and (lost < limits.loss_floor_segments or lost < limits.loss_ratio * sent):

@@ -232,7 +232,7 @@ def _rates_beyond(evidence: Evidence) -> Iterator[tuple[str, float, float]]:
     """Yield (host, Gb/s sent beyond the probe's, rate of its ports); nothing after collectives, which nobody counts."""
     table, needed = evidence.ports, _probe_bytes(evidence)
     sent, elapsed_ns = most_grown(table, SENT_BYTES), table.elapsed_ns(Span.LOAD)
-    for host, rows in _rows(table).items() if not evidence.groups else ():
+    for host, rows in _rows(table).items() if not evidence.has_collectives else ():
         inventory = evidence.inventories.get(host)
         rates = {port.name: port.rate_gbps or 0.0 for port in inventory.rdma_ports} if inventory is not None else {}
         own = [row for row in rows if rates.get(table.name[row]) and np.isfinite(sent[row]) and elapsed_ns[row] > 0]

@@ -38,7 +38,7 @@ def is_inconclusive(gaps: Iterable[Gap], evidence: Evidence, limits: Limits) -> 
 
 def was_measured(evidence: Evidence) -> bool:
     """Return whether there is any result at all."""
-    if evidence.pairs or evidence.groups or evidence.failures or evidence.datagrams.stage:
+    if evidence.pairs or evidence.has_collectives or evidence.failures or evidence.datagrams.stage:
         return True
     # Where nobody was to send, a rank by itself is a result; where somebody was, it says nothing of that.
     return bool(len(evidence.noise.rank)) and all(stage.probe == HOST_NOISE for stage in evidence.plan.stages)

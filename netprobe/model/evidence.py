@@ -513,6 +513,11 @@ class Evidence:
     """What measurements of such systems should reach, a site's own first; chosen by whoever judges, not measured."""
 
     @property
+    def has_collectives(self) -> bool:
+        """Whether all ranks did something together that was measured."""
+        return bool(self.groups or self.steps)
+
+    @property
     def crowded_hosts(self) -> tuple[str, ...]:
         """Hosts whose ranks wait for CPUs, or have fewer than there are ranks: timings there tell of the scheduler.
 

@@ -52,6 +52,7 @@ def test_bursts_count_as_measured_and_have_a_section_in_the_report(tmp_path):
     report = judge(measured(tmp_path, 2), Limits())
 
     assert report.coverage.untested_ranks == ()
+    assert not any("nothing was measured" in gap.reason for gap in report.gaps)
     (steps,) = report.steps
     assert steps.steps == sum(each.steps for each in steps.timeline)
     assert steps.slowest[0].elapsed_ns == steps.max_ns

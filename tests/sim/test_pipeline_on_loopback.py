@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from netprobe.judge.judge import judge
+from netprobe.model.bursts import BURSTS
 from netprobe.model.collective import SHAPES
 from netprobe.model.limits import Limits
-from netprobe.model.plan import HOST_NOISE, REACH, Plan, Scope, Stage
+from netprobe.model.plan import HOST_NOISE, LOADS, REACH, Plan, Scope, Stage
 from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import Verdict
 from netprobe.plan.task import Task
@@ -153,5 +154,6 @@ def test_a_rank_that_fails_ends_the_run_with_its_own_error(tmp_path):
 
 
 def test_every_registered_probe_has_a_stage_here():
-    # REACH needs devices: tests/unit/test_reach_judged; HOST_NOISE sends nothing: test_host_noise_on_loopback
-    assert set(probes()) == {*PAIR_PROBES, *SHAPES, REACH, HOST_NOISE}
+    # Of tests/unit/test_reach_judged, test_bursts_on_loopback, test_host_noise_on_loopback, test_loads_on_loopback.
+    elsewhere = {REACH, BURSTS, HOST_NOISE, *LOADS}
+    assert set(probes()) == {*PAIR_PROBES, *SHAPES, *elsewhere}
