@@ -93,7 +93,7 @@ def test_what_a_budget_has_dropped_is_told():
     assert told.partners < 5
     assert plan.dropped[0] == "series of 50 ms cut to 2 ms"
     assert plan.dropped[1].startswith("series of 500 ms cut to ")
-    assert plan.dropped[2:] == ("5 partners each cut to 4",)
+    assert plan.dropped[2:] == ("5 partners each cut to 4", "52 rounds under load cut to 36")
     assert foretold(replace(ready(4), ranks=ranks_of(64), plan=plan)).endswith(", ".join(plan.dropped))
 
 
