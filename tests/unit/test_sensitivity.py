@@ -81,6 +81,13 @@ def test_packets_are_those_of_the_slowest_nic_at_line_rate_in_the_time_that_it_s
     assert planned_sensitivity(plan_of(STREAM), ranks_of(4), [endpoint(0, 400.0)]).packets is None
 
 
+def test_loads_make_nobody_a_partner_of_anybody():
+    loads = Stage(id="l", probe="incast", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(8,), matchings=STREAM.matchings)
+
+    assert planned_sensitivity(plan_of(STREAM, loads), ranks_of(8)) == planned_sensitivity(plan_of(STREAM), ranks_of(8))
+    assert planned_sensitivity(plan_of(loads), ranks_of(8)) is None
+
+
 def test_what_a_budget_has_dropped_is_told():
     drawing = Drawing(ranks_of(64), 3)
     plan = fitted(
