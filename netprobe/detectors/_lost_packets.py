@@ -74,6 +74,9 @@ def host_facts(case: LossCase, host: int) -> Iterator[Fact]:
         if count := sum_of(case.evidence, name, host=host, placement=case.placement):
             yield Fact(metric=name, observed=f"{count:,.0f}", expected="0", basis="counted by the host itself")
     paired = {table.stage for table in case.evidence.pairs}
+    # Where queues are filled on purpose TCP loses: that is nobody's fault.
+    paired |= {table.stage for table in case.evidence.loaded}
+    paired |= {table.stage for table in case.evidence.flows_together}
     collective = np.array([stage not in paired for stage in case.evidence.counters.stage], dtype=bool)
     lost = sum_of(case.evidence, "tcp/RetransSegs", host=host, placement=case.placement, rows=collective)
     if lost:

@@ -70,8 +70,13 @@ def _dropped(whole: Plan, plan: Plan, round_count: RoundCount) -> Iterator[str]:
     yield from (f"bursts of {format_duration(a)} cut to {format_duration(b)}" for a, b in sorted(bursts))
     for scope, where in ((Scope.BETWEEN_HOSTS, ""), (Scope.WITHIN_HOST, " within hosts")):
         own = [(a, b) for a, b in stages if a.scope is scope and round_count(a) != round_count(b)]
+        own = [(a, b) for a, b in own if a.probe not in LOADS]
         partners = {(a.matchings, b.matchings) for a, b in own}
         yield from (f"{before} partners each{where} cut to {after}" for before, after in sorted(partners))
+    rounds = [(round_count(a), round_count(b)) for a, b in stages if a.probe in LOADS]
+    before, after = (sum(each) for each in zip(*rounds, strict=True)) if rounds else (0, 0)
+    if before != after:
+        yield f"{before} rounds under load cut to {after}"
 
 
 def _ms(elapsed_ns: int) -> str:

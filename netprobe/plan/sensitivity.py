@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from netprobe.locate.placement import placement_of
 from netprobe.model.endpoint import Rank
-from netprobe.model.plan import Pairing, Path, Plan, Scope, Stage
+from netprobe.model.plan import LOADS, Pairing, Path, Plan, Scope, Stage
 from netprobe.model.rdma import RdmaEndpoint
 from netprobe.model.sensitivity import Sensitivity
 from netprobe.plan.rounds import Drawing
@@ -53,7 +53,7 @@ def counted_pairs(ends: IntArray, hosts: int) -> tuple[int, int]:
 
 
 def _crosses(stage: Stage) -> bool:
-    return stage.scope is Scope.BETWEEN_HOSTS and bool(stage.sizes_bytes)
+    return stage.scope is Scope.BETWEEN_HOSTS and bool(stage.sizes_bytes) and stage.probe not in LOADS
 
 
 def _met(stages: Iterable[Stage], drawing: Drawing, ranks: tuple[Rank, ...]) -> IntArray | None:

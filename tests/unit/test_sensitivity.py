@@ -81,6 +81,13 @@ def test_packets_are_those_of_the_slowest_nic_at_line_rate_in_the_time_that_it_s
     assert planned_sensitivity(plan_of(STREAM), ranks_of(4), [endpoint(0, 400.0)]).packets is None
 
 
+def test_loads_make_nobody_a_partner_of_anybody():
+    loads = Stage(id="l", probe="incast", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(8,), matchings=STREAM.matchings)
+
+    assert planned_sensitivity(plan_of(STREAM, loads), ranks_of(8)) == planned_sensitivity(plan_of(STREAM), ranks_of(8))
+    assert planned_sensitivity(plan_of(loads), ranks_of(8)) is None
+
+
 def test_what_a_budget_has_dropped_is_told():
     drawing = Drawing(ranks_of(64), 3)
     plan = fitted(
@@ -93,7 +100,11 @@ def test_what_a_budget_has_dropped_is_told():
     assert told.partners < 5
     assert plan.dropped[0] == "series of 50 ms cut to 2 ms"
     assert plan.dropped[1].startswith("series of 500 ms cut to ")
-    assert plan.dropped[2:] == ("bursts of 15.0 s cut to 3.00 s", "5 partners each cut to 4")
+    assert plan.dropped[2:] == (
+        "bursts of 15.0 s cut to 3.00 s",
+        "5 partners each cut to 4",
+        "52 rounds under load cut to 36",
+    )
     assert foretold(replace(ready(4), ranks=ranks_of(64), plan=plan)).endswith(", ".join(plan.dropped))
 
 
