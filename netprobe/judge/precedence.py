@@ -161,15 +161,7 @@ LEAVES: Final = (
 """A leaf against its members. Damage that a member counts itself (physical-errors, link-flap) is its own cable's, and
 stays; a setting that differs is no reason for a leaf, and is told beside it."""
 
-HOSTS: Final = (
-    Rule(
-        winner="host-noise", loser="jitter", on=On.LINK, why="ranks that lose their CPU are late whoever they talk to"
-    ),
-)
-"""What a host without a fabric explains."""
-
 RULES: Final = (
-    *HOSTS,
     *FAILURES,
     *GPUS,
     *LEAVES,
