@@ -190,15 +190,8 @@ STEPS: Final = (
     Rule(winner="step-drift", loser="straggler", on=On.LINK, why="who comes later and later is late on the whole"),
 )
 """Bursts tell when and who; what held them up is told by whoever saw that itself."""
-HOSTS: Final = (
-    Rule(
-        winner="host-noise", loser="jitter", on=On.LINK, why="ranks that lose their CPU are late whoever they talk to"
-    ),
-)
-"""What a host without a fabric explains."""
 
 RULES: Final = (
-    *HOSTS,
     *FAILURES,
     *GPUS,
     *LEAVES,

@@ -26,7 +26,7 @@ FEWEST_BEATS: Final = 3  # of a period in a window
 OVERSAMPLING: Final = 5  # frequencies for each that a window can tell apart: no peak falls between two
 LEAST_APART: Final = 0.6  # of the events, that follow no other within half of a period
 NEARLY: Final = 0.9  # of the best sum: of multiples of one frequency, which are as good, the lowest is the beat
-FINE_STEPS: Final = 81  # between two neighbours: a beat is then known to a thousandth
+FINE_STEPS: Final = 81  # between two neighbours: a beat is then known to half a percent, alone to a tenth of that
 SHORTEST_NS: Final = 50_000.0
 MOST_FREQUENCIES: Final = 40_000
 

@@ -7,8 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_samples import SERIES, fault, series
 
-from netprobe.model.series import Metric, Series
-from netprobe.store.series_table import frame_of, series_of, series_schema, with_counted_bits
+from netprobe.model.series import Metric, Series, SlowSample
+from netprobe.store.series_table import (
+    frame_of,
+    later_columns,
+    series_of,
+    series_schema,
+    with_counted_bits,
+    with_digest,
+    with_later_columns,
+)
 
 # A loaded machine is no failure.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -58,3 +66,36 @@ def test_faults_of_a_version_that_counted_no_bits_are_read_without():
     assert read.schema == frame.schema
     assert series_of(read) == (replace(told, faults=(replace(told.faults[0], bit_counts=()),)), series())
     assert series_of(with_counted_bits(frame)) == (told, series())
+
+
+def test_runs_of_a_version_that_told_no_times_are_read_without():
+    told = series(started_ns=5, quarters_ns=(1, 2, 3, 4), cpu=3)
+    older = frame_of([told]).drop(*later_columns())
+
+    read = with_later_columns(older)
+
+    assert read.schema == series_schema()
+    assert series_of(read) == (replace(told, started_ns=None, quarters_ns=(), cpu=None),)
+
+
+def test_a_digest_keeps_the_spikes_whose_times_are_known_in_their_order():
+    slow = (
+        SlowSample(iteration=7, elapsed_ns=90_000, at_ns=700),
+        SlowSample(iteration=2, elapsed_ns=50_000, at_ns=200),
+        SlowSample(iteration=1, elapsed_ns=1_100, at_ns=100),
+    )
+    untimed = tuple(replace(each, at_ns=None) for each in slow)
+
+    digest = with_digest(frame_of([series(slowest=slow, max_ns=90_000), series(slowest=untimed, max_ns=90_000)]))
+
+    assert digest["spikes_at_ns"].to_list() == [[200, 700], []]
+    assert digest["spikes_ns"].to_list() == [[50_000, 90_000], []]
+
+
+def test_a_digest_tells_of_quarters_only_where_each_is_slower():
+    rows = [series(quarters_ns=each) for each in ((10, 11, 12, 13), (10, 12, 11, 13), ())]
+
+    first = with_digest(frame_of(rows))["first_quarter_ns"].to_list()
+
+    assert first[0] == 10
+    assert all(each != each for each in first[1:])
