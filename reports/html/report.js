@@ -215,9 +215,19 @@
     if (!loadLibrary(library)) return;
     const words = JSON.parse(new TextDecoder().decode(told));
     const draws = [showMaps(words), showCharts(words)];
-    for (const draw of draws) await draw();
-    dark.addEventListener("change", () => draws.forEach((draw) => draw()));
-    document.documentElement.dataset.drawn = "yes";
+    const redraw = async () => {
+      for (const draw of draws) await draw();
+      document.documentElement.dataset.drawn = innerWidth;  // tells for which width
+    };
+    await redraw();
+    dark.addEventListener("change", redraw);
+    let pause, width = innerWidth;  // a telephone's own bars change its height all the time
+    addEventListener("resize", () => {
+      if (innerWidth === width) return;
+      width = innerWidth;
+      clearTimeout(pause);
+      pause = setTimeout(redraw, 200);
+    });
   }
   start().catch((error) => {
     console.error(error);

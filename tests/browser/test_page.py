@@ -119,10 +119,15 @@ def test_every_figure_can_be_looked_at_by_host_and_by_nic(opened):
     assert opened.complaints == []
 
 
-def test_nothing_is_wider_than_a_telephone(chromium, file):
-    page = Opened(chromium, file, viewport={"width": 390, "height": 800}).page
-
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_a_page_that_is_made_narrow_is_drawn_anew_for_a_telephone(opened):
+    page = opened.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    try:
+        page.wait_for_selector('html[data-drawn="390"]', state="attached")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    finally:
+        page.set_viewport_size({"width": 1200, "height": 900})
+        page.wait_for_selector('html[data-drawn="1200"]', state="attached")
 
 
 def test_without_a_script_everything_is_there_in_words_and_pictures(chromium, file):

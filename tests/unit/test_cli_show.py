@@ -1,10 +1,16 @@
 """``show``, ``--html`` and ``report -o``: maps and pages of a run directory, and what stands in their way."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from exhibit_samples import exhibits
 
 from netprobe.cli.app import main
+from netprobe.contracts import RenderOptions
+from netprobe.model.exhibits import Figure
+from netprobe.reporters._terminal_maps import terminal_maps
 from netprobe.sim.screening import Screening, SlowHost, screening_run
 from netprobe.store.whole import write_whole
 
@@ -105,3 +111,37 @@ def test_a_page_is_made_without_maps_where_their_file_is_damaged(tmp_path, capsy
 
     assert "without maps and curves, as " in capsys.readouterr().err
     assert "<figure" not in (tmp_path / "page.html").read_text()
+
+
+def test_in_colour_a_bad_cell_has_another_shade_and_the_same_digit():
+    drawn = terminal_maps(exhibits(), (Figure.BANDWIDTH,), "host", RenderOptions(color=True))
+
+    cells = dict(re.findall(r"48;5;(\d+)m (\d)\x1b", drawn))
+    assert sorted(cells.values()) == ["3", "9"]
+    assert len(cells) == 2
+
+
+def test_any_loss_is_told_from_none_in_digits():
+    drawn = terminal_maps(exhibits(), (Figure.LOSS,), "host", RenderOptions())
+
+    rows = [line.split()[2:] for line in drawn.splitlines() if re.match(r" +\d host", line)]
+    assert rows[0] == ["·", "0", "0"]
+    assert set(rows[2][:2]) == {"7"}
+
+
+def test_more_hosts_than_columns_are_binned_or_folded_by_leaf():
+    many = exhibits(hosts=200)
+    leaves = replace(many.places, leaves=("a", "b"), leaf_of=np.arange(400) % 2)
+
+    for drawn in (many, replace(many, places=leaves)):
+        text = terminal_maps(drawn, (Figure.BANDWIDTH,), None, RenderOptions())
+        assert max(map(len, text.splitlines())) <= 80
+        assert "a cell is the slowest of its pairs" in text
+    assert re.search(r"^  2 b", text, re.MULTILINE)
+
+
+def test_hostile_names_move_no_cursor():
+    text = terminal_maps(exhibits(name="node\x1b[31m\n{}"), tuple(Figure), None, RenderOptions())
+
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text

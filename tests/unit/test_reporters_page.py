@@ -179,10 +179,10 @@ def test_the_script_gets_every_value_to_three_digits():
 def test_maps_of_64_hosts_with_8_nics_in_all_ways_of_measuring_make_less_than_6_mb():
     ranks = 512
     src, dst = np.nonzero(~np.eye(ranks, dtype=bool))
-    value = 380 * np.random.default_rng(0).lognormal(0, 0.02, len(src))
+    value = np.random.default_rng(0).uniform(1.0, 400.0, len(src))  # what compresses worst
     dense = replace(bandwidth_map([(0, 1, 1.0)]), src=src, dst=dst, value=value, typical=380.0)
 
-    text = page(slow_link(), exhibits=exhibits(places=places(64, 8), maps=(dense,) * 10))
+    text = page(slow_link(), exhibits=exhibits(places=places(64, 8), maps=(dense,) * 7))
 
     assert len(text.encode()) < 6_000_000
     views = [each["views"] for each in words(text)["maps"]]

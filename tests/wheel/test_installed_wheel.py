@@ -50,13 +50,14 @@ def test_one_wheel_serves_every_python_from_3_11_on(wheel):
     assert "-cp311-abi3-" in wheel.name
 
 
-def test_the_wheel_brings_kernels_schemas_samples_and_expectations(wheel):
+def test_the_wheel_brings_kernels_schemas_samples_expectations_and_the_page(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
 
     assert any(name.startswith("netprobe/_native") and name.endswith(".so") for name in names)
     assert any(name.startswith("netprobe/kernels/host/") and name.endswith(".c") for name in names)
     assert {"netprobe/reports/schema/run-1.json", "netprobe/reports/schema/report-1.json"} <= names
     assert "netprobe/judge/expectations.toml" in names
+    assert {f"netprobe/reports/html/report.{kind}" for kind in ("html.j2", "css", "js")} <= names
     assert not any(name.startswith(("tests/", "scripts/", "kernels/", "reports/")) for name in names)
 
 
