@@ -4,10 +4,19 @@ import re
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 from detector_scenario import findings
+from history_scenario import Scenario as NightsScenario
+from history_scenario import history_of, limits_of
 
-SCENARIOS = sorted(Path(__file__).parent.glob("*/fires.toml"))
+from netprobe.model.finding import Finding
+from netprobe.registry import history_detectors
+
+SCENARIOS = [
+    path for path in sorted(Path(__file__).parent.glob("*/fires.toml")) if path.parent.name not in history_detectors()
+]
+ON_NIGHTS = [Path(__file__).parent / id / "fires.toml" for id in sorted(history_detectors())]
 HOSTILE = "touch x"
 INTERFACE = f"eth0;{HOSTILE}"
 
@@ -27,6 +36,20 @@ def words_of(command):
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
 def test_a_name_of_a_host_ends_no_command(path):
     for found in found_in(path, r'"?\bnode([12])\b"?', rf'"h\1;{HOSTILE}"'):
+        assert ";" not in words_of(found.retest or "")
+
+
+@pytest.mark.parametrize("path", ON_NIGHTS, ids=lambda path: path.parent.name)
+def test_a_name_of_a_host_ends_no_command_of_history(path):
+    text = path.read_text().partition("[[expect]]")[0]
+    quoted = re.sub(r'"([^"\n]*)\bnode([12])\b', rf'"\1h\2;{HOSTILE}', text)
+    scenario = msgspec.toml.decode(re.sub(r"\bnode([12])\b", rf'"h\1;{HOSTILE}"', quoted), type=NightsScenario)
+
+    answers = list(history_detectors()[path.parent.name].detect(history_of(scenario), limits_of(scenario)))
+
+    assert answers
+    for found in answers:
+        assert isinstance(found, Finding)
         assert ";" not in words_of(found.retest or "")
 
 

@@ -235,8 +235,8 @@ def _allreduce(send, receive, count, _datatype, _op, _comm):
 
 def bind_fake_mpi():
     names = (
-        "Send", "Recv", "Isend", "Irecv", "Waitall", "Barrier", "Allreduce", "Allgather", "Reduce_scatter_block",
-        "Alltoall", "Bcast", "Reduce",
+        "Send", "Recv", "Isend", "Irecv", "Waitall", "Testall", "Barrier", "Allreduce", "Allgather",
+        "Reduce_scatter_block", "Alltoall", "Bcast", "Reduce",
     )  # fmt: skip
     address = ctypes.cast(_allreduce, c_void_p).value
     _native.mpi_bind(dict.fromkeys(names, address), request_bytes=8, status_ignore=0, statuses_ignore=0)
