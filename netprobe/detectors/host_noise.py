@@ -66,6 +66,8 @@ class _Shares:
 
     hosts: tuple[str, ...]
     of: dict[Cause, NDArray[np.float64]]
+    stolen_beside: NDArray[np.float64]
+    """Of STOLEN, what the others lost in the rounds of each host: who fails has fewer of them than others."""
 
     def median(self, cause: Cause) -> float:
         """Return what a host loses to a cause in the middle of the fleet."""
@@ -122,7 +124,32 @@ def _shares(evidence: Evidence, placement: Placement) -> _Shares:
             Cause.WAITED: waited,
             Cause.DETOURED: lost_of_hosts(evidence, placement),
         },
+        stolen_beside=_beside(counters, placement, stolen_ns, stolen_ns + busy_ns),
     )
+
+
+def _beside(
+    counters: CounterTable, placement: Placement, grown_ns: NDArray[np.float64], time_ns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of all others in the rounds that each host was in, weighed by its own time in them."""
+    known, count = np.flatnonzero(np.isfinite(grown_ns) & np.isfinite(time_ns)), len(placement.hosts)
+    if not grown_ns[known].any():
+        return np.zeros(count)  # as on every host without a hypervisor
+    host = placement.host_of[counters.rank[known]]
+    stages = {stage: number for number, stage in enumerate(dict.fromkeys(counters.stage))}
+    stage = np.array([stages[each] for each in counters.stage], dtype=np.int64)[known]
+    rounds = counters.round_index[known]
+    met, at = np.unique(stage * (1 + int(rounds.max(initial=0))) + rounds, return_inverse=True)
+
+    def others(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        of_hosts = np.bincount(at * count + host, values[known], len(met) * count).reshape(len(met), count)
+        left: NDArray[np.float64] = of_hosts.sum(axis=1)[at] - of_hosts[at, host]
+        return left
+
+    share = others(grown_ns) / np.maximum(others(time_ns), 1.0)
+    own_ns = np.bincount(host, time_ns[known], count)
+    lost_ns = np.bincount(host, share * time_ns[known], count)
+    return np.where(own_ns > 0, lost_ns / np.maximum(own_ns, 1.0), np.nan)
 
 
 def _over_time(
@@ -155,7 +182,9 @@ def _over(shares: _Shares, cause: Cause, limits: Limits) -> tuple[list[str], lis
     is_over = share >= _limit(cause, limits)
     if cause is Cause.THROTTLED:
         return _worst_first(shares, cause, is_over), []
-    stands_out = is_over & (share >= limits.noise_peer_ratio * shares.median(cause))
+    typical = shares.median(cause)
+    beside = np.fmax(shares.stolen_beside, typical) if cause is Cause.STOLEN else typical
+    stands_out = is_over & (share >= limits.noise_peer_ratio * beside)
     named = stands_out if _can_compare(int(stands_out.sum()), len(share)) else np.zeros_like(stands_out)
     rest = is_over & ~named
     alike = np.zeros_like(rest) if _can_compare(int(rest.sum()), len(share)) else rest

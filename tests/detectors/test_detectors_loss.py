@@ -1,5 +1,6 @@
 """Who loses packets, and who takes the CPU away: never a victim, and never silence where nobody counted."""
 
+import pytest
 from detector_scenario import evidence_in, findings, gaps
 
 from netprobe.model.finding import Confidence, Severity
@@ -244,6 +245,22 @@ def test_a_hypervisor_that_takes_one_hosts_cpus_is_named():
 
     assert finding.subjects == ("h1",)
     assert "does not get its CPUs from the hypervisor 20 % of the time" in finding.summary
+
+
+def in_the_round_of(pair, stolen):
+    """Return lines of two hosts for their round: what the hypervisor took of each second."""
+    shares = {"cpu/steal_ns": int(stolen * 1e9), "cpu/busy_ns": int((1 - stolen) * 1e9)}
+    return [loses(on=on, to=to, segments=0, **shares) for on, to in (pair, pair[::-1])]
+
+
+@pytest.mark.parametrize(("of_the_others", "named"), [(0.2, []), (0.02, [("h1",)])], ids=["of all", "its own"])
+def test_a_host_with_few_rounds_is_held_against_the_others_in_those(of_the_others, named):
+    others = [line for pair in (("h1", "h2"), ("h3", "h4")) for line in in_the_round_of(pair, of_the_others)][1:]
+    calm = [line for pair in (("h2", "h3"), ("h2", "h4")) for line in in_the_round_of(pair, 0.0)]
+    calm += [in_the_round_of((on, "h1"), 0.0)[0] for on in ("h3", "h4")]  # of h1 nobody counted those rounds
+    lines = [in_the_round_of(("h1", "h2"), 0.2)[0], *others, *calm]
+
+    assert subjects("host-noise", fabric(4, *lines)) == named
 
 
 def test_one_host_alone_cannot_be_told_from_a_crowded_machine():
