@@ -247,17 +247,17 @@ def test_a_hypervisor_that_takes_one_hosts_cpus_is_named():
     assert "does not get its CPUs from the hypervisor 20 % of the time" in finding.summary
 
 
-def in_the_round_of(pair, stolen):
-    """Return lines of two hosts for their round: what the hypervisor took of each second."""
-    shares = {"cpu/steal_ns": int(stolen * 1e9), "cpu/busy_ns": int((1 - stolen) * 1e9)}
+def in_the_round_of(pair, stolen, seconds=1):
+    """Return lines of two hosts for their round: what the hypervisor took of their time."""
+    shares = {"cpu/steal_ns": int(seconds * stolen * 1e9), "cpu/busy_ns": int(seconds * (1 - stolen) * 1e9)}
     return [loses(on=on, to=to, segments=0, **shares) for on, to in (pair, pair[::-1])]
 
 
 @pytest.mark.parametrize(("of_the_others", "named"), [(0.2, []), (0.02, [("h1",)])], ids=["of all", "its own"])
 def test_a_host_with_few_rounds_is_held_against_the_others_in_those(of_the_others, named):
     others = [line for pair in (("h1", "h2"), ("h3", "h4")) for line in in_the_round_of(pair, of_the_others)][1:]
-    calm = [line for pair in (("h2", "h3"), ("h2", "h4")) for line in in_the_round_of(pair, 0.0)]
-    calm += [in_the_round_of((on, "h1"), 0.0)[0] for on in ("h3", "h4")]  # of h1 nobody counted those rounds
+    calm = [line for pair in (("h2", "h3"), ("h2", "h4")) for line in in_the_round_of(pair, 0.0, 9)]
+    calm += [in_the_round_of((on, "h1"), 0.0, 9)[0] for on in ("h3", "h4")]  # of h1 nobody counted those rounds
     lines = [in_the_round_of(("h1", "h2"), 0.2)[0], *others, *calm]
 
     assert subjects("host-noise", fabric(4, *lines)) == named
