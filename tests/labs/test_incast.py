@@ -18,20 +18,9 @@ def netprobe():
 
 def told_by(lab, netprobe, tmp_path, probe, size):
     hosts = ",".join(name for name in lab.shape.host_names() if name.startswith("h"))
-    options = [
-        "--hosts",
-        hosts,
-        "-b",
-        size,
-        "-e",
-        size,
-        "--series",
-        "500ms",
-        "--out",
-        str(tmp_path),
-        "--format",
-        "json",
-    ]
+    # Four senders share 0.7 Gb/s: a window of a quarter of a megabyte takes each 12 ms.
+    told_to = f"--hosts {hosts} -b {size} -e {size} --window 4 --series 500ms --format json".split()
+    options = [*told_to, "--out", str(tmp_path)]
     ended = lab.run([netprobe, "run", probe, *options], capture_output=True, text=True, timeout=DEADLINE_S)
     assert ended.returncode in (0, 1, 2, 3), ended.stdout + ended.stderr
     return json.loads(ended.stdout)
