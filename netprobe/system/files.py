@@ -11,6 +11,7 @@ CHUNK_BYTES: Final = 1 << 16  # most files here at once
 MOST_CHUNKS: Final = 64  # far beyond any file read here; a bound for a tree that is not the kernel's
 LARGEST_COUNT: Final = (1 << 63) - 1  # what counters.parquet can hold
 MOST_DIGITS: Final = 19  # of that; int() of a longer text costs time before it fails
+WHITE: Final = " \t\r\n"  # str.strip() alone takes separators of records for white space, which no kernel writes
 COUNT_BYTES: Final = 32  # of a file with one count; what fills them is something else
 
 _NUMBERS: Final = re.compile(r"(\d+)")
@@ -65,7 +66,7 @@ def count_of(text: str) -> int | None:
 
 def count_in(path: Path) -> int | None:
     """Return the count that a file holds; None when it holds anything else."""
-    return count_of(text_of(path).strip())
+    return count_of(text_of(path).strip(WHITE))
 
 
 def counts_by_key(text: str) -> dict[str, int]:
@@ -103,7 +104,7 @@ def _count_at(folder: int, name: str) -> int | None:
         return None
     finally:
         os.close(opened)
-    return count_of(content.decode("ascii", errors="replace").strip()) if len(content) < COUNT_BYTES else None
+    return count_of(content.decode("ascii", errors="replace").strip(WHITE)) if len(content) < COUNT_BYTES else None
 
 
 def listed(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from host_trees import RDMA, recorded, write
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netprobe.catalogue.keys import Origin, key_of
@@ -150,6 +150,7 @@ def test_a_host_without_hardware_counters_answers_at_once(tmp_path):
 
 
 @given(content=st.binary(max_size=80))
+@example(content=b"\x1c0")
 def test_any_bytes_are_a_count_or_absent(content):
     with tempfile.TemporaryDirectory() as folder:
         counters = rdma.read(
