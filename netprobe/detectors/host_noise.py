@@ -4,8 +4,6 @@ The scheduler counts the time of interrupts as the rank's own: those show in qua
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from itertools import islice
 from typing import Final
 
@@ -13,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.contracts import Detector
+from netprobe.detectors._cpu_shares import Cause, Shares, shares_of
 from netprobe.detectors._lone_ranks import lone_ranks
 from netprobe.detectors._noise import BY_DEVICES as OF_DEVICES
 from netprobe.detectors._noise import BY_OTHERS as OF_OTHERS
-from netprobe.detectors._noise import counted_much, lost_of_hosts, noise_facts, rank_title, worst_row
+from netprobe.detectors._noise import counted_much, noise_facts, rank_title, worst_row
 from netprobe.detectors._words import MOST_FACTS, is_common, on_hosts, percent, table_title
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.model.evidence import CounterTable, Evidence, PairTable
@@ -30,25 +29,6 @@ FEWEST_HOSTS: Final = 3  # with two, the quieter one may be the odd one
 COMMON_SHARE: Final = 0.5  # of the hosts: when half of them wait, waiting is how the job was placed
 
 
-class Cause(Enum):
-    """What takes the CPU away."""
-
-    THROTTLED = ("stopped by a CPU quota", "is stopped by its own CPU quota")
-    STOLEN = ("CPU time taken by the hypervisor", "does not get its CPUs from the hypervisor")
-    WAITED = ("waiting for a CPU", "leaves its ranks waiting for a CPU")
-    DETOURED = ("lost by a rank that only computes", "interrupts its ranks: one that only computes loses")
-
-    @property
-    def title(self) -> str:
-        """Return the name of the figure."""
-        return self.value[0]
-
-    @property
-    def verb(self) -> str:
-        """Return what the host does."""
-        return self.value[1]
-
-
 NEXT: Final = {
     Cause.THROTTLED: "raise or remove the CPU limit of its container, cgroup or job step",
     Cause.STOLEN: "ask for dedicated CPUs, or move the virtual machine to another host",
@@ -60,27 +40,12 @@ BY_OTHERS: Final = "look for other processes on the ranks' CPUs (pidstat, top -H
 BY_DEVICES: Final = "move interrupts off the ranks' CPUs (/proc/interrupts, /proc/irq/*/smp_affinity_list)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Shares:
-    """The share of the time that each cause took from each host, shape (hosts,); NaN where it was not counted."""
-
-    hosts: tuple[str, ...]
-    of: dict[Cause, NDArray[np.float64]]
-    stolen_beside: NDArray[np.float64]
-    """Of STOLEN, what the others lost in the rounds of each host: who fails has fewer of them than others."""
-
-    def median(self, cause: Cause) -> float:
-        """Return what a host loses to a cause in the middle of the fleet."""
-        known = self.of[cause][np.isfinite(self.of[cause])]
-        return float(np.median(known)) if len(known) else float("nan")
-
-
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Name hosts that take the CPU from their ranks; say when all do."""
     placement = placement_of(evidence.ranks)
     if not (evidence.pairs or evidence.has_collectives or len(evidence.noise.rank)):
         return  # nothing was measured, which coverage tells
-    shares = _shares(evidence, placement)
+    shares = shares_of(evidence, placement)
     unknown = [name for at, name in enumerate(shares.hosts) if all(np.isnan(each[at]) for each in shares.of.values())]
     if unknown:
         yield Gap(
@@ -107,66 +72,6 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         yield from lone_ranks(evidence, placement, limits)
 
 
-def _shares(evidence: Evidence, placement: Placement) -> _Shares:
-    counters, count = evidence.counters, len(placement.hosts)
-    ranks = np.bincount(placement.host_of, minlength=count)
-    elapsed_ns = counters.elapsed_ns
-    throttled = _over_time(counters, placement, "cgroup/throttled_ns", elapsed_ns)
-    stolen_ns = counters.grown.get("cpu/steal_ns", np.full(len(elapsed_ns), np.nan))
-    busy_ns = counters.grown.get("cpu/busy_ns", np.full(len(elapsed_ns), np.nan))
-    waited = np.array([evidence.waiting_ratio.get(name, np.nan) for name in placement.hosts])
-    return _Shares(
-        hosts=placement.hosts,
-        of={
-            # The kernel adds up the time of all CPUs of the group, and each rank sees the same sum.
-            Cause.THROTTLED: throttled / ranks,
-            Cause.STOLEN: _over_time(counters, placement, "cpu/steal_ns", stolen_ns + busy_ns),
-            Cause.WAITED: waited,
-            Cause.DETOURED: lost_of_hosts(evidence, placement),
-        },
-        stolen_beside=_beside(counters, placement, stolen_ns, stolen_ns + busy_ns),
-    )
-
-
-def _beside(
-    counters: CounterTable, placement: Placement, grown_ns: NDArray[np.float64], time_ns: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the share of all others in the rounds that each host was in, weighed by its own time in them."""
-    known, count = np.flatnonzero(np.isfinite(grown_ns) & np.isfinite(time_ns)), len(placement.hosts)
-    if not grown_ns[known].any():
-        return np.zeros(count)  # as on every host without a hypervisor
-    host = placement.host_of[counters.rank[known]]
-    stages = {stage: number for number, stage in enumerate(dict.fromkeys(counters.stage))}
-    stage = np.array([stages[each] for each in counters.stage], dtype=np.int64)[known]
-    rounds = counters.round_index[known]
-    met, at = np.unique(stage * (1 + int(rounds.max(initial=0))) + rounds, return_inverse=True)
-
-    def others(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        of_hosts = np.bincount(at * count + host, values[known], len(met) * count).reshape(len(met), count)
-        left: NDArray[np.float64] = of_hosts.sum(axis=1)[at] - of_hosts[at, host]
-        return left
-
-    share = others(grown_ns) / np.maximum(others(time_ns), 1.0)
-    own_ns = np.bincount(host, time_ns[known], count)
-    lost_ns = np.bincount(host, share * time_ns[known], count)
-    return np.where(own_ns > 0, lost_ns / np.maximum(own_ns, 1.0), np.nan)
-
-
-def _over_time(
-    counters: CounterTable, placement: Placement, name: str, time_ns: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return a counter's growth over a time, of each host; NaN where it was not counted."""
-    count = len(placement.hosts)
-    grown_ns = counters.grown.get(name)
-    if grown_ns is None:
-        return np.full(count, np.nan)
-    known = np.isfinite(grown_ns) & np.isfinite(time_ns)
-    host = placement.host_of[counters.rank[known]]
-    total_ns = np.bincount(host, time_ns[known], count)
-    grown_ns = np.bincount(host, grown_ns[known], count).astype(np.float64)
-    return np.where(total_ns > 0, grown_ns / np.maximum(total_ns, 1.0), np.nan)
-
-
 def _limit(cause: Cause, limits: Limits) -> float:
     """Return the share from which a host is over, as a limit of its own."""
     if cause is Cause.THROTTLED:
@@ -176,7 +81,7 @@ def _limit(cause: Cause, limits: Limits) -> float:
     return limits.noise_steal_ratio if cause is Cause.STOLEN else limits.noise_wait_ratio
 
 
-def _over(shares: _Shares, cause: Cause, limits: Limits) -> tuple[list[str], list[str]]:
+def _over(shares: Shares, cause: Cause, limits: Limits) -> tuple[list[str], list[str]]:
     """Return the hosts to name, worst first, and those that are over the limit with so many others that none is."""
     share = shares.of[cause]
     is_over = share >= _limit(cause, limits)
@@ -191,7 +96,7 @@ def _over(shares: _Shares, cause: Cause, limits: Limits) -> tuple[list[str], lis
     return _worst_first(shares, cause, named), _worst_first(shares, cause, alike)
 
 
-def _worst_first(shares: _Shares, cause: Cause, chosen: NDArray[np.bool_]) -> list[str]:
+def _worst_first(shares: Shares, cause: Cause, chosen: NDArray[np.bool_]) -> list[str]:
     return [
         shares.hosts[at] for at in sorted(np.flatnonzero(chosen).tolist(), key=lambda at: -float(shares.of[cause][at]))
     ]
@@ -202,7 +107,7 @@ def _can_compare(named: int, hosts: int) -> bool:
 
 
 def _finding(
-    evidence: Evidence, placement: Placement, shares: _Shares, cause: Cause, name: str, limits: Limits
+    evidence: Evidence, placement: Placement, shares: Shares, cause: Cause, name: str, limits: Limits
 ) -> Finding:
     at = shares.hosts.index(name)
     share = float(shares.of[cause][at])
@@ -223,7 +128,7 @@ def _finding(
     )
 
 
-def _facts(evidence: Evidence, placement: Placement, shares: _Shares, at: int, limits: Limits) -> Iterator[Fact]:
+def _facts(evidence: Evidence, placement: Placement, shares: Shares, at: int, limits: Limits) -> Iterator[Fact]:
     yield from _share_facts(shares, at, limits)
     yield from islice(noise_facts(evidence, placement, at), 1, None)  # the first is among the shares
     yield from _time_facts(evidence, placement, at)
@@ -240,17 +145,17 @@ def _next(evidence: Evidence, placement: Placement, cause: Cause, at: int) -> st
     return BY_DEVICES if grown & set(OF_DEVICES) else NEXT[cause]
 
 
-def _retest(shares: _Shares, cause: Cause, name: str) -> str:
+def _retest(shares: Shares, cause: Cause, name: str) -> str:
     """Return the command that measures a host again, with the quietest others to compare."""
     others = sorted((at for at, each in enumerate(shares.hosts) if each != name), key=lambda at: shares.of[cause][at])
     return on_hosts("netprobe check", (name, *(shares.hosts[at] for at in others[:2])))
 
 
-def _against(shares: _Shares, cause: Cause) -> str:
+def _against(shares: Shares, cause: Cause) -> str:
     return f", the median host {percent(shares.median(cause))}" if len(shares.hosts) >= FEWEST_HOSTS else ""
 
 
-def _quota_everywhere(shares: _Shares, named: list[str], limits: Limits) -> Finding:
+def _quota_everywhere(shares: Shares, named: list[str], limits: Limits) -> Finding:
     share = float(np.nanmax(shares.of[Cause.THROTTLED]))
     return Finding(
         detector=ID,
@@ -282,7 +187,7 @@ def _worst_rank(evidence: Evidence) -> str:
     )
 
 
-def _alike(shares: _Shares, cause: Cause, named: list[str], worst_rank: str) -> Gap:
+def _alike(shares: Shares, cause: Cause, named: list[str], worst_rank: str) -> Gap:
     known = shares.of[cause][[shares.hosts.index(name) for name in named]]
     where = _some(len(named), len(shares.hosts))
     middle = percent(float(np.median(known)))
@@ -305,7 +210,7 @@ def _some(some: int, hosts: int) -> str:
     return f"all {hosts} hosts" if some == hosts else f"{some} of {hosts} hosts"
 
 
-def _share_facts(shares: _Shares, at: int, limits: Limits, only: Cause | None = None) -> Iterator[Fact]:
+def _share_facts(shares: Shares, at: int, limits: Limits, only: Cause | None = None) -> Iterator[Fact]:
     for cause, share in shares.of.items():
         if np.isfinite(share[at]) and only in (None, cause):
             name = "" if only is None else f"{shares.hosts[at]}, "
