@@ -43,13 +43,6 @@ struct load {
     int incoming;
 };
 
-#define PASSED_ON(expression)                 \
-    do {                                      \
-        struct failure failed = (expression); \
-        if (failed.call != NULL)              \
-            return failed;                    \
-    } while (0)
-
 static inline char *request_of(const struct flow *flow, int index)
 {
     return flow->requests + (size_t)index * mpi.request_bytes;
@@ -110,8 +103,8 @@ static struct failure window_received(const struct load *load, struct flow *flow
     int64_t at_ns = now_ns();
     flow->stamps[flow->stamped++] = at_ns;
     if (at_ns < deadline_ns && flow->stamped < load->most_stamps) {
-        PASSED_ON(await_window(load, flow));
-        PASSED_ON(answer(load, flow, GO));
+        OR_FAILED(await_window(load, flow));
+        OR_FAILED(answer(load, flow, GO));
         flow->pending = load->window + 1;
         return NO_FAILURE;
     }
@@ -140,10 +133,10 @@ static struct failure begin(const struct load *load)
     for (int index = load->outgoing; index < load->outgoing + load->incoming; index++) {
         struct flow *flow = &load->flows[index];
         flow->stamps[flow->stamped++] = now_ns();
-        PASSED_ON(await_window(load, flow));
+        OR_FAILED(await_window(load, flow));
     }
     for (int index = 0; index < load->outgoing; index++)
-        PASSED_ON(send_window(load, &load->flows[index]));
+        OR_FAILED(send_window(load, &load->flows[index]));
     return NO_FAILURE;
 }
 
@@ -151,14 +144,14 @@ static struct failure run(const struct load *load)
 {
     int64_t deadline_ns = now_ns() + load->duration_ns;
     int left = load->outgoing + load->incoming;
-    PASSED_ON(begin(load));
+    OR_FAILED(begin(load));
     while (left > 0) {
         int progressed = 0;
         left = 0;
         for (int index = 0; index < load->outgoing + load->incoming; index++) {
             struct flow *flow = &load->flows[index];
             if (!flow->is_done)
-                PASSED_ON(try_flow(load, flow, index < load->outgoing, deadline_ns, &progressed));
+                OR_FAILED(try_flow(load, flow, index < load->outgoing, deadline_ns, &progressed));
             left += !flow->is_done;
         }
         if (!progressed)

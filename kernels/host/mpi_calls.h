@@ -47,6 +47,14 @@ int mpi_require(void);
             return (struct failure){call_name, code, iteration}; \
     } while (0)
 
+/* Leave a function that returns a failure with that of another, where there is one. */
+#define OR_FAILED(expression)                 \
+    do {                                      \
+        struct failure failed = (expression); \
+        if (failed.call != NULL)              \
+            return failed;                    \
+    } while (0)
+
 PyObject *py_mpi_bind(PyObject *module, PyObject *args, PyObject *keywords);
 
 #endif

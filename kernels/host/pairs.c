@@ -101,13 +101,6 @@ static struct failure post_receives(const struct window *window, char *requests,
     return NO_FAILURE;
 }
 
-#define PASSED_ON(expression)                 \
-    do {                                      \
-        struct failure failed = (expression); \
-        if (failed.call != NULL)              \
-            return failed;                    \
-    } while (0)
-
 /* The acknowledgement has a tag of its own, so that it can never be taken for a message of the window. */
 static inline int ack_tag(const struct pair *pair)
 {
@@ -120,7 +113,7 @@ static struct failure stream_out(const void *task, const struct stamps *stamps)
     const struct pair *pair = &window->pair;
     stamps->ns[0] = now_ns();
     for (Py_ssize_t iteration = 0; iteration + 1 < stamps->count; iteration++) {
-        PASSED_ON(post_sends(window, window->requests, iteration));
+        OR_FAILED(post_sends(window, window->requests, iteration));
         CHECKED("MPI_Waitall", mpi.waitall(window->messages, window->requests, mpi.statuses_ignore));
         CHECKED("MPI_Recv", mpi.recv(window->ack, 0, pair->datatype, pair->peer, ack_tag(pair), pair->comm,
                                      mpi.status_ignore));
@@ -135,7 +128,7 @@ static struct failure stream_in(const void *task, const struct stamps *stamps)
     const struct pair *pair = &window->pair;
     stamps->ns[0] = now_ns();
     for (Py_ssize_t iteration = 0; iteration + 1 < stamps->count; iteration++) {
-        PASSED_ON(post_receives(window, window->requests, iteration));
+        OR_FAILED(post_receives(window, window->requests, iteration));
         CHECKED("MPI_Waitall", mpi.waitall(window->messages, window->requests, mpi.statuses_ignore));
         CHECKED("MPI_Send", mpi.send(window->ack, 0, pair->datatype, pair->peer, ack_tag(pair), pair->comm));
         stamps->ns[iteration + 1] = now_ns();
@@ -149,8 +142,8 @@ static struct failure stream_both_ways(const void *task, const struct stamps *st
     char *outgoing = window->requests + (size_t)window->messages * mpi.request_bytes;
     stamps->ns[0] = now_ns();
     for (Py_ssize_t iteration = 0; iteration + 1 < stamps->count; iteration++) {
-        PASSED_ON(post_receives(window, window->requests, iteration));
-        PASSED_ON(post_sends(window, outgoing, iteration));
+        OR_FAILED(post_receives(window, window->requests, iteration));
+        OR_FAILED(post_sends(window, outgoing, iteration));
         CHECKED("MPI_Waitall", mpi.waitall(2 * window->messages, window->requests, mpi.statuses_ignore));
         stamps->ns[iteration + 1] = now_ns();
     }

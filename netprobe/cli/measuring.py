@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from netprobe.cli.foretelling import ForetellingSink
+from netprobe.cli.foretelling import foretold
+from netprobe.cli.meeting import MeetingSink
 from netprobe.cli.options import Judging, Keeping, Where, duration_ns
 from netprobe.cli.output import print_report, refuse_output, write_page
-from netprobe.cli.placing import PlacingSink
+from netprobe.cli.placing import unplaced
 from netprobe.cli.progress import Progress, ProgressSink
 from netprobe.cli.reading import bars, digested, exhibited, judged
 from netprobe.cli.streams import tell
@@ -180,7 +181,7 @@ def _writer(plan: Plan, launch: Launch, keeping: Keeping) -> RunWriter:
 
 def _warning(onward: Sink, task: Task) -> Sink:
     """Return a sink that tells beforehand what the plan can tell, and names hosts that a topology has left out."""
-    return ForetellingSink(PlacingSink(onward) if task.leaves else onward)
+    return MeetingSink(onward, *((unplaced,) if task.leaves else ()), foretold)
 
 
 def default_runs() -> Path:

@@ -77,11 +77,11 @@ def _beside(
     stages = {stage: number for number, stage in enumerate(dict.fromkeys(counters.stage))}
     stage = np.array([stages[each] for each in counters.stage], dtype=np.int64)[known]
     rounds = counters.round_index[known]
-    met, at = np.unique(stage * (1 + int(rounds.max(initial=0))) + rounds, return_inverse=True)
+    _, at = np.unique(stage * (1 + int(rounds.max(initial=0))) + rounds, return_inverse=True)
+    _, own = np.unique(at * count + host, return_inverse=True)  # several ranks of a host may have counted a round
 
     def others(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        of_hosts = np.bincount(at * count + host, values[known], len(met) * count).reshape(len(met), count)
-        left: NDArray[np.float64] = of_hosts.sum(axis=1)[at] - of_hosts[at, host]
+        left: NDArray[np.float64] = np.bincount(at, values[known])[at] - np.bincount(own, values[known])[own]
         return left
 
     share = others(grown_ns) / np.maximum(others(time_ns), 1.0)

@@ -6,7 +6,8 @@ import pytest
 from store_samples import ranks, ready
 
 from netprobe.cli.app import main
-from netprobe.cli.placing import PlacingSink
+from netprobe.cli.meeting import MeetingSink
+from netprobe.cli.placing import unplaced
 
 
 class Kept:
@@ -43,7 +44,7 @@ def test_a_bad_topology_is_one_line_with_exit_code_4(capsys, tmp_path, command, 
 
 def test_hosts_that_a_topology_has_left_out_are_named_once(capsys):
     kept = Kept()
-    sink = PlacingSink(kept)
+    sink = MeetingSink(kept, unplaced)
     met = replace(ready(4), ranks=tuple(replace(rank, leaf=None if rank.rank else "leaf1") for rank in four_hosts()))
 
     sink.emit(met)
@@ -56,7 +57,9 @@ def test_hosts_that_a_topology_has_left_out_are_named_once(capsys):
 
 
 def test_nothing_is_said_where_every_host_has_its_leaf(capsys):
-    PlacingSink(Kept()).emit(replace(ready(4), ranks=tuple(replace(rank, leaf="leaf1") for rank in four_hosts())))
+    MeetingSink(Kept(), unplaced).emit(
+        replace(ready(4), ranks=tuple(replace(rank, leaf="leaf1") for rank in four_hosts()))
+    )
 
     assert capsys.readouterr().err == ""
 

@@ -6,7 +6,8 @@ import pytest
 from judge_samples import run_of, series
 from store_samples import ready
 
-from netprobe.cli.foretelling import ForetellingSink, foretold
+from netprobe.cli.foretelling import foretold
+from netprobe.cli.meeting import MeetingSink
 from netprobe.judge.evidence import evidence_of
 from netprobe.judge.judge import judge
 from netprobe.judge.sensitivity import measured_sensitivity
@@ -105,7 +106,8 @@ def test_what_a_budget_has_dropped_is_told():
         "5 partners each cut to 4",
         "52 rounds under load cut to 36",
     )
-    assert foretold(replace(ready(4), ranks=ranks_of(64), plan=plan)).endswith(", ".join(plan.dropped))
+    (line,) = foretold(replace(ready(4), ranks=ranks_of(64), plan=plan))
+    assert line.endswith(", ".join(plan.dropped))
 
 
 def test_it_is_said_in_a_line_before_anything_is_measured_and_once(capsys):
@@ -114,7 +116,7 @@ def test_it_is_said_in_a_line_before_anything_is_measured_and_once(capsys):
             self.append(record)
 
     kept = Kept()
-    sink = ForetellingSink(kept)
+    sink = MeetingSink(kept, foretold)
     met = replace(ready(4), ranks=ranks_of(4), plan=plan_of(STREAM, budget_ns=60 * NS_PER_S))
 
     sink.emit(met)
@@ -132,9 +134,10 @@ def test_it_is_said_in_a_line_before_anything_is_measured_and_once(capsys):
 def test_on_one_host_without_a_budget_nothing_is_said():
     met = replace(ready(2), ranks=ranks_of(1, each=2), plan=plan_of(STREAM))
 
-    assert foretold(met) is None
+    assert list(foretold(met)) == []
     with_budget = replace(met, plan=replace(met.plan, budget_ns=NS_PER_S, dropped=("series of 2 s cut to 1 s",)))
-    assert foretold(with_budget).endswith("dropped to fit the budget: series of 2 s cut to 1 s")
+    (line,) = foretold(with_budget)
+    assert line.endswith("dropped to fit the budget: series of 2 s cut to 1 s")
 
 
 def measured(hosts=4, interfaces=(), path=Path.MPI, **traits):
