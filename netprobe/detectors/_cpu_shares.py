@@ -81,8 +81,8 @@ def _beside(
     _, own = np.unique(at * count + host, return_inverse=True)  # several ranks of a host may have counted a round
 
     def others(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        left: NDArray[np.float64] = np.bincount(at, values[known])[at] - np.bincount(own, values[known])[own]
-        return left
+        left = np.bincount(at, values[known])[at] - np.bincount(own, values[known])[own]
+        return left.astype(np.float64)
 
     share = others(grown_ns) / np.maximum(others(time_ns), 1.0)
     own_ns = np.bincount(host, time_ns[known], count)
