@@ -264,8 +264,9 @@ def _waiting_ratio(counters: CounterTable, ranks: tuple[Rank, ...]) -> dict[str,
     if grown_ns is None:
         return {}
     placement = placement_of(ranks)
-    # Who sat a round out measured for microseconds, and waited while its counters were read.
-    known = np.isfinite(grown_ns) & (counters.elapsed_ns >= SHORTEST_ROUND_NS)
+    # Who sat a round out measured for microseconds, and waited while its counters were read; on a machine that is busy
+    # for longer, but no thread waits longer than a round takes.
+    known = np.isfinite(grown_ns) & (counters.elapsed_ns >= np.fmax(grown_ns, SHORTEST_ROUND_NS))
     host = placement.host_of[counters.rank[known]]
     elapsed_ns = np.bincount(host, counters.elapsed_ns[known], len(placement.hosts)).tolist()
     waited_ns = np.bincount(host, grown_ns[known], len(placement.hosts)).tolist()

@@ -223,8 +223,9 @@ def test_the_time_that_ranks_wait_for_a_cpu_is_told_by_host():
     assert evidence.crowded_hosts == ("a",)
 
 
-def test_a_host_that_sat_the_rounds_out_is_not_said_to_wait():
-    windows = [waiting(0, 30_000_000), waiting(1, 10_000_000), waiting(2, 200_000, elapsed_ns=1_000)]
+@pytest.mark.parametrize(("waited_ns", "elapsed_ns"), [(200_000, 1_000), (110_060_538, 17_730_507)])
+def test_a_host_that_sat_the_rounds_out_is_not_said_to_wait(waited_ns, elapsed_ns):
+    windows = [waiting(0, 30_000_000), waiting(1, 10_000_000), waiting(2, waited_ns, elapsed_ns)]
 
     evidence = evidence_of(run_of(all_pairs(), hosts=("a", "a", "b", "c"), windows=windows))
 
