@@ -84,6 +84,7 @@ EVERY = (
     Scenario(
         name="tx-loss-1",
         before=("loss h2 tx 1%",),
+        series_ns=4 * SERIES_NS,
         detector=LOSS,
         subjects=either("h2 rxe0"),
         says="(tx)",
@@ -97,7 +98,15 @@ EVERY = (
         subjects=either("h2 rxe0"),
         says="(tx)",
     ),
-    Scenario(name="rx-loss-1", before=("loss h3 rx 1%",), detector=LOSS, subjects=either("h3 rxe0"), says="(rx)"),
+    # Long enough for thousands of packets: of some hundreds, one percent is too few to tell from a hiccup.
+    Scenario(
+        name="rx-loss-1",
+        before=("loss h3 rx 1%",),
+        series_ns=4 * SERIES_NS,
+        detector=LOSS,
+        subjects=either("h3 rxe0"),
+        says="(rx)",
+    ),
     Scenario(
         name="trunk-loss-3",
         before=("loss trunk 3%",),
