@@ -43,12 +43,23 @@ def blamed(rows):
     [
         ({(2, 0): 4, (2, 1): 2, (2, 3): 1}, [(2, True)], []),
         ({(0, 2): 4, (1, 2): 2, (3, 2): 1}, [(2, False)], []),
+        ({(2, 0): 11, (2, 1): 2, (2, 3): 2}, [(2, True)], []),
+        ({(2, 0): 11, (2, 1): 2, (2, 3): 2, (0, 1): 2, (1, 3): 2, (3, 0): 2, (0, 3): 2}, [], [(2, 0)]),
         ({(2, 0): 4}, [], [(2, 0)]),
         ({(2, 0): 40, (2, 1): 1}, [], [(2, 0)]),
         ({(2, 0): 4, (1, 3): 1}, [], [(2, 0)]),
         ({(2, 0): 2, (2, 1): 2, (2, 3): 2}, [], []),
     ],
-    ids=["a sender", "a receiver", "one path", "a path and a hiccup", "somebody else's hiccup", "hiccups alone"],
+    ids=[
+        "a sender",
+        "a receiver",
+        "unevenly",
+        "everybody some",
+        "one path",
+        "a path and a hiccup",
+        "somebody else's hiccup",
+        "hiccups alone",
+    ],
 )
 def test_few_lost_packets_name_a_host_where_it_loses_alike_with_all_partners(lost, hosts, paths):
     assert blamed(rows_of(lost)) == (hosts, paths)
