@@ -191,7 +191,26 @@ STEPS: Final = (
 )
 """Bursts tell when and who; what held them up is told by whoever saw that itself."""
 
+LOADS: Final = (
+    *(
+        Rule(winner=winner, loser=loser, on=On.RUN, why="what loses at any load loses from all who send there at once")
+        for winner in ("packet-loss", "physical-errors", "link-flap")
+        for loser in ("headroom", "incast", "head-of-line")
+    ),
+    *(
+        Rule(winner="out-of-order", loser=loser, on=On.RUN, why="packets that overtake leave holes", blameless=True)
+        for loser in ("headroom", "pfc-missing")
+    ),
+    *(
+        Rule(winner=winner, loser="head-of-line", on=On.RUN, why="a way that carries too little has no room for two")
+        for winner in ("leaf-fault", "expectation")
+    ),
+)
+"""Loads made on purpose have many partners at once, so that what they show cannot be put down to one link: faults that
+pairs have shown alone stand before it."""
+
 RULES: Final = (
+    *LOADS,
     *FAILURES,
     *GPUS,
     *LEAVES,
@@ -206,8 +225,6 @@ RULES: Final = (
     Rule(winner="pause-source", loser="pause-victim", on=On.PORT, why="who is stopped is told with who stops them"),
     Rule(winner="pause-source", loser="pcie-downgrade", on=On.PORT, why="the bus is why it stops others"),
     Rule(winner="packet-loss", loser="pfc-missing", on=On.LINK, why="it loses without load as well"),
-    Rule(winner="packet-loss", loser="headroom", on=On.LINK, why="it loses without load as well"),
-    Rule(winner="physical-errors", loser="headroom", on=On.LINK, why="a bad link loses at any load"),
     Rule(winner="pfc-wrong-priority", loser="headroom", on=On.PORT, why="pauses of another priority stop nothing"),
     Rule(
         winner="headroom",
