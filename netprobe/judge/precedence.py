@@ -194,7 +194,11 @@ STEPS: Final = (
 LOADS: Final = (
     *(
         Rule(winner=winner, loser=loser, on=On.RUN, why="what loses at any load loses from all who send there at once")
-        for winner in ("packet-loss", "physical-errors", "link-flap")
+        for winner in ("packet-loss", "physical-errors")
+        for loser in ("headroom", "incast", "head-of-line")
+    ),
+    *(
+        Rule(winner="link-flap", loser=loser, on=On.LINK, why="a link that is down loses at any load")
         for loser in ("headroom", "incast", "head-of-line")
     ),
     *(
