@@ -25,9 +25,9 @@ DEADLINE_MS = 60_000  # a loaded machine is no failure
 HOSTILE = '</script><img src=x onerror="window.wasObeyed=1"><a href="javascript:window.wasObeyed=1">{}'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(need):
-    """A headless Chromium of this machine."""
+    """A headless Chromium of this machine; closed with the module, for its event loop is the thread's while it lives."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     need("browser", found is not None, f"none of {', '.join(NAMES)} is installed")
     try:
@@ -58,7 +58,7 @@ class Opened:
             self.page.wait_for_selector("html[data-drawn]", state="attached")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def file(tmp_path_factory):
     return written(tmp_path_factory.mktemp("page") / "page.html", slow_link(), exhibits(hosts=14))
 
@@ -68,7 +68,7 @@ def written(file, given_report, drawn):
     return file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lasting(chromium, file):
     return Opened(chromium, file, viewport={"width": 1200, "height": 900})
 
