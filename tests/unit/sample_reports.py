@@ -298,6 +298,7 @@ def inconclusive():
         coverage=replace(
             whole, stages_finished=whole.stages_planned[:1], bytes_moved=41_800_000, checked_iterations=96
         ),
+        healthy_hosts=(),
         pairs=(
             latency(Scope.BETWEEN_HOSTS, 8, 1.86, 2.2, 19.0, pairs=48, worst=("node02:0", "node07:0", 1.97)),
             latency(Scope.BETWEEN_HOSTS, 4 * KIB, 2.97, 3.5, 24.0, pairs=48, worst=("node05:0", "node01:0", 3.11)),
