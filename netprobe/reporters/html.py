@@ -241,5 +241,9 @@ def _compressed_library() -> str:
 
 
 REPORTER = Reporter(
-    id="html", title="one page to look at and to hand around, with maps and curves", render=render, draws_exhibits=True
+    id="html",
+    title="one page to look at and to hand around, with maps and curves",
+    render=render,
+    draws_exhibits=True,
+    suffixes=(".html", ".htm"),
 )

@@ -130,4 +130,4 @@ def _code(text: str) -> str:
     return _text(text) if "`" in shown or "|" in shown else f"`{shown}`"
 
 
-REPORTER = Reporter(id="markdown", title="for tickets: the whole report as Markdown", render=render)
+REPORTER = Reporter(id="markdown", title="for tickets: the whole report as Markdown", render=render, suffixes=(".md",))
