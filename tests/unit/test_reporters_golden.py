@@ -20,6 +20,7 @@ TEXTS = {
     "console-wide.txt": ("console", RenderOptions(width=120, verbose=True)),
     "report.md": ("markdown", RenderOptions()),
     "nccl-tests.txt": ("nccl-tests", RenderOptions()),
+    "metrics.prom": ("prometheus", RenderOptions()),
     "page.html": ("html", RenderOptions()),
 }
 NOT_REVIEWED = re.compile(
