@@ -21,6 +21,11 @@ TEXTS = {
     "report.md": ("markdown", RenderOptions()),
     "nccl-tests.txt": ("nccl-tests", RenderOptions()),
     "metrics.prom": ("prometheus", RenderOptions()),
+    "healthy.hosts": ("hosts", RenderOptions()),
+    "healthy.mpich": ("hosts-mpich", RenderOptions()),
+    "healthy.openmpi": ("hosts-openmpi", RenderOptions()),
+    "healthy.slurm": ("hosts-slurm", RenderOptions()),
+    "drain.sh": ("drain", RenderOptions()),
     "page.html": ("html", RenderOptions()),
 }
 NOT_REVIEWED = re.compile(
