@@ -40,8 +40,9 @@ def format_of(judging: Judging, output: Path | None = None) -> str:
     if judging.format is not None:
         return judging.format
     name = "" if output is None else output.name.lower()
-    fitting = (each.id for each in reporters().values() if name.endswith(each.suffixes))
-    return next(fitting, CONSOLE)
+    endings = {suffix: each.id for each in reporters().values() for suffix in each.suffixes}
+    fitting = max((suffix for suffix in endings if name.endswith(suffix)), key=len, default=None)  # .sarif.json
+    return CONSOLE if fitting is None else endings[fitting]
 
 
 def rendered(report: Report, format: str, options: RenderOptions, exhibiting: Exhibiting) -> str:

@@ -154,6 +154,11 @@ def test_hostile_names_move_no_cursor():
         ("report.md", (), "## FAULTY"),
         ("REPORT.JSON", (), "{"),
         ("report.txt", (), "FAULTY"),
+        ("netprobe.prom", (), "# HELP"),
+        ("junit.xml", (), "<?xml"),
+        ("report.sarif.json", (), '{\n  "$schema"'),
+        ("healthy.hosts", (), "# healthy hosts"),
+        ("drain.sh", (), "#!/bin/sh"),
         ("report.json", ("--format", "console"), "FAULTY"),
     ],
 )
