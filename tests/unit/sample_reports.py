@@ -47,6 +47,8 @@ def latency(scope, size_bytes, typical_us, p99_us, max_us, *, pairs=1, samples=2
         worst_pair=worst[:2] if worst else None,
         worst_ns=worst[2] * US if worst else None,
         worst_gbps=None,
+        mean_ns=typical_us * 1.02 * US,
+        min_ns=typical_us * 0.9 * US,
     )
 
 
@@ -69,6 +71,8 @@ def streaming(probe, scope, size_bytes, window_us, *, window=32, pairs=1, sample
         worst_pair=worst[:2] if worst else None,
         worst_ns=worst[2] * US if worst else None,
         worst_gbps=gbps(moved_bytes, worst[2] * US) if worst else None,
+        mean_ns=window_ns * 1.004,
+        min_ns=window_ns * 0.97,
     )
 
 

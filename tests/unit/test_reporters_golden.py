@@ -20,6 +20,8 @@ TEXTS = {
     "console-wide.txt": ("console", RenderOptions(width=120, verbose=True)),
     "report.md": ("markdown", RenderOptions()),
     "nccl-tests.txt": ("nccl-tests", RenderOptions()),
+    "osu.txt": ("osu", RenderOptions()),
+    "perftest.txt": ("perftest", RenderOptions()),
     "metrics.prom": ("prometheus", RenderOptions()),
     "junit.xml": ("junit", RenderOptions()),
     "report.sarif": ("sarif", RenderOptions()),
