@@ -285,4 +285,9 @@ def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
         console.print(Padding(Text(note, style=QUIET, overflow="fold"), (0, 0, 0, INDENT)))
 
 
-REPORTER = Reporter(id="console", title="for people: verdict, culprits, evidence, next action, figures", render=render)
+REPORTER = Reporter(
+    id="console",
+    title="for people: verdict, culprits, evidence, next action, figures",
+    render=render,
+    suffixes=(".txt",),
+)
