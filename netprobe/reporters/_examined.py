@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Final
 
+from netprobe.contracts import Detector, HistoryDetector
 from netprobe.model.plan import Path, Scope
 from netprobe.model.report import Report
+from netprobe.model.run import HISTORY
+from netprobe.registry import detectors, history_detectors
 
 
 class Need(Enum):
@@ -79,8 +82,19 @@ _IS_THERE: Final[Mapping[Need, tuple[Callable[[Report, str], bool], str]]] = {
 }
 
 
+def checks_of(report: Report) -> Mapping[str, Detector | HistoryDetector]:
+    """Return the detectors that made a report: of one run, or of many."""
+    return history_detectors() if _is_history(report) else detectors()
+
+
+def _is_history(report: Report) -> bool:
+    return report.launch.method == HISTORY
+
+
 def unexamined(report: Report, detector: str, host: str) -> str | None:
     """Return why a detector's silence on a host says nothing; None where it means that nothing is wrong."""
+    if _is_history(report) and detector in history_detectors():
+        return None
     if detector not in NEEDS:
         return "nothing tells whether this was examined"
     is_there, reason = _IS_THERE[NEEDS[detector]]

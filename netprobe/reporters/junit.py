@@ -13,8 +13,7 @@ from netprobe.locate.fitness import fitness_of
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.report import Report
 from netprobe.model.verdict import Verdict
-from netprobe.registry import detectors
-from netprobe.reporters._examined import unexamined
+from netprobe.reporters._examined import checks_of, unexamined
 from netprobe.reporters._finding_text import headline, hosts_of, text_of
 from netprobe.reporters._wording import fold, scale_of, visible
 from netprobe.units import NS_PER_S
@@ -48,7 +47,7 @@ def _run_cases(report: Report) -> Iterator[ET.Element]:
     for finding in report.findings:
         if not hosts_of(finding, report.hosts):
             yield _failed(RUN, f"{finding.detector}: {fold(finding.subjects)}", (finding,))
-    known = detectors()
+    known = checks_of(report)
     for gap in report.gaps:
         for topic in _topics(gap):
             if topic not in known:
@@ -78,7 +77,7 @@ def _host_cases(report: Report, host: str, gaps: dict[str, Gap], *, is_untold: b
             reasons.setdefault(finding.detector, f"a victim, not known to be well: {headline(finding)}")
     for topic, gap in gaps.items():
         reasons.setdefault(topic, _reason(gap))
-    known = detectors()
+    known = checks_of(report)
     for detector in dict.fromkeys((*known, *told)):
         reason = reasons.get(detector) or (UNTOLD if is_untold else unexamined(report, detector, host))
         if detector in told:

@@ -16,7 +16,7 @@ from netprobe.locate.fitness import host_of
 from netprobe.model.finding import Finding, Gap, Severity
 from netprobe.model.report import Report
 from netprobe.model.run import RunStatus
-from netprobe.registry import detectors, history_detectors
+from netprobe.reporters._examined import checks_of
 from netprobe.reporters._finding_text import text_of
 from netprobe.store.encoding import json_line
 
@@ -30,9 +30,9 @@ Object = dict[str, Any]
 
 def render(report: Report, _options: RenderOptions) -> str:
     """Return the log."""
-    known: dict[str, Detector | HistoryDetector] = {**detectors(), **history_detectors()}
+    known = checks_of(report)
     told = dict.fromkeys(finding.detector for finding in report.findings)
-    rules = [_rule(id, known.get(id)) for id in dict.fromkeys((*detectors(), *told))]
+    rules = [_rule(id, known.get(id)) for id in dict.fromkeys((*known, *told))]
     index = {rule["id"]: number for number, rule in enumerate(rules)}
     driver = {"name": "netprobe", "version": report.netprobe, "rules": rules}
     run = {

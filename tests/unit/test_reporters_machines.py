@@ -14,8 +14,9 @@ from sample_reports import SAMPLES, nodes, report
 
 from netprobe.contracts import RenderOptions
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.run import HISTORY, Launch
 from netprobe.model.verdict import Verdict
-from netprobe.registry import detectors, reporters
+from netprobe.registry import detectors, history_detectors, reporters
 from netprobe.reporters._examined import NEEDS
 
 FORMATS = Path(__file__).parents[1] / "fixtures" / "formats"
@@ -144,6 +145,16 @@ def test_without_a_verdict_the_run_is_an_error_and_no_host_passes():
 
     assert cases["run", "verdict"][0] == "error"
     assert {tag for (suite, _), (tag, _) in cases.items() if suite != "run"} == {"skipped"}
+
+
+def test_a_history_has_the_detectors_of_histories_and_no_others():
+    of_report = report(nodes(1, 2), launch=Launch(method=HISTORY, argv=(), mpi=""), ranks=0, not_tested=())
+
+    cases = junit(of_report)
+
+    assert {name for suite, name in cases if suite == "node01"} == set(history_detectors())
+    assert {tag for tag, _ in cases.values()} == {"passed"}
+    assert {rule["id"] for rule in sarif(of_report)["tool"]["driver"]["rules"]} == set(history_detectors())
 
 
 def test_two_findings_of_one_detector_on_one_host_are_one_case():
