@@ -679,3 +679,5 @@ class Reporter:
     render: Callable[[Report, RenderOptions], str]
     draws_exhibits: bool = False
     """Whether it wants ``exhibits``, which cost a reading of the run."""
+    suffixes: tuple[str, ...] = ()
+    """Of file names that mean this format where none is asked for: ``.html``."""
