@@ -76,7 +76,8 @@ def _block(report: Report, operation: Operation, rows: list[PairSummary]) -> Ite
 def _meaning(row: PairSummary) -> str:
     if row.typical_gbps is None:
         return "t_min, t_max and t_avg are over all of them; other figures are the median over pairs of each pair's own"
-    return f"a rate is the median over pairs of each pair's own, with {counted(row.window, 'message')} in flight"
+    in_flight = counted(row.window, "message")
+    return f"a rate is the median over pairs of each pair's own, {in_flight} in flight; no peak was looked for: 0"
 
 
 def _table(rows: Sequence[PairSummary], columns: Sequence[Column]) -> Iterator[str]:
