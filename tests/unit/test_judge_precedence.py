@@ -49,6 +49,12 @@ def left(*findings):
     return [(each.detector, each.subjects) for each in explained(findings, HOSTS)]
 
 
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.part], ids=lambda rule: f"{rule.winner} {rule.loser}")
+@pytest.mark.parametrize(("subject", "stand"), [("h3", 1), ("fabric", 2)])
+def test_what_one_port_loses_may_explain_a_part_of_the_fabric_and_never_the_whole(rule, subject, stand):
+    assert len(left(loser_of(rule, subject), winner_of(rule, PORT))) == stand
+
+
 OF_SWITCHES = [rule for rule in RULES if rule.on is On.SWITCHES]
 
 
