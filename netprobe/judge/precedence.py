@@ -23,6 +23,8 @@ class On(StrEnum):
     """The loser names the winner's port, its host as a whole, or a path that ends there."""
     SWITCHES = "the same leaves"
     """The loser names ways between leaves, of which the winner names one, or a leaf at an end of each."""
+    LEAF = "the same leaf"
+    """The loser names a leaf, and the winner as well, or a way that ends there."""
     RUN = "the same run"
 
 
@@ -204,7 +206,7 @@ LOADS: Final = (
         for winner in ("packet-loss", "physical-errors")
     ),
     *(
-        Rule(winner=winner, loser="head-of-line", on=On.PORT, why="what the leaf loses, all flows there lose")
+        Rule(winner=winner, loser="head-of-line", on=On.LEAF, why="what the leaf loses, all flows there lose")
         for winner in ("packet-loss", "leaf-fault")
     ),
     Rule(
@@ -352,6 +354,8 @@ def _beats(on: On, findings: Sequence[Finding], named: Sequence[Named | None], w
         return True
     if on is On.SWITCHES:
         return all(not switch_marks(subject).isdisjoint(first.subjects) for subject in second.subjects)
+    if on is On.LEAF:
+        return set(second.subjects) <= {mark for subject in first.subjects for mark in switch_marks(subject)}
     ends = named[winner], named[loser]
     return on is On.LINK and ends[0] is not None and ends[1] is not None and _is_on_link(ends[0], ends[1])
 
