@@ -88,22 +88,11 @@ def check(
     Without options: two ranks on this host, or all hosts of the Slurm allocation it runs in. Under mpirun or srun the
     processes themselves are the ranks, and rank 0 judges.
     """
-    from netprobe.cli.measuring import measure
-    from netprobe.plan.bursts import with_soak
-    from netprobe.plan.profiles import plan_for
+    from netprobe.cli.measuring import measure, reader
+    from netprobe.cli.planning import check_plan
 
-    budget_ns = None if budget is None else duration_ns("--budget", budget)
-    carriers = rdma.transport or Carriers.AUTO
-    plan = plan_for(
-        profile,
-        budget_ns=budget_ns,
-        all_pairs=all_pairs,
-        carriers=carriers,
-        wish=wish_of(rdma),
-        memories=gpus.memory,
-    )
-    plan = with_soak(plan, burst_wish_of(bursts))
-    return measure(replace(plan, gpu_map=gpus.places), ranks, where, keeping, judging)
+    plan = check_plan(profile, budget, rdma, gpus, bursts, all_pairs=all_pairs)
+    return measure(plan, ranks, where, keeping, reader(judging))
 
 
 @app.command(cls=GroupedHelp)
@@ -143,7 +132,7 @@ def run(
 
     -b -e -f -i -n -w -c mean what they mean to nccl-tests.
     """
-    from netprobe.cli.measuring import measure
+    from netprobe.cli.measuring import measure, reader
     from netprobe.plan.single import SingleProbe, plan_for_probe
 
     single = SingleProbe(
@@ -166,7 +155,7 @@ def run(
         memories=gpus.memory,
         bursts=burst_wish_of(bursts),
     )
-    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, judging)
+    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, reader(judging))
 
 
 @app.command()
