@@ -35,6 +35,7 @@ from netprobe.cli.options import (
     with_options,
 )
 from netprobe.cli.streams import print_text, tell
+from netprobe.cli.unattended_app import nightly
 from netprobe.errors import LaunchError, NetprobeError, PlanError
 from netprobe.launch.surroundings import rank_of
 from netprobe.model.plan import Carriers
@@ -359,6 +360,7 @@ def explain(
     return explain_detector(detector)
 
 
+app.command(cls=GroupedHelp)(with_options(where=Where, bursts=Bursts, rdma=Rdma, gpus=OnGpus)(nightly))
 app.add_typer(history_app)
 app.add_typer(baseline_app)
 app.command()(compare)

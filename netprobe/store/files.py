@@ -13,6 +13,8 @@ EVENTS_FILE: Final = "events.jsonl"
 INVENTORY_FILE: Final = "inventory.json"
 REPORT_FILE: Final = "report.json"
 DIGEST_FILE: Final = "digest.parquet"
+PAGE_FILE: Final = "report.html"
+"""Written beside the run by ``netprobe nightly``; some megabytes."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -14,12 +14,15 @@ from netprobe.store.files import (
     EVENTS_FILE,
     GPUS_FILE,
     INVENTORY_FILE,
+    PAGE_FILE,
     REPORT_FILE,
     RUN_FILE,
     SERIES_FILE,
 )
 
-BULK: Final = (SERIES_FILE, COUNTERS_FILE, GPUS_FILE, EVENTS_FILE, INVENTORY_FILE, RUN_FILE)
+BULK: Final = (
+    PAGE_FILE, SERIES_FILE, COUNTERS_FILE, GPUS_FILE, EVENTS_FILE, INVENTORY_FILE, RUN_FILE
+)  # fmt: skip
 """In the order in which they go."""
 KEPT: Final = (REPORT_FILE, DIGEST_FILE)
 
