@@ -35,7 +35,7 @@ from netprobe.cli.options import (
     with_options,
 )
 from netprobe.cli.streams import print_text, tell
-from netprobe.cli.unattended_app import nightly
+from netprobe.cli.unattended_app import gate, nightly
 from netprobe.errors import LaunchError, NetprobeError, PlanError
 from netprobe.launch.surroundings import rank_of
 from netprobe.model.plan import Carriers
@@ -361,6 +361,10 @@ def explain(
 
 
 app.command(cls=GroupedHelp)(with_options(where=Where, bursts=Bursts, rdma=Rdma, gpus=OnGpus)(nightly))
+# Behind the first word of the command all options are its own, with and without --.
+app.command(cls=GroupedHelp, context_settings={"allow_interspersed_args": False})(
+    with_options(where=Where, keeping=Keeping, rdma=Rdma, gpus=OnGpus)(gate)
+)
 app.add_typer(history_app)
 app.add_typer(baseline_app)
 app.command()(compare)

@@ -13,6 +13,7 @@ from netprobe.store.files import (
     DIGEST_FILE,
     EVENTS_FILE,
     GPUS_FILE,
+    HOSTS_FILE,
     INVENTORY_FILE,
     PAGE_FILE,
     REPORT_FILE,
@@ -21,7 +22,7 @@ from netprobe.store.files import (
 )
 
 BULK: Final = (
-    PAGE_FILE, SERIES_FILE, COUNTERS_FILE, GPUS_FILE, EVENTS_FILE, INVENTORY_FILE, RUN_FILE
+    PAGE_FILE, HOSTS_FILE, SERIES_FILE, COUNTERS_FILE, GPUS_FILE, EVENTS_FILE, INVENTORY_FILE, RUN_FILE
 )  # fmt: skip
 """In the order in which they go."""
 KEPT: Final = (REPORT_FILE, DIGEST_FILE)
