@@ -35,6 +35,7 @@ from netprobe.cli.options import (
     with_options,
 )
 from netprobe.cli.streams import print_text, tell
+from netprobe.cli.unattended_app import gate, nightly
 from netprobe.errors import LaunchError, NetprobeError, PlanError
 from netprobe.launch.surroundings import rank_of
 from netprobe.model.plan import Carriers
@@ -88,22 +89,11 @@ def check(
     Without options: two ranks on this host, or all hosts of the Slurm allocation it runs in. Under mpirun or srun the
     processes themselves are the ranks, and rank 0 judges.
     """
-    from netprobe.cli.measuring import measure
-    from netprobe.plan.bursts import with_soak
-    from netprobe.plan.profiles import plan_for
+    from netprobe.cli.measuring import measure, reader
+    from netprobe.cli.planning import check_plan
 
-    budget_ns = None if budget is None else duration_ns("--budget", budget)
-    carriers = rdma.transport or Carriers.AUTO
-    plan = plan_for(
-        profile,
-        budget_ns=budget_ns,
-        all_pairs=all_pairs,
-        carriers=carriers,
-        wish=wish_of(rdma),
-        memories=gpus.memory,
-    )
-    plan = with_soak(plan, burst_wish_of(bursts))
-    return measure(replace(plan, gpu_map=gpus.places), ranks, where, keeping, judging)
+    plan = check_plan(profile, budget, rdma, gpus, bursts, all_pairs=all_pairs)
+    return measure(plan, ranks, where, keeping, reader(judging))
 
 
 @app.command(cls=GroupedHelp)
@@ -143,7 +133,7 @@ def run(
 
     -b -e -f -i -n -w -c mean what they mean to nccl-tests.
     """
-    from netprobe.cli.measuring import measure
+    from netprobe.cli.measuring import measure, reader
     from netprobe.plan.single import SingleProbe, plan_for_probe
 
     single = SingleProbe(
@@ -166,7 +156,7 @@ def run(
         memories=gpus.memory,
         bursts=burst_wish_of(bursts),
     )
-    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, judging)
+    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, reader(judging))
 
 
 @app.command()
@@ -370,6 +360,11 @@ def explain(
     return explain_detector(detector)
 
 
+app.command(cls=GroupedHelp)(with_options(where=Where, bursts=Bursts, rdma=Rdma, gpus=OnGpus)(nightly))
+# Behind the first word of the command all options are its own, with and without --.
+app.command(cls=GroupedHelp, context_settings={"allow_interspersed_args": False})(
+    with_options(where=Where, keeping=Keeping, rdma=Rdma, gpus=OnGpus)(gate)
+)
 app.add_typer(history_app)
 app.add_typer(baseline_app)
 app.command()(compare)
