@@ -29,6 +29,7 @@ from netprobe.detectors._words import MOST_FACTS, between_hosts, is_common
 from netprobe.locate.culprits import HostPair
 from netprobe.locate.halves import Halves
 from netprobe.locate.loss import (
+    LossBlame,
     LossRows,
     LossyHost,
     blame_loss,
@@ -74,12 +75,14 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     rdma = rdma_case(evidence, limits, placement)
     by_nics = _rdma_losses.counted_hosts(rdma)
     datagrams = _lost_datagrams.datagram_case(evidence, limits, placement)
-    told = [*_counted(case), *_rdma_losses.findings(rdma, evidence, placement)]
+    blame = _blame(case)
+    told = [*_counted(case, blame), *_rdma_losses.findings(rdma, evidence, placement)]
     yield from told
     yield from _lost_datagrams.findings(datagrams, told)
     yield from stalled(case, by_nics | datagrams.lossy_pairs)
     yield from _not_counted(case, by_nics | datagrams.counted_pairs)
     yield from _rdma_losses.gaps(rdma)
+    yield from _refused(case, blame.refused)
     yield from _too_few(case)
 
 
@@ -98,10 +101,27 @@ def _without_pairs(evidence: Evidence, placement: Placement, limits: Limits) -> 
     )
 
 
-def _counted(case: LossCase) -> Iterator[Finding]:
+def _blame(case: LossCase) -> LossBlame:
+    cleared = cleared_by_own_leaf(case.rows, case.lossy, leaf_of_hosts(case.placement))
+    return blame_loss(case.rows, case.lossy, cleared)
+
+
+def _refused(case: LossCase, at: NDArray[np.int64]) -> Iterator[Gap]:
+    """Tell of hosts that dropped themselves what came to them, from so few others that it is no trait of theirs."""
+    hosts = case.placement.hosts
+    for row in at.tolist():
+        yield Gap(
+            topic=ID,
+            reason=f"{hosts[int(case.rows.dst[row])]} itself dropped {case.rows.refused[row]:,.0f} segments from "
+            f"{hosts[int(case.rows.src[row])]} for want of room: its process was late to read them, and the way "
+            "between them is not blamed",
+            remedy="fewer ranks per host or more CPUs for them, or a larger net.ipv4.tcp_rmem",
+        )
+
+
+def _counted(case: LossCase, blame: LossBlame) -> Iterator[Finding]:
     """Return what the counters of TCP tell."""
     leaf_of = leaf_of_hosts(case.placement)
-    blame = blame_loss(case.rows, case.lossy, cleared_by_own_leaf(case.rows, case.lossy, leaf_of))
     by_host: dict[int, list[LossyHost]] = {}
     for lossy_host in blame.hosts:
         by_host.setdefault(lossy_host.host, []).append(lossy_host)

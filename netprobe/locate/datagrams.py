@@ -132,6 +132,7 @@ def datagram_rows(datagrams: DatagramTable, placement: Placement) -> LossRows:
         out_of_order=np.full(len(directions), np.nan),
         rounds=np.bincount(row.reshape(-1), minlength=len(directions)).astype(np.int64),
         stalled_rounds=none.astype(np.int64),
+        refused=none,
         needed=none,
     )
 

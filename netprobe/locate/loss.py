@@ -31,6 +31,9 @@ BoolArray = NDArray[np.bool_]
 
 NEEDLESS: Final = ("TCPDSACKRecv", "TCPDSACKRecvSegs")  # reports, and (since Linux 5.13) the segments they are about
 FEWEST_PARTNERS: Final = 2  # one lossy row names two hosts; only a second good partner can tell which
+REFUSED: Final = ("tcp/TCPRcvQDrop", "tcp/TCPBacklogDrop", "tcp/TCPZeroWindowDrop")
+"""No room: in the queue of a socket, in that of one whose process holds it, beyond the window."""
+REFUSED_RATIO: Final = 0.5  # of what was lost; more, and the way is not why
 NEEDLESS_MARGIN: Final = 1.25  # of what was reported: some reports are late, or lost, where a path reorders
 LARGEST_SEGMENT_BYTES: Final = 1 << 16  # of IPv4; nothing that TCP sends carries more
 
@@ -52,6 +55,8 @@ class LossRows:
     rounds: IntArray
     stalled_rounds: IntArray
     """Rounds with a retransmission timeout."""
+    refused: FloatArray
+    """Segments that the destination's own kernel dropped: nobody read what it had."""
     needed: FloatArray
     """The fewest segments that could have carried what was measured: fewer sent means another transport did."""
 
@@ -87,6 +92,8 @@ class LossBlame:
     hosts: tuple[LossyHost, ...]
     paths: IntArray
     """Lossy rows that nothing else explains."""
+    refused: IntArray
+    """Those of which the receiving host itself dropped most."""
     halves: Halves | None = None
     """Two groups between which everything loses."""
 
@@ -136,6 +143,7 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
         out_of_order=total(windows.grown("tcp/TCPOFOQueue"))[reverse],
         rounds=np.nan_to_num(total(np.isfinite(timeouts).astype(np.float64))).astype(np.int64),
         stalled_rounds=np.nan_to_num(total((timeouts > 0).astype(np.float64))).astype(np.int64),
+        refused=np.sum([np.nan_to_num(total(windows.grown(name)))[reverse] for name in REFUSED], axis=0),
         needed=needed,
     )
     once = (rows.stalled_rounds == 1) & (rows.rounds > 1)
@@ -179,6 +187,7 @@ def _uncounted(pairs: tuple[PairTable, ...], placement: Placement) -> LossRows:
         out_of_order=unknown,
         rounds=none,
         stalled_rounds=none,
+        refused=nothing,
         needed=nothing,
     )
 
@@ -303,7 +312,14 @@ def blame_loss(rows: LossRows, lossy: BoolArray, cleared: tuple[BoolArray, BoolA
         left[worst.rows] = False
         # They tell nothing of their other ends any more; what it does not lose still speaks for its partners.
         is_open[worst.rows] = False
-    return LossBlame(hosts=tuple(blamed), paths=np.flatnonzero(left & ~faint), halves=joined)
+    left &= ~faint
+    is_refused = rows.refused >= REFUSED_RATIO * rows.lost
+    return LossBlame(
+        hosts=tuple(blamed),
+        paths=np.flatnonzero(left & ~is_refused),
+        refused=np.flatnonzero(left & is_refused),
+        halves=joined,
+    )
 
 
 def _worst(

@@ -98,6 +98,7 @@ def rdma_loss(
             out_of_order=holes,
             rounds=directions.rounds,
             stalled_rounds=directions.stalled_rounds(),
+            refused=np.zeros(len(lost)),
             needed=_needed(directions, sent, tables, placement),
         ),
         naks=np.nan_to_num(noticed),

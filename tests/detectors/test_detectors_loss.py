@@ -49,6 +49,18 @@ def test_a_host_that_receives_badly_is_named_though_its_partners_send_everything
     assert (finding.severity, finding.confidence) == (Severity.BLOCKS, Confidence.HIGH)
 
 
+@pytest.mark.parametrize(("dropped", "paths"), [(499, [("h1 -> h3",)]), (500, [])])
+@pytest.mark.parametrize("counter", ["tcp/TCPRcvQDrop", "tcp/TCPBacklogDrop", "tcp/TCPZeroWindowDrop"])
+def test_a_path_is_not_blamed_for_what_the_receiving_host_dropped_itself(counter, dropped, paths):
+    text = fabric(5, loses(on="h1", to="h3"), loses(on="h3", to="h1", segments=0, **{counter: dropped}))
+
+    assert subjects("packet-loss", text) == paths
+    told = [gap.reason for gap in gaps("packet-loss", text) if "itself dropped" in gap.reason]
+    assert [reason.split(" for ")[0] for reason in told] == (
+        [] if paths else ["h3 itself dropped 500 segments from h1"]
+    )
+
+
 def test_a_host_that_loses_both_ways_is_one_finding():
     (finding,) = findings("packet-loss", fabric(4, loses(on="h2"), loses(to="h2")))
 

@@ -29,6 +29,7 @@ def rows_of(lost, sent=600.0):
         out_of_order=nothing,
         rounds=np.ones(len(PAIRS), dtype=np.int64),
         stalled_rounds=np.zeros(len(PAIRS), dtype=np.int64),
+        refused=nothing,
         needed=nothing,
     )
 

@@ -34,6 +34,7 @@ def rows_of(pairs, lost):
         out_of_order=nothing,
         rounds=np.ones(len(pairs), dtype=np.int64),
         stalled_rounds=np.zeros(len(pairs), dtype=np.int64),
+        refused=nothing,
         needed=nothing,
     )
 

@@ -16,7 +16,8 @@ def rows_of(lost, sent=SENT):
     none = np.zeros(len(pairs))
     return LossRows(
         src=src, dst=dst, sent=np.full(len(pairs), sent), retransmitted=missing, lost=missing, timeouts=none,
-        out_of_order=none, rounds=none.astype(np.int64), stalled_rounds=none.astype(np.int64), needed=none,
+        out_of_order=none, rounds=none.astype(np.int64), stalled_rounds=none.astype(np.int64), refused=none,
+        needed=none,
     )  # fmt: skip
 
 
