@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from netprobe.locate.line_rate import LineRates, line_rates
 from netprobe.locate.loads import fan_ins, pair_gbps, victims
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence, FloatArray, IntArray, LoadedTable, LoadFlows
@@ -17,7 +18,11 @@ def under_load(evidence: Evidence, placement: Placement) -> UnderLoad:
     """Return the figures of all tables of load."""
     return UnderLoad(
         loaded=tuple(row for table in evidence.loaded for row in _loaded(table, placement)),
-        fan_ins=tuple(row for table in _of(evidence, INCAST) for row in _fan_ins(table, placement)),
+        fan_ins=tuple(
+            row
+            for table in _of(evidence, INCAST)
+            for row in _fan_ins(table, placement, line_rates(evidence, table.scope))
+        ),
         together=(
             *(
                 _victims(table, placement)
@@ -68,12 +73,13 @@ def _median(values: FloatArray) -> float | None:
     return float(np.median(known)) if 2 * len(known) > len(values) else None
 
 
-def _fan_ins(table: LoadFlows, placement: Placement) -> Iterator[FanInSummary]:
+def _fan_ins(table: LoadFlows, placement: Placement, lines: LineRates | None) -> Iterator[FanInSummary]:
     told = fan_ins(table)
     for fan_in in np.unique(told.fan_in).tolist():
         own = np.flatnonzero(told.fan_in == fan_in)
         worst = int(own[np.argmin(told.goodput_gbps[own])])
         has_others = len(own) > 1
+        line_gbps = np.full(len(own), np.nan) if lines is None else lines.gbps[told.dst[own]]
         yield FanInSummary(
             scope=table.scope,
             size_bytes=table.size_bytes,
@@ -87,6 +93,9 @@ def _fan_ins(table: LoadFlows, placement: Placement) -> Iterator[FanInSummary]:
             worst_receiver=placement.name(int(told.dst[worst])) if has_others else None,
             worst_gbps=float(told.goodput_gbps[worst]) if has_others else None,
             longest_window_ns=float(told.max_ns[own].max()),
+            line_gbps=_median(line_gbps),
+            line_ratio=_median(told.goodput_gbps[own] / line_gbps),
+            line_basis=None if lines is None else lines.basis,
         )
 
 

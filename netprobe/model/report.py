@@ -1,6 +1,7 @@
 """What a reader gets (report.json): the verdict, its reasons, and the figures behind it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from netprobe.model.endpoint import Calibration
@@ -252,6 +253,13 @@ class LoadedSummary:
     worst_factor_p99: float | None
 
 
+class LineBasis(StrEnum):
+    """What goodput is held against."""
+
+    NIC = "nic"  # the rate that NICs tell, shared among the ranks that use one
+    PAIR = "pair"  # of NICs that do not: what a typical pair carries one way
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FanInSummary:
     """So many senders into one receiver, over all receivers that were hot; medians, but for what is called worst."""
@@ -273,6 +281,11 @@ class FanInSummary:
     """The one with the least goodput; None where there is but one."""
     worst_gbps: float | None
     longest_window_ns: float
+    line_gbps: float | None = None
+    """What a receiver could have at best, the median; None within hosts, and where nobody knows."""
+    line_ratio: float | None = None
+    """Goodput as a share of it, the median over receivers."""
+    line_basis: LineBasis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from sample_reports import healthy_laptop
 from netprobe.contracts import RenderOptions
 from netprobe.model.evidence import Background
 from netprobe.model.plan import Scope
-from netprobe.model.report import FanInSummary, LoadedSummary, TogetherSummary, UnderLoad
+from netprobe.model.report import FanInSummary, LineBasis, LoadedSummary, TogetherSummary, UnderLoad
 from netprobe.registry import reporters
 
 LONG = "a-host-with-a-name-of-some-length:12"
@@ -24,7 +24,7 @@ TOLD = UnderLoad(
         FanInSummary(
             scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20, fan_in=4, receivers=8, hot_hosts=2, hosts=16,
             goodput_gbps=351.0, kept_ratio=None, jain=0.97, worst_receiver=LONG, worst_gbps=212.0,
-            longest_window_ns=1.5e6,
+            longest_window_ns=1.5e6, line_gbps=400.0, line_ratio=0.8775, line_basis=LineBasis.NIC,
         ),
     ),
     together=(
@@ -64,3 +64,20 @@ def test_nothing_is_said_where_nothing_was_loaded(report):
     text = reporters()["console"].render(replace(report, under_load=UnderLoad()), RenderOptions())
 
     assert "under load" not in text
+
+
+def test_goodput_is_a_share_of_the_nics_rate_which_heads_the_column(report):
+    text = reporters()["markdown"].render(report, RenderOptions())
+
+    assert "of 400 Gb/s" in text
+    assert "| 351 Gb/s | 88 % |" in text
+
+
+def test_of_nics_that_tell_no_rate_goodput_is_a_share_of_a_pair(report):
+    (row,) = TOLD.fan_ins
+    of_pair = replace(TOLD, fan_ins=(replace(row, line_basis=LineBasis.PAIR),))
+
+    text = reporters()["console"].render(replace(report, under_load=of_pair), RenderOptions(width=80))
+
+    assert "of a pair" in text
+    assert "of 400 Gb/s" not in text
