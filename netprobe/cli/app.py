@@ -25,12 +25,14 @@ from netprobe.cli.options import (
     OnGpus,
     Rdma,
     RdmaTuning,
+    Reads,
     RunDirectory,
     Where,
     burst_wish_of,
     directory,
     duration_ns,
     size_bytes,
+    storage_wish_of,
     wish_of,
     with_options,
 )
@@ -69,7 +71,7 @@ def _before_any_command(
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, gpus=OnGpus)
+@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, reads=Reads, rdma=Rdma, gpus=OnGpus)
 def check(
     *,
     profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
@@ -80,6 +82,7 @@ def check(
     keeping: Keeping,
     judging: Judging,
     bursts: Bursts,
+    reads: Reads,
     rdma: Rdma,
     gpus: OnGpus,
 ) -> int:
@@ -91,6 +94,7 @@ def check(
     from netprobe.cli.measuring import measure
     from netprobe.plan.bursts import with_soak
     from netprobe.plan.profiles import plan_for
+    from netprobe.plan.storage import with_storage
 
     budget_ns = None if budget is None else duration_ns("--budget", budget)
     carriers = rdma.transport or Carriers.AUTO
@@ -102,12 +106,14 @@ def check(
         wish=wish_of(rdma),
         memories=gpus.memory,
     )
-    plan = with_soak(plan, burst_wish_of(bursts))
+    plan = with_storage(with_soak(plan, burst_wish_of(bursts)), storage_wish_of(reads))
     return measure(replace(plan, gpu_map=gpus.places), ranks, where, keeping, judging)
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
+@with_options(
+    where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, reads=Reads, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus
+)
 def run(
     probe: Annotated[
         str, typer.Argument(help="latency, bandwidth, reach, incast, bursts, or a collective such as allreduce.")
@@ -135,6 +141,7 @@ def run(
     keeping: Keeping,
     judging: Judging,
     bursts: Bursts,
+    reads: Reads,
     rdma: Rdma,
     tuning: RdmaTuning,
     gpus: OnGpus,
@@ -165,6 +172,7 @@ def run(
         wish=wish_of(rdma, tuning),
         memories=gpus.memory,
         bursts=burst_wish_of(bursts),
+        storage=storage_wish_of(reads),
     )
     return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, judging)
 

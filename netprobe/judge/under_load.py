@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from netprobe.judge.storage import storage_summary
 from netprobe.locate.line_rate import LineRates, line_rates
 from netprobe.locate.loads import fan_ins, pair_gbps, victims
 from netprobe.locate.placement import Placement
@@ -17,6 +18,7 @@ P50, P99, P999, MAX = range(4)
 def under_load(evidence: Evidence, placement: Placement) -> UnderLoad:
     """Return the figures of all tables of load."""
     return UnderLoad(
+        storage=tuple(storage_summary(table, placement) for table in evidence.storage),
         loaded=tuple(row for table in evidence.loaded for row in _loaded(table, placement)),
         fan_ins=tuple(
             row

@@ -256,6 +256,27 @@ class LoadFlows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StorageTable:
+    """All-reduces and reads from a file: each alone, both together, each alone again; NaN where that is not known."""
+
+    stage: str
+    size_bytes: int
+    """Of an all-reduce."""
+    path: str
+    rate_gbps: float | None
+    """At which each host was to read; None: as fast as it goes."""
+    reduced_p50_ns: FloatArray
+    """By the slowest rank of each; shape (3,): before, together, after."""
+    reduced_p99_ns: FloatArray
+    rank: IntArray
+    """Who reads for its host, shape (n,)."""
+    read_gbps: FloatArray
+    """Shape (n, 3)."""
+    read_p99_ns: FloatArray
+    """Of one block, shape (n, 3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CounterTable:
     """What the ranks' systems counted; arrays have shape (n,), one row for each rank in each round."""
 
@@ -499,6 +520,8 @@ class Evidence:
     flows_together: tuple[LoadFlows, ...] = ()
     """What flows carried that were under way together."""
 
+    storage: tuple[StorageTable, ...] = ()
+    """All-reduces beside reads from a file."""
     steps: tuple[StepTable, ...] = ()
     """Bursts, one for each stage of them."""
     noise: NoiseTable = NO_NOISE
@@ -515,7 +538,7 @@ class Evidence:
     @property
     def has_collectives(self) -> bool:
         """Whether all ranks did something together that was measured."""
-        return bool(self.groups or self.steps)
+        return bool(self.groups or self.steps or self.storage)
 
     @property
     def crowded_hosts(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from netprobe.model.bursts import BurstOptions
 from netprobe.model.rdma import RdmaOptions
+from netprobe.model.storage import StorageOptions
 
 FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 INT_DTYPES = ("int8", "uint8", "int32", "uint32", "int64", "uint64")
@@ -161,6 +162,8 @@ class Stage:
     bursts: BurstOptions | None = None
     """How its steps follow each other, where it is of bursts: then it has a round for each second."""
 
+    storage: StorageOptions | None = None
+    """What hosts read beside its all-reduces, where that is what it is about."""
     load_bytes: int = 1 << 20
     """A message of the flows beside which latency is measured; of other loads ``sizes_bytes`` are theirs."""
 

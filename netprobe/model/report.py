@@ -307,6 +307,34 @@ class TogetherSummary:
     worst_gbps: float
 
 
+Three = tuple[float | None, float | None, float | None]
+"""Before, together, after; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSummary:
+    """All-reduces and reads from a file: each alone, both together, each alone again."""
+
+    size_bytes: int
+    path: str
+    rate_gbps: float | None
+    """At which each host was to read; None: as fast as it goes."""
+    hosts: int
+    """That read."""
+    reduced_p50_ns: Three
+    reduced_p99_ns: Three
+    reduced_lost_ratio: float | None
+    """Of the rate of all-reduces, together, against the slower of before and after."""
+    read_gbps: Three
+    """Of a host, the median."""
+    read_p99_ns: Three
+    """Of one block, the median over hosts."""
+    read_lost_ratio: float | None
+    worst_host: str | None
+    """The one that reads least beside all-reduces; None where there is but one."""
+    worst_read_gbps: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnderLoad:
     """What was measured while the fabric was loaded on purpose."""
@@ -314,6 +342,7 @@ class UnderLoad:
     loaded: tuple[LoadedSummary, ...] = ()
     fan_ins: tuple[FanInSummary, ...] = ()
     together: tuple[TogetherSummary, ...] = ()
+    storage: tuple[StorageSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from netprobe.contracts import Assignment, Probe
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank, ranks_by_host
 from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.model.storage import PHASES
 from netprobe.plan.loads import load_rounds
 from netprobe.plan.pairing import Round, both_ways, matching_count, rounds_between, rounds_within
 from netprobe.stats.steps import rounds_in
@@ -37,7 +38,7 @@ class Drawing:
         if stage.bursts is not None:
             return rounds_in(stage.bursts)
         if probe.is_group:
-            return 1
+            return 1 if stage.storage is None else PHASES
         if stage.rounds:
             return len(stage.rounds)
         if probe.is_load:
@@ -51,7 +52,7 @@ class Drawing:
         if stage.bursts is not None:
             return [GROUP_ROUND] * rounds_in(stage.bursts)
         if probe.is_group:
-            return [GROUP_ROUND]
+            return [GROUP_ROUND] * self.count(stage, probe)
         if stage.rounds:
             return [Round(pairs=pairs) for pairs in stage.rounds]
         if probe.is_load:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from netprobe.model.report import FanInSummary, LineBasis, LoadedSummary, TogetherSummary, UnderLoad
+from netprobe.model.report import FanInSummary, LineBasis, LoadedSummary, StorageSummary, TogetherSummary, UnderLoad
 from netprobe.reporters._figures import Figures
 from netprobe.reporters._wording import ABSENT, duration, message_size, short_name
 from netprobe.units import format_gbps
@@ -12,7 +12,7 @@ NOTE: Final = (
     "under load: factor is the time beside load over the mean of alone before and after (GPCNeT's congestion impact "
     "factor); fair is Jain's index over the senders, 1 when all get as much; goodput is also told as a share of the "
     "rate of the receiver's NIC (where no NIC tells it, of what a pair carries alone); kept is of the most that fewer "
-    "senders brought, and of as many pairs one by one"
+    "senders brought, and of as many pairs one by one; loses is against the slower of alone and alone again"
 )
 
 
@@ -23,7 +23,7 @@ def load_figures(told: UnderLoad) -> tuple[Figures, ...]:
 
 def has_load(told: UnderLoad) -> bool:
     """Return whether anything was measured under load."""
-    return bool(told.loaded or told.fan_ins or told.together)
+    return bool(told.loaded or told.fan_ins or told.together or told.storage)
 
 
 def _tables(told: UnderLoad) -> Iterator[Figures]:
@@ -50,6 +50,37 @@ def _tables(told: UnderLoad) -> Iterator[Figures]:
             words=frozenset({"load", "slowest"}),
             rows=tuple(map(_together, told.together)),
         )
+
+    for row in told.storage:
+        yield _storage(row)
+
+
+def _storage(row: StorageSummary) -> Figures:
+    """Return the table of all-reduces beside reads."""
+    rate = "" if row.rate_gbps is None else f", {format_gbps(row.rate_gbps)} each"
+    size = message_size(row.size_bytes)
+    hosts = f"{row.hosts} host{'' if row.hosts == 1 else 's'}"
+    least = ABSENT if row.worst_host is None else f"{_rate(row.worst_read_gbps)} {short_name(row.worst_host)}"
+    return Figures(
+        title=f"under load: all-reduce of {size} beside reads of {hosts}{rate}",
+        columns=("", "alone", "together", "alone again", "loses", "least"),
+        words=frozenset({"", "least"}),
+        rows=(
+            ("all-reduce p50", *map(duration, row.reduced_p50_ns), _lost(row.reduced_lost_ratio), ""),
+            ("all-reduce p99", *map(duration, row.reduced_p99_ns), "", ""),
+            ("reads of a host", *map(_rate, row.read_gbps), _lost(row.read_lost_ratio), least),
+            ("a read p99", *map(duration, row.read_p99_ns), "", ""),
+        ),
+        dispensable=("least",),
+    )
+
+
+def _lost(ratio: float | None) -> str:
+    return _percent(None if ratio is None else max(ratio, 0.0))
+
+
+def _rate(gbps: float | None) -> str:
+    return ABSENT if gbps is None else format_gbps(gbps)
 
 
 def _loaded(row: LoadedSummary) -> tuple[str, ...]:

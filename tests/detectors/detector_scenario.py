@@ -68,6 +68,13 @@ hot = "node1"
 senders = ["node2", "node3"]
 gbps = [380.0, 200.0, 380.0]
 
+[[storage]]                               # all-reduces and reads on all hosts: before, together, after
+path = "/scratch/file"
+rate_gbps = 16.0                          # at which each host was to read; absent: as fast as it goes
+size = "8M"
+us = [300.0, 310.0, 300.0]                # of an all-reduce; p99_us where tails matter
+gbps = [16.0, 16.0, 16.0]                 # of each host; odd = { node2 = [16.0, 8.0, 16.0] }: except these
+
 [[counters]]                              # what systems counted in each round they took part in; lines add up
 on = "node2"                              # absent: every host
 with = "node3"                            # only in its rounds with this host; "everybody": only in collectives
@@ -177,6 +184,7 @@ from netprobe.model.evidence import (
     NoiseTable,
     PairTable,
     Shape,
+    StorageTable,
 )
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.gpu import CopyRate, CopyWay, GpuEndpoint
@@ -309,6 +317,16 @@ class VictimLine(Strict):
     gbps: tuple[float, float, float]
 
 
+class StorageLine(Strict):
+    size: str
+    us: list[float]
+    gbps: list[float]
+    p99_us: list[float] = []
+    odd: dict[str, list[float]] = {}
+    path: str = "/scratch/file"
+    rate_gbps: float | None = None
+
+
 class CounterLine(Strict, rename={"peer": "with"}):
     grown: dict[str, float]
     on: str | None = None
@@ -435,6 +453,7 @@ class Scenario(Strict):
     shapes: list[ShapeLine] = []
     loaded: list[LoadedLine] = []
     incast: list[IncastLine] = []
+    storage: list[StorageLine] = []
     victim: list[VictimLine] = []
     counters: list[CounterLine] = []
     faults: list[FaultLine] = []
@@ -511,6 +530,7 @@ def evidence_of(scenario: Scenario) -> Evidence:
         noise=_noise(scenario.noise, ranks),
         shapes=tuple(_shape(each, ranks) for each in scenario.shapes),
         loaded=tuple(_loaded(ranks, each) for each in scenario.loaded),
+        storage=tuple(_storage(ranks, each) for each in scenario.storage),
         flows_together=(*_incast(ranks, scenario.incast), *_victims(ranks, scenario.victim)),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
         fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
@@ -975,6 +995,21 @@ def _flows(probe: str, ranks: tuple[Rank, ...], rows: list[tuple[int, str, str, 
         gbps=gbps,
         p99_ns=np.full(len(rows), np.nan),
         max_ns=8 * (8 << 20) / gbps,
+    )
+
+
+def _storage(ranks: tuple[Rank, ...], line: StorageLine) -> StorageTable:
+    readers = [rank for rank in ranks if rank.local_index == 0]
+    return StorageTable(
+        stage="storage",
+        size_bytes=parse_size(line.size),
+        path=line.path,
+        rate_gbps=line.rate_gbps,
+        reduced_p50_ns=NS_PER_US * np.array(line.us),
+        reduced_p99_ns=NS_PER_US * np.array(line.p99_us or [np.nan] * 3),
+        rank=np.array([rank.rank for rank in readers]),
+        read_gbps=np.array([line.odd.get(rank.host, line.gbps) for rank in readers]),
+        read_p99_ns=np.full((len(readers), 3), np.nan),
     )
 
 

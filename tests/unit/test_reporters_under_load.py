@@ -8,7 +8,7 @@ from sample_reports import healthy_laptop
 from netprobe.contracts import RenderOptions
 from netprobe.model.evidence import Background
 from netprobe.model.plan import Scope
-from netprobe.model.report import FanInSummary, LineBasis, LoadedSummary, TogetherSummary, UnderLoad
+from netprobe.model.report import FanInSummary, LineBasis, LoadedSummary, StorageSummary, TogetherSummary, UnderLoad
 from netprobe.registry import reporters
 
 LONG = "a-host-with-a-name-of-some-length:12"
@@ -31,6 +31,14 @@ TOLD = UnderLoad(
         TogetherSummary(
             probe="bisection", scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20, flows=16, total_gbps=3100.0,
             alone_gbps=5800.0, kept_ratio=0.53, worst_flow=(LONG, LONG), worst_gbps=120.0,
+        ),
+    ),
+    storage=(
+        StorageSummary(
+            size_bytes=64 << 20, path="/scratch/\x1b[2Ja", rate_gbps=16.0, hosts=16,
+            reduced_p50_ns=(2.1e6, 3.4e6, 2.2e6), reduced_p99_ns=(2.9e6, 8.4e6, None), reduced_lost_ratio=0.353,
+            read_gbps=(16.0, 15.9, 16.0), read_p99_ns=(6.1e6, 9.4e6, 6.2e6), read_lost_ratio=-0.01,
+            worst_host="node7", worst_read_gbps=14.2,
         ),
     ),
 )  # fmt: skip
@@ -81,3 +89,17 @@ def test_of_nics_that_tell_no_rate_goodput_is_a_share_of_a_pair(report):
 
     assert "of a pair" in text
     assert "of 400 Gb/s" not in text
+
+
+def test_reads_and_all_reduces_are_told_alone_together_and_alone_again(report):
+    text = reporters()["console"].render(report, RenderOptions(width=80))
+
+    section = text[text.index("under load: all-reduce of 64 MiB beside reads of 16 hosts, 16.0 Gb/s each") :]
+    (reduces,) = [line for line in section.splitlines() if "all-reduce p50" in line]
+    (reads,) = [line for line in section.splitlines() if "reads of a host" in line]
+    assert "3.40 ms" in reduces
+    assert "35 %" in reduces
+    assert "0 %" in reads
+    assert "-" not in reads
+    assert "\x1b" not in text
+    assert max(map(len, section.splitlines())) <= 80
