@@ -216,7 +216,7 @@ def _again(table: StorageTable) -> str:
 
 DETECTOR = Detector(
     id=ID,
-    title="all-reduces that reads from storage slow, or reads that they starve",
+    title="reads from storage and all-reduces that slow each other",
     cause="""Jobs read data and checkpoints over the fabric that their all-reduces cross. Where both share a queue, or
     storage servers answer many hosts at once, queues towards one of the two fill and hold up the other; where weights
     favour one, the other starves.""",
