@@ -159,6 +159,10 @@ class StepTable:
     """In the rounds of slowest steps whose counters are kept by themselves."""
     waited_ns: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """For how much longer than usual a rank waited for a CPU in such a round, by (round, rank)."""
+    overlaps: bool = False
+    exposed_p50_ns: float = float("nan")
+    """What communication cost beyond computing; NaN where nobody tells, as ``exposed_mean_ns``."""
+    exposed_mean_ns: float = float("nan")
 
     @property
     def steps(self) -> int:

@@ -212,6 +212,13 @@ class StepSummary:
     slowest: tuple[SlowStep, ...]
     """Of the seconds with the slowest steps, the slowest first."""
     timeline: tuple[StepSpan, ...]
+    overlaps: bool = False
+    """Whether steps computed while they communicated."""
+    exposed_p50_ns: float | None = None
+    """What communication cost a step beyond its computation, on the rank where that was least: there nobody was waited
+    for. None in runs of older versions, as ``exposed_ratio``."""
+    exposed_ratio: float | None = None
+    """Of the time of all steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,8 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         return _plan_of(single, probe, burst_stage(single.bursts, length_ns=DEFAULT_SOAK_NS))
     if not single.bursts.is_empty:
         raise PlanError(
-            "--soak, --period, --duty, --size, --buckets and --free-running are of bursts", remedy="netprobe run bursts"
+            "--soak, --period, --duty, --size, --buckets, --free-running and --overlap are of bursts",
+            remedy="netprobe run bursts",
         )
     if single.probe == STORAGE:
         reads = storage_stage(single.storage, size_bytes=single.end_bytes, phase_ns=single.series_budget_ns)
