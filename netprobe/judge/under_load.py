@@ -8,8 +8,9 @@ from netprobe.judge.storage import storage_summary
 from netprobe.locate.line_rate import LineRates, line_rates
 from netprobe.locate.loads import fan_ins, pair_gbps, victims
 from netprobe.locate.placement import Placement
+from netprobe.locate.rails import rail_sums
 from netprobe.model.evidence import Evidence, FloatArray, IntArray, LoadedTable, LoadFlows
-from netprobe.model.plan import BISECTION, INCAST, PERMUTATION, VICTIM
+from netprobe.model.plan import BISECTION, INCAST, PERMUTATION, RAILS, VICTIM
 from netprobe.model.report import FanInSummary, LoadedSummary, TogetherSummary, UnderLoad
 
 P50, P99, P999, MAX = range(4)
@@ -32,6 +33,7 @@ def under_load(evidence: Evidence, placement: Placement) -> UnderLoad:
                 if len(victims(table, placement.place_of).src)
             ),
             *(_together(table, evidence, placement) for table in _of(evidence, PERMUTATION, BISECTION)),
+            *(row for table in _of(evidence, RAILS) for row in _rails(table, placement)),
         ),
     )
 
@@ -119,6 +121,25 @@ def _together(table: LoadFlows, evidence: Evidence, placement: Placement) -> Tog
         kept_ratio=None if not alone else total / alone,
         worst_flow=_ends(table.src, table.dst, worst, placement),
         worst_gbps=float(table.gbps[worst]),
+    )
+
+
+def _rails(table: LoadFlows, placement: Placement) -> Iterator[TogetherSummary]:
+    """Yield what a pair of hosts carries on all rails, the median, against the sum of each alone."""
+    told = rail_sums(table, placement)
+    if not len(told.one):
+        return
+    worst = int(np.argmin(told.kept_ratio))
+    yield TogetherSummary(
+        probe=table.probe,
+        scope=table.scope,
+        size_bytes=table.size_bytes,
+        flows=2 * told.rails,
+        total_gbps=float(np.median(told.together_gbps)),
+        alone_gbps=float(np.median(told.alone_gbps)),
+        kept_ratio=float(np.median(told.kept_ratio)),
+        worst_flow=(placement.hosts[told.one[worst]], placement.hosts[told.other[worst]]),
+        worst_gbps=float(told.together_gbps[worst]),
     )
 
 

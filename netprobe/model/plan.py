@@ -29,7 +29,8 @@ INCAST: Final = "incast"
 VICTIM: Final = "victim"
 PERMUTATION: Final = "permutation"
 BISECTION: Final = "bisection"
-LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION)
+RAILS: Final = "rails"
+LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION, RAILS)
 """The probes that load the fabric on purpose: their rounds hold flows (plan.loads)."""
 LOAD_PHASES: Final = 3
 """Rounds of a turn in which something is measured alone, beside load, and alone again: drift is then seen."""

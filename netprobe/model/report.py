@@ -297,7 +297,7 @@ class FanInSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TogetherSummary:
-    """All hosts at once (permutation, bisection), or a flow beside an incast (victim)."""
+    """All hosts at once (permutation, bisection), a flow beside an incast (victim), or all rails of a pair of hosts."""
 
     probe: str
     scope: Scope
@@ -308,7 +308,8 @@ class TogetherSummary:
     """The median over rounds; of victims, that of one beside the incast."""
     alone_gbps: float | None
     """What as many flows carry pair by pair: as many times half of what the median pair carries both ways over MPI
-    (or one way, where that alone was measured); of a victim, its own rate before and after."""
+    (or one way, where that alone was measured); of a victim, its own rate before and after; of rails, the sum of each
+    alone, by pair of hosts."""
     kept_ratio: float | None
     worst_flow: tuple[str, str]
     worst_gbps: float

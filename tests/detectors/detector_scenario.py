@@ -68,6 +68,11 @@ hot = "node1"
 senders = ["node2", "node3"]
 gbps = [380.0, 200.0, 380.0]
 
+[[rails]]                                 # pairs of hosts in turns, both ways; each host has two ranks
+pairs = [["node1", "node2"]]
+gbps = [200.0, 200.0]                     # of each flow, of one rail alone and of both at once
+odd = [{ between = ["node1", "node2"], gbps = [200.0, 150.0] }]  # except these
+
 [[storage]]                               # all-reduces and reads on all hosts: before, together, after
 path = "/scratch/file"
 rate_gbps = 16.0                          # at which each host was to read; absent: as fast as it goes
@@ -317,6 +322,17 @@ class VictimLine(Strict):
     gbps: tuple[float, float, float]
 
 
+class OddRails(Strict):
+    between: tuple[str, str]
+    gbps: list[float]
+
+
+class RailsLine(Strict):
+    pairs: list[tuple[str, str]]
+    gbps: list[float]
+    odd: list[OddRails] = []
+
+
 class StorageLine(Strict):
     size: str
     us: list[float]
@@ -454,6 +470,7 @@ class Scenario(Strict):
     loaded: list[LoadedLine] = []
     incast: list[IncastLine] = []
     storage: list[StorageLine] = []
+    rails: list[RailsLine] = []
     victim: list[VictimLine] = []
     counters: list[CounterLine] = []
     faults: list[FaultLine] = []
@@ -531,7 +548,11 @@ def evidence_of(scenario: Scenario) -> Evidence:
         shapes=tuple(_shape(each, ranks) for each in scenario.shapes),
         loaded=tuple(_loaded(ranks, each) for each in scenario.loaded),
         storage=tuple(_storage(ranks, each) for each in scenario.storage),
-        flows_together=(*_incast(ranks, scenario.incast), *_victims(ranks, scenario.victim)),
+        flows_together=(
+            *_incast(ranks, scenario.incast),
+            *_victims(ranks, scenario.victim),
+            *_rails(ranks, scenario.rails),
+        ),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
         fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
         coverage=Coverage(
@@ -996,6 +1017,27 @@ def _flows(probe: str, ranks: tuple[Rank, ...], rows: list[tuple[int, str, str, 
         p99_ns=np.full(len(rows), np.nan),
         max_ns=8 * (8 << 20) / gbps,
     )
+
+
+def _rails(ranks: tuple[Rank, ...], lines: list[RailsLine]) -> Iterator[LoadFlows]:
+    of_host: dict[str, list[int]] = {}
+    for rank in ranks:
+        of_host.setdefault(rank.host, []).append(rank.rank)
+    for line in lines:
+        odd = {frozenset(each.between): each.gbps for each in line.odd}
+        rows = []
+        for turn, (one, other) in enumerate(line.pairs):
+            alone, together = odd.get(frozenset((one, other)), line.gbps)
+            rails = list(zip(of_host[one], of_host[other], strict=True))
+            for phase in range(len(rails) + 1):
+                rate, own = (together, rails) if phase == len(rails) else (alone, [rails[phase]])
+                index = turn * (len(rails) + 1) + phase
+                rows += [(index, *ends, rate) for a, b in own for ends in ((a, b), (b, a))]
+        index, src, dst, gbps = (np.array(column) for column in zip(*rows, strict=True))
+        yield LoadFlows(
+            stage="rails-between-hosts", probe="rails", scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20,
+            round_index=index, src=src, dst=dst, gbps=gbps, p99_ns=np.full(len(rows), np.nan), max_ns=1e6 / gbps,
+        )  # fmt: skip
 
 
 def _storage(ranks: tuple[Rank, ...], line: StorageLine) -> StorageTable:
