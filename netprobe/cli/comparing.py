@@ -1,41 +1,61 @@
 """``netprobe compare``: two runs side by side."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from netprobe.cli.output import print_drawn, render_options
 from netprobe.cli.remembering import run_called
 from netprobe.contracts import RenderOptions
-from netprobe.history.comparing import Change, Comparison, Course, Measured, compare, hosts_of
+from netprobe.errors import PlanError
+from netprobe.history.compared import document_of
+from netprobe.history.comparing import Change, Comparison, Measured, compare, hosts_of
 from netprobe.history.wording import amount
 from netprobe.judge.limits import load_limits
+from netprobe.model.comparison import Course
 from netprobe.model.limits import Limits
 from netprobe.model.verdict import ExitCode
 from netprobe.reporters._figures import Figures
 from netprobe.reporters._wording import ABSENT, counted, fold, short_name, visible
+from netprobe.store.encoding import json_document
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MOST_ROWS: Final = 20
+FORMATS: Final = ("console", "json")
 NOTE: Final = (
     "q: chance, after the correction for how many were tested; below 0.05, with an effect that is not small, a change "
     "is told. One run each cannot tell what a night does by itself: netprobe history does"
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """How a comparison is shown."""
+
+    format: str = FORMATS[0]
+    verbose: bool = False
+
+
 def compare_runs(
-    before: str, after: str, runs: Path | None, limits_file: Path | None, *, verbose: bool, fails: bool
+    before: str, after: str, runs: Path | None, limits_file: Path | None, *, showing: Showing, fails: bool
 ) -> int:
     """Print what differs; return 0, or with ``fails`` 1 where anything is worse; 3 where nothing can be compared."""
+    if showing.format not in FORMATS:
+        raise PlanError(f"there is no format called {showing.format!r} here", remedy=" or ".join(FORMATS))
     limits = Limits() if limits_file is None else load_limits(limits_file)
     first, second = (_measured(run_called(each, runs)) for each in (before, after))
     found = compare(first, second, limits)
-    print_drawn(drawn(found, render_options(verbose=verbose)))
+    print_drawn(_json(found) if showing.format == "json" else drawn(found, render_options(verbose=showing.verbose)))
     if not found.fleet:
         return ExitCode.INCONCLUSIVE
     return ExitCode.DEGRADED if fails and found.worse else ExitCode.HEALTHY
+
+
+def _json(found: Comparison) -> str:
+    return json_document(document_of(found)).decode("utf-8")
 
 
 def _measured(run: Path) -> Measured:

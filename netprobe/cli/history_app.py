@@ -62,7 +62,9 @@ def history(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 0, 1, 2 or 3 by what is open.")] = False,
     limits: LimitsFile = None,
-    output_format: Annotated[str, typer.Option("--format", help="console, json or markdown.")] = "console",
+    output_format: Annotated[
+        str, typer.Option("--format", help="console, json, markdown, or another of report's.")
+    ] = "console",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every figure behind a finding, every NIC.")] = False,
 ) -> int:
     """Look back at the runs of many nights: what is open, what changed, how each NIC and host does against itself.
@@ -173,10 +175,12 @@ def compare(
     *,
     runs: Runs = None,
     limits: LimitsFile = None,
+    output_format: Annotated[str, typer.Option("--format", help="console or json.")] = "console",
     verbose: Verbose = False,
     fail_on_regression: Fails = False,
 ) -> int:
     """Say what differs between two runs, and how surely: figures, hosts, settings, versions."""
-    from netprobe.cli.comparing import compare_runs
+    from netprobe.cli.comparing import Showing, compare_runs
 
-    return compare_runs(before, after, runs, limits, verbose=verbose, fails=fail_on_regression)
+    showing = Showing(format=output_format, verbose=verbose)
+    return compare_runs(before, after, runs, limits, showing=showing, fails=fail_on_regression)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netprobe.cli.history_app import Choice
 from netprobe.cli.options import Judging, duration_ns
-from netprobe.cli.output import print_drawn, render_options
+from netprobe.cli.output import CONSOLE, format_of, print_drawn, render_options
 from netprobe.cli.remembering import folder_of, made_digest
 from netprobe.errors import PlanError
 from netprobe.history.judge import judge_history, verdict_of
@@ -23,12 +23,10 @@ from netprobe.store.acknowledged import acknowledge, read_acknowledged
 from netprobe.store.history import Rows, read_rows, run_directories
 from netprobe.units import NS_PER_S
 
-CONSOLE = "console"
-
 
 def look_back(choice: Choice, judging: Judging, *, checks: bool) -> int:
     """Print the history of a folder; return 0, or with ``checks`` the exit code of its verdict."""
-    reporter = pick("format", reporters(), judging.format)
+    reporter = pick("format", reporters(), format_of(judging))
     limits = Limits() if judging.limits is None else load_limits(judging.limits)
     folder = folder_of(choice.runs)
     shown_ns = None if choice.since is None else duration_ns("--since", choice.since)
@@ -38,7 +36,7 @@ def look_back(choice: Choice, judging: Judging, *, checks: bool) -> int:
     trends = _wanted(history, choice.metric, host, every=judging.verbose)
     report = _about(judge_history(history, limits), host)
     options = render_options(verbose=judging.verbose)
-    if judging.format == CONSOLE:
+    if reporter.id == CONSOLE:
         from netprobe.cli.history_text import Shown, drawn
 
         newest = history.nights[-1].started

@@ -68,7 +68,14 @@ class Judging:
     expectations: Annotated[
         Path | None, typer.Option(help="TOML file of what to expect here, before the shipped table.")
     ] = None
-    format: Annotated[str, typer.Option(help="console, json, markdown, html or nccl-tests.")] = "console"
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="console (the default), markdown, html, json, jsonl, junit, sarif, prometheus, nccl-tests, osu, "
+            "perftest, hosts, hosts-mpich, hosts-openmpi, hosts-slurm or drain.",
+            show_default=False,
+        ),
+    ] = None
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write one page with maps and curves, to look at and to hand around."),

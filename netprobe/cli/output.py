@@ -21,6 +21,7 @@ from netprobe.store.files import write_atomically
 PLAIN_WIDTH = 80  # a mail from cron, a log, a ticket
 WIDEST = 120  # longer lines are harder to read, not easier
 PAGE: Final = "html"
+CONSOLE: Final = "console"
 
 Exhibiting = Callable[[], Exhibits]
 """Reads and computes what can be drawn of a run, when a format asks for it; StoreError where it cannot be read."""
@@ -28,20 +29,30 @@ Exhibiting = Callable[[], Exhibits]
 
 def print_report(report: Report, judging: Judging, directory: Path, exhibiting: Exhibiting) -> None:
     """Write the report to standard output in the format asked for; ``directory`` is the run's."""
-    text = rendered(report, judging.format, render_options(verbose=judging.verbose), exhibiting)
+    text = rendered(report, format_of(judging), render_options(verbose=judging.verbose), exhibiting)
     problem = print_text(text)
     if problem is not None:
         tell(f"netprobe: the report could not be printed, {problem}; try: netprobe report {directory}")
 
 
+def format_of(judging: Judging, output: Path | None = None) -> str:
+    """Return the format that was asked for, else what the name of the file means, else the one for readers."""
+    if judging.format is not None:
+        return judging.format
+    name = "" if output is None else output.name.lower()
+    endings = {suffix: each.id for each in reporters().values() for suffix in each.suffixes}
+    fitting = max((suffix for suffix in endings if name.endswith(suffix)), key=len, default=None)  # .sarif.json
+    return CONSOLE if fitting is None else endings[fitting]
+
+
 def rendered(report: Report, format: str, options: RenderOptions, exhibiting: Exhibiting) -> str:
-    """Return the report in a format; a page is made without maps and curves where their files cannot be read."""
+    """Return the report in a format, without what single pairs reached where the files of a run cannot be read."""
     reporter = pick("format", reporters(), format)
     if reporter.draws_exhibits:
         try:
             options = replace(options, exhibits=exhibiting())
         except StoreError as error:
-            tell(f"netprobe: without maps and curves, as {error}")
+            tell(f"netprobe: without maps and curves, or figures of single hosts, as {error}")
     return reporter.render(report, options)
 
 
@@ -62,8 +73,8 @@ def write_report(file: Path, text: str) -> None:
 
 def refuse_output(judging: Judging, output: Path | None = None) -> None:
     """Refuse what would only be noticed after measuring: a mistyped format, no library, no such directory."""
-    reporter = pick("format", reporters(), judging.format)
-    if reporter.draws_exhibits or judging.html is not None:
+    reporter = pick("format", reporters(), format_of(judging, output))
+    if reporter.id == PAGE or judging.html is not None:
         from netprobe.reporters.html import refuse_missing
 
         refuse_missing()

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from netprobe.cli.options import Judging
-from netprobe.cli.output import PLAIN_WIDTH, print_report, refuse_output, rendered, write_page, write_report
+from netprobe.cli.output import PLAIN_WIDTH, format_of, print_report, refuse_output, rendered, write_page, write_report
 from netprobe.cli.streams import tell
 from netprobe.contracts import RenderOptions
 from netprobe.errors import StoreError
@@ -81,7 +81,7 @@ def show_report(directory: Path, judging: Judging, output: Path | None = None) -
         print_report(report, judging, directory, exhibiting)
     else:
         options = RenderOptions(width=PLAIN_WIDTH, verbose=judging.verbose)
-        write_report(output, rendered(report, judging.format, options, exhibiting))
+        write_report(output, rendered(report, format_of(judging, output), options, exhibiting))
     write_page(report, judging.html, exhibiting)
     return report.exit_code
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.locate.loss import LossRows
-from netprobe.locate.tomography import FEWEST_PARTNERS, Culprit, LossPaths, Part, by_likelihood, links_of
+from netprobe.locate.loss_links import LossPaths, Part, links_of
+from netprobe.locate.tomography import FEWEST_PARTNERS, Culprit, by_likelihood
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]

@@ -1,6 +1,7 @@
-"""Losses on RDMA as packet-loss, out-of-order and pfc-missing share them: decided once which of them are none."""
+"""Losses on RDMA as packet-loss, out-of-order, pfc-missing and headroom share them: decided once which are none."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,14 @@ from netprobe.model.evidence import Evidence
 from netprobe.model.limits import Limits
 from netprobe.model.meaning import Meaning
 from netprobe.model.plan import Path
+from netprobe.model.ports import Span
 
 IntArray = NDArray[np.int64]
+
+FEWEST_HOLES: Final = 6.0
+"""In one direction: a few requests that are sent again needlessly, by a host that was busy, make as many."""
+UNTOLD_SHARE: Final = 0.01
+"""Of what was lost: where acknowledgements get lost, senders wait in vain for packets that nobody misses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,3 +62,28 @@ def sent_alone(case: RdmaCase) -> FloatArray:
     rows = case.loss.rows
     sent = np.bincount(rows.src, np.nan_to_num(rows.sent), len(case.ports.table.host))
     return sent.astype(np.float64)
+
+
+def reordered(case: RdmaCase) -> BoolArray:
+    """Return the rows in which so many packets overtake each other that it is no chance."""
+    rows = case.loss.rows
+    fewest = np.maximum(case.ports.limits.reorder_ratio * rows.sent, FEWEST_HOLES)
+    late: BoolArray = case.overtaken & rows.is_counted & (case.loss.naks >= fewest)
+    return late
+
+
+def bad_receivers(case: RdmaCase) -> BoolArray:
+    """Return the ports at which packets go missing, or overtake each other, without load as well; shape (ports,).
+
+    Whoever sends to them loses under load too, the more the more it sends there.
+    """
+    bad: BoolArray = case.ports.grown(*DAMAGE) > 0
+    bad[case.loss.rows.dst[case.lossy | reordered(case)]] = True
+    return bad
+
+
+def are_accounted_for(case: RdmaCase, lost: float, receivers: BoolArray, span: Span = Span.LOAD) -> bool:
+    """Return whether so many packets that senders lost are those that went missing at these ports."""
+    missing = case.ports.grown(Meaning.OUT_OF_SEQUENCE, *DAMAGE, span=span)[receivers]
+    left = lost - float(np.nansum(missing))
+    return bool(receivers.any()) and left < max(case.ports.limits.loss_floor_segments, UNTOLD_SHARE * lost)

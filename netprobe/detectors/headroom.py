@@ -10,7 +10,7 @@ import numpy as np
 
 from netprobe.contracts import Detector
 from netprobe.detectors._ports import BoolArray, FloatArray, Ports, check_again, count_fact, fine_percent, grown_facts
-from netprobe.detectors._rdma import rdma_case
+from netprobe.detectors._rdma import are_accounted_for, bad_receivers, rdma_case
 from netprobe.detectors._signatures import DAMAGE, LOSS_SEEN_BY_SENDER, PAUSE_RECEIVED, PAUSE_SENT
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -35,21 +35,16 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     ratio = _ratio(lost, ports.grown(*SENT, span=Span.PROVOKED))
     bad = paused & (lost >= limits.loss_floor_segments) & (ratio >= limits.rdma_loss_ratio)
     bad &= ~(ports.grown(*DAMAGE, span=Span.PROVOKED) > 0) & (ratio >= TIMES_WORSE * _ratio_elsewhere(ports))
-    if bad.any() and _is_of_receivers(ports, evidence, limits, float(lost.sum())):
-        bad[:] = False  # who sends to a port that loses at any load is its victim, the more the more it sends there
+    # What was only waited for in vain may have come: then its acknowledgement was lost, on the way back.
+    bad &= ~(ports.grown(Meaning.SEQUENCE_NAK, span=Span.PROVOKED) < limits.loss_floor_segments)
+    if bad.any():
+        case = rdma_case(evidence, limits, placement_of(evidence.ranks))
+        if are_accounted_for(case, float(lost.sum()), bad_receivers(case), Span.PROVOKED):
+            bad[:] = False
     for port in np.flatnonzero(bad).tolist():
         yield _finding(ports, port, float(lost[port]), float(ratio[port]))
     if not paused.any() and not _any_mark(ports):
         yield _not_exercised(ports)
-
-
-def _is_of_receivers(ports: Ports, evidence: Evidence, limits: Limits, lost: float) -> bool:
-    """Return whether ports that lose without load as well account for all that was lost."""
-    case = rdma_case(evidence, limits, placement_of(evidence.ranks))
-    receivers = ports.grown(*DAMAGE) > 0
-    receivers[case.loss.rows.dst[case.lossy]] = True
-    missing = ports.grown(Meaning.OUT_OF_SEQUENCE, *DAMAGE, span=Span.PROVOKED)[receivers]
-    return bool(receivers.any()) and lost - float(np.nansum(missing)) < limits.loss_floor_segments
 
 
 def _paused(ports: Ports) -> BoolArray:

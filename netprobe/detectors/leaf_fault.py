@@ -25,7 +25,8 @@ from netprobe.detectors._leaves import (
     worst_first,
 )
 from netprobe.detectors._words import MOST_FACTS, between_hosts, largest_sizes, listed, percent, table_title
-from netprobe.locate.leaf_effects import FEWEST_MEMBERS, Reach
+from netprobe.locate.leaf_effects import Reach
+from netprobe.locate.leaf_rows import FEWEST_MEMBERS
 from netprobe.locate.paths import host_effects, is_latency
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence

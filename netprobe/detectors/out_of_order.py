@@ -10,7 +10,7 @@ import numpy as np
 
 from netprobe.contracts import Detector
 from netprobe.detectors._ports import any_of, fine_percent, not_counted
-from netprobe.detectors._rdma import IntArray, RdmaCase, rdma_case
+from netprobe.detectors._rdma import IntArray, RdmaCase, rdma_case, reordered
 from netprobe.detectors._words import MOST_FACTS, listed
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -31,16 +31,11 @@ SETTING: Final = (
 )
 
 
-FEWEST_HOLES: Final = 6.0
-"""In one direction: a few requests that are sent again needlessly, by a host that was busy, make as many."""
-
-
 def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     """Tell where packets overtake each other and are asked for again."""
     case = rdma_case(evidence, limits, placement_of(evidence.ranks))
     rows = case.loss.rows
-    fewest = np.maximum(limits.reorder_ratio * rows.sent, FEWEST_HOLES)
-    late = case.overtaken & rows.is_counted & (case.loss.naks >= fewest)
+    late = reordered(case)
     # A setting, or a way through the fabric, shows in more than one direction, wherever there are more than two.
     if late.sum() >= (2 if rows.is_counted.sum() > 2 else 1):
         yield _finding(case, np.flatnonzero(late))

@@ -22,8 +22,8 @@ from netprobe.detectors._ports import (
     not_counted,
     priorities,
 )
-from netprobe.detectors._rdma import RdmaCase, lost_alone, rdma_case, sent_alone
-from netprobe.detectors._signatures import DAMAGE, LOSS_SEEN_BY_SENDER, PAUSE_RECEIVED, PAUSE_SENT, shows
+from netprobe.detectors._rdma import RdmaCase, are_accounted_for, bad_receivers, lost_alone, rdma_case, sent_alone
+from netprobe.detectors._signatures import LOSS_SEEN_BY_SENDER, PAUSE_RECEIVED, PAUSE_SENT, shows
 from netprobe.detectors._words import listed
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -44,8 +44,8 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
     loses = ports.carries_roce & (lost >= limits.loss_floor_segments)
     ratio = _ratio(ports, case, lost)
     loses &= ratio >= limits.rdma_loss_ratio
-    bad = _bad_receivers(ports, case)
-    if loses.any() and bad.any() and lost.sum() - _lost_at(ports, bad) < limits.loss_floor_segments:
+    bad = bad_receivers(case)
+    if loses.any() and are_accounted_for(case, float(lost.sum()), bad):
         yield _explained(ports, bad, float(lost.sum()))
         loses[:] = False
     unpaused = loses & shows("F23", ports.table) & ~received_uncounted(ports)
@@ -82,25 +82,12 @@ def _link_or_hop(ports: Ports, at: list[int], lost: float) -> Gap:
     )
 
 
-def _bad_receivers(ports: Ports, case: RdmaCase) -> BoolArray:
-    """Return the ports at which packets go missing without load as well: whoever sends to them loses under load too."""
-    bad: BoolArray = ports.grown(*DAMAGE) > 0
-    bad[case.loss.rows.dst[case.lossy]] = True
-    return bad
-
-
-def _lost_at(ports: Ports, receivers: BoolArray) -> float:
-    """Return how many packets went missing on their way to these ports."""
-    missing = ports.grown(Meaning.OUT_OF_SEQUENCE, *DAMAGE)[receivers]
-    return float(np.nansum(missing))
-
-
 def _explained(ports: Ports, bad: BoolArray, lost: float) -> Gap:
     where = listed(ports.subject(port) for port in np.flatnonzero(bad).tolist())
     return Gap(
         topic=ID,
         reason=f"whether a hop lacks flow control cannot be told: {lost:,.0f} packets were lost under load, and as "
-        f"many went missing at ports that lose without load as well ({where})",
+        f"many went missing at ports that lose or reorder without load as well ({where})",
         remedy="mend those first, then the same again",
     )
 

@@ -13,7 +13,6 @@ will again.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from netprobe.history.changes import differences
 from netprobe.history.figures import Samples, medians_by_owner
+from netprobe.model.comparison import Course
 from netprobe.model.history import FLEET, Digest, Unit
 from netprobe.model.limits import Limits
 from netprobe.stats.two_samples import bootstrap_ratio, chance_of_gaps, false_discovery, mann_whitney
@@ -33,15 +33,6 @@ FEWEST: Final = 3
 """Series or iterations on either side: with fewer nothing can be tested."""
 SMALLEST_RATIO: Final = 0.01  # a change below this is of no use to know, however sure it is
 SMALLEST_DELTA: Final = 0.33  # Cliff's; below it the effect is called small (Romano 2006)
-
-
-class Course(StrEnum):
-    """What became of a figure."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    SAME = "same"
-    UNTESTED = "not tested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ Pure: the same history and limits give the same report.
 
 from collections.abc import Iterable
 from datetime import UTC
-from typing import Final
 
 from netprobe import __version__
 from netprobe.judge.judge import merged, worst_first
@@ -14,11 +13,9 @@ from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.history import History
 from netprobe.model.limits import Limits
 from netprobe.model.report import REPORT_FORMAT, Report
-from netprobe.model.run import Launch, RunStatus
+from netprobe.model.run import HISTORY, Launch, RunStatus
 from netprobe.model.verdict import Verdict
 from netprobe.registry import history_detectors
-
-METHOD: Final = "history"
 
 
 def findings_of(history: History, limits: Limits) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
@@ -59,7 +56,7 @@ def judge_history(history: History, limits: Limits) -> Report:
         exit_code=verdict.exit_code,
         profile=newest.profile,
         transport="",
-        launch=Launch(method=METHOD, argv=(), mpi=""),
+        launch=Launch(method=HISTORY, argv=(), mpi=""),
         run_status=RunStatus.COMPLETE,
         hosts=hosts,
         ranks=0,

@@ -39,6 +39,8 @@ class Osu:
         self._place = place
         self._title: str | None = None
         self._columns: tuple[str, ...] = ()
+        self._has_size = True
+        """A barrier has none."""
         self._done: list[Table] = []
 
     def take(self, line: Line) -> bool:
@@ -63,10 +65,10 @@ class Osu:
 
     def _heading(self, line: Line, text: str) -> bool:
         columns = tuple(APART.split(text.replace("Size (B)", "Size")))
-        has_size = columns[0] == "Size"
         if self._title is None or not any(column in COLUMNS for column in columns):
             return False
-        self._columns = columns if has_size else ("Size", *columns)
+        self._has_size = columns[0] == "Size"
+        self._columns = columns if self._has_size else ("Size", *columns)
         name = self._title
         about = Benchmark(
             tool="osu",
@@ -81,8 +83,8 @@ class Osu:
 
     def _row(self, text: str) -> bool:
         words = text.split()
-        if self._columns and len(words) == len(self._columns) - 1 and len(words) == 1:
-            words = ["0", *words]  # a barrier has no size
+        if not self._has_size:
+            words = ["0", *words]
         if not self._columns or len(words) != len(self._columns):
             return False
         size_bytes = as_count(words[0])

@@ -24,7 +24,7 @@ REMARK: Final = re.compile(
     r"|Conflicting CPU frequency|WARNING: BW peak|Use CUDA|Device\s*:|Transport type"
     r"|initializing CUDA|Listing all CUDA)"
 )
-WAITING: Final = re.compile(r"\s*(?:\*{30,}|\* Waiting for client to connect\.* \*)\s*$")
+WAITING: Final = re.compile(r"\s*(?:\*{30,}|-{80,}|\* Waiting for client to connect\.* \*)\s*$")
 ADDRESS: Final = re.compile(r"\s*(local|remote) address:\s*LID\s+(0x[0-9a-fA-F]{1,4}|0{1,4})\b")
 GID: Final = re.compile(r"\s*GID:\s*([\d:a-fA-F]{2,64})\s*$")
 GBPS_OF: Final = {"MB/sec": gbps(1 << 20, NS_PER_S), "MiB/sec": gbps(1 << 20, NS_PER_S), "Gb/sec": 1.0}

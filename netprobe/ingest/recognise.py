@@ -44,6 +44,8 @@ BEFORE: Final = re.compile(
 """What stands before each line of a paste: marks of a quotation, or the time."""
 BLANK: Final = " \t[],"
 """Of lines that say nothing: a list of objects begins and ends with a line that holds a bracket."""
+OWN_REMARK: Final = re.compile(r"\s*# netprobe\b")
+"""What reporters say in the layout of other tools that those do not."""
 NUMBER: Final = re.compile(r"\s*-?[\d.]+\s*")
 SWITCH_TABLE: Final = re.compile(r"\s*(?:Port Rx|Port Tx|IFACE|QUEUE)\s{2,}\S")
 CABLES: Final = re.compile(r"\s*host\s*,\s*netdev\s*,\s*switch\s*,\s*port\s*$")
@@ -165,7 +167,7 @@ class _Text:
         )
 
     def _take(self, line: Line, readers: list[Reader]) -> bool:
-        if not line.text.strip(BLANK):
+        if not line.text.strip(BLANK) or OWN_REMARK.match(line.text):
             return True
         if len(line.text) > LONGEST_LINE:
             return False

@@ -58,9 +58,9 @@ def named(finding: Finding, known: AbstractSet[str]) -> Named | None:
 
 
 def marks_of(finding: Finding, whom: Named | None) -> frozenset[Mark]:
-    """Return by what a finding can be found: its subjects and hosts, and both ends of its paths together."""
+    """Return by what a finding can be found: its subjects, hosts and leaves, and both ends of its paths together."""
     if whom is None:
-        return frozenset(finding.subjects)
+        return frozenset(finding.subjects).union(*map(switch_marks, finding.subjects))
     ends = (frozenset((path.src, path.dst)) for path in whom.paths)
     return frozenset((*finding.subjects, *whom.hosts)) | frozenset(ends)
 

@@ -23,6 +23,8 @@ class On(StrEnum):
     """The loser names the winner's port, its host as a whole, or a path that ends there."""
     SWITCHES = "the same leaves"
     """The loser names ways between leaves, of which the winner names one, or a leaf at an end of each."""
+    LEAF = "the same leaf"
+    """The loser names a leaf, and the winner as well, or a way that ends there."""
     RUN = "the same run"
 
 
@@ -47,8 +49,11 @@ class Rule:
     """Whether all that the loser tells has to be of GPU memory."""
     because: str = ""
     """What the winner's summary has to say."""
+    part: bool = False
+    """Whether the loser may be beaten only where it names a part of the fabric, and not the whole."""
 
 
+FABRIC: Final = "fabric"
 GAVE_UP: Final = (Meaning.RETRIES_EXCEEDED, Meaning.RNR_RETRIES_EXCEEDED, Meaning.COMPLETION_ERROR)
 OPTIC: Final = (Meaning.MODULE_FAULT, Meaning.MODULE_HOT, Meaning.BUFFER_OVERRUN)
 BUS: Final = (Meaning.PCIE_OVERFLOW, Meaning.PCIE_ERROR)
@@ -193,25 +198,26 @@ STEPS: Final = (
 
 LOADS: Final = (
     *(
-        Rule(winner=winner, loser=loser, on=On.RUN, why="what loses at any load loses from all who send there at once")
+        Rule(winner=winner, loser="headroom", on=On.LINK, why="what loses at any load has no need of one")
         for winner in ("packet-loss", "physical-errors")
-        for loser in ("headroom", "incast", "head-of-line")
     ),
     *(
-        Rule(winner="link-flap", loser=loser, on=On.LINK, why="a link that is down loses at any load")
-        for loser in ("headroom", "incast", "head-of-line")
+        Rule(winner=winner, loser="incast", on=On.RUN, why="a receiver is short of what its senders lose", part=True)
+        for winner in ("packet-loss", "physical-errors")
     ),
     *(
-        Rule(winner="out-of-order", loser=loser, on=On.RUN, why="packets that overtake leave holes", blameless=True)
-        for loser in ("headroom", "pfc-missing")
+        Rule(winner=winner, loser="head-of-line", on=On.LEAF, why="what the leaf loses, all flows there lose")
+        for winner in ("packet-loss", "leaf-fault")
     ),
-    *(
-        Rule(winner=winner, loser="head-of-line", on=On.RUN, why="a way that carries too little has no room for two")
-        for winner in ("leaf-fault", "expectation")
+    Rule(
+        winner="expectation",
+        loser="head-of-line",
+        on=On.RUN,
+        why="ways that carry too little have no room for two flows",
+        because="pairs of hosts fall short",
     ),
 )
-"""Loads made on purpose have many partners at once, so that what they show cannot be put down to one link: faults that
-pairs have shown alone stand before it."""
+"""Loads made on purpose have many partners at once, so that what one host does to them may show at others."""
 
 RULES: Final = (
     *LOADS,
@@ -319,7 +325,7 @@ class _Winners:
 
 def _is_about(rule: Rule, loser: Finding) -> bool:
     """Return whether a rule is about all that a finding tells of counters, by which limit, and about whom it blames."""
-    if rule.blameless and loser.hosts:
+    if (rule.blameless and loser.hosts) or (rule.part and FABRIC in loser.subjects):
         return False
     if rule.limit is not None and all(rule.limit not in fact.basis for fact in loser.facts):
         return False
@@ -348,6 +354,8 @@ def _beats(on: On, findings: Sequence[Finding], named: Sequence[Named | None], w
         return True
     if on is On.SWITCHES:
         return all(not switch_marks(subject).isdisjoint(first.subjects) for subject in second.subjects)
+    if on is On.LEAF:
+        return set(second.subjects) <= {mark for subject in first.subjects for mark in switch_marks(subject)}
     ends = named[winner], named[loser]
     return on is On.LINK and ends[0] is not None and ends[1] is not None and _is_on_link(ends[0], ends[1])
 

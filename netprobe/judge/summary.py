@@ -1,5 +1,6 @@
 """The figures of a report: one row for each probe, scope and size."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -53,12 +54,23 @@ def pair_summary(table: PairTable, placement: Placement) -> PairSummary:
         send_memory=table.send_memory,
         receive_memory=table.receive_memory,
         pipelined_gbps=_pipelined_gbps(table),
+        mean_ns=_scaled(_mean_ns(table), halves),
+        min_ns=_scaled(_finite(float(table.min_ns.min())), halves),
     )
 
 
 def _distinct_pairs(table: PairTable) -> int:
     base = 1 + int(table.dst.max())
     return count_distinct(table.src * base + table.dst, below=(1 + int(table.src.max())) * base)
+
+
+def _mean_ns(table: PairTable) -> float | None:
+    samples = int(table.samples.sum())
+    return _finite(float(table.total_ns.sum()) / samples) if samples else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _pipelined_gbps(table: PairTable) -> float | None:

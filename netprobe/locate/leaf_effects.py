@@ -19,13 +19,13 @@ more than about a third is bad.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.locate.effects import fit_effects
-from netprobe.stats.distinct import sorted_distinct
+from netprobe.locate.leaf_model import Model, fitted, inside_of, members_of, without_any
+from netprobe.locate.leaf_rows import FEWEST_MEMBERS, MOST_RATIO, Members, Met, Rows, is_of_leaf, known_rows, sizes_of
 from netprobe.stats.grouped import Grouped
 from netprobe.stats.spread import scale_of
 
@@ -33,18 +33,8 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-MOST_RATIO: Final = 0.7
-"""Of the members that were judged; a switch that fails rarely spares more (as in judge.groups)."""
-FEWEST_MEMBERS: Final = 3
-"""Two bad cables at one switch are no surprise."""
-FEWEST_LEAVES: Final = 3
-"""Two leaves cannot outvote each other."""
-FEWEST_PARTNERS: Final = 2
-"""NICs that a member has to have met to be judged: one partner may be bad itself."""
 FEWEST_FAR: Final = 6
 """Rows across, each way, that tell what distance costs: fewer may be of one slow NIC."""
-SAME_SHARE: Final = 0.5
-"""Of the leaf's effect that a member has to show: less is another fault, or none."""
 
 
 class Reach(StrEnum):
@@ -97,44 +87,6 @@ class LeafFit:
     """Leaves of three NICs or more of which too few met two others, or too few leaves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Rows:
-    """Directed pairs of one rail whose leaves are known; symmetric ones are there once each way."""
-
-    src: IntArray
-    dst: IntArray
-    near: IntArray
-    """The leaf of the source."""
-    far: IntArray
-    values: FloatArray
-
-    def kept(self, which: BoolArray) -> "_Rows":
-        """Return some of the rows."""
-        return _Rows(
-            src=self.src[which],
-            dst=self.dst[which],
-            near=self.near[which],
-            far=self.far[which],
-            values=self.values[which],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Model:
-    """What was fitted, before members were asked; log units, by leaf."""
-
-    across: float
-    up: FloatArray
-    down: FloatArray
-    within: FloatArray
-    """0 for those that do not stand out, NaN where nothing was measured inside."""
-
-    def across_of(self, rows: _Rows) -> FloatArray:
-        """Return what rows that cross are expected to do."""
-        expected: FloatArray = self.across + self.up[rows.near] + self.down[rows.far]
-        return expected
-
-
 def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stands out
     src: IntArray,
     dst: IntArray,
@@ -152,18 +104,18 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     of shape (rows,). ``symmetric``: a row says the same of both ends. ``is_rate``: near and far pairs should be as
     fast; False for latencies, where distance is no fault.
     """
-    rows = _known_rows(src, dst, values, leaf_of, symmetric=symmetric)
+    rows = known_rows(src, dst, values, leaf_of, symmetric=symmetric)
     is_across = rows.near != rows.far
     crossing, inner = rows.kept(is_across), rows.kept(~is_across)
-    inside, within = _inside(inner, len(_sizes(leaf_of)), smallest, outlier_mads)
-    within = _without_any(within, inner, inside, smallest)
+    inside, within = inside_of(inner, len(sizes_of(leaf_of)), smallest, outlier_mads)
+    within = without_any(within, inner, inside, smallest)
     full = inside if is_rate else None
     cells = Grouped.by(crossing.near * len(within) + crossing.far, len(within) ** 2)
-    model = _fitted(crossing, cells, full, within, smallest, outlier_mads, symmetric=symmetric)
+    model = fitted(crossing, cells, full, within, smallest, outlier_mads, symmetric=symmetric)
     if model is None:
         return _nothing(len(src), leaf_of)
-    sending = _Met.by(crossing.src, crossing.dst, len(leaf_of))
-    senders, receivers = _members(crossing, model, sending, len(leaf_of))
+    sending = Met.by(crossing.src, crossing.dst, len(leaf_of))
+    senders, receivers = members_of(crossing, model, sending, len(leaf_of))
     found = _leaves(model, (senders, receivers), leaf_of, smallest, crossing, symmetric=symmetric)
     found += _insides(model, found, inner, inside, leaf_of, smallest)
     found += _pairs(crossing, cells, model, found, smallest, outlier_mads, symmetric=symmetric)
@@ -180,152 +132,12 @@ def fit_leaves(  # noqa: PLR0913 - the rows, and the numbers that say what stand
     )
 
 
-def _known_rows(src: IntArray, dst: IntArray, values: FloatArray, leaf_of: IntArray, *, symmetric: bool) -> _Rows:
-    known = (leaf_of[src] >= 0) & (leaf_of[dst] >= 0)
-    src, dst, values = src[known], dst[known], values[known]
-    if symmetric:
-        src, dst = np.concatenate([src, dst]), np.concatenate([dst, src])
-        values = np.concatenate([values, values])
-    return _Rows(src=src, dst=dst, near=leaf_of[src], far=leaf_of[dst], values=values)
-
-
-def _sizes(leaf_of: IntArray) -> IntArray:
-    """Return how many NICs each leaf has."""
-    return np.bincount(leaf_of[leaf_of >= 0], minlength=1).astype(np.int64)
-
-
-def _inside(inner: _Rows, leaves: int, smallest: float, outlier_mads: float) -> tuple[float | None, FloatArray]:
-    """Return what pairs within a leaf do where nothing is wrong, and what each leaf lacks; None: nothing was measured.
-
-    As among hosts (locate.effects), the quantile is that which is the median once one leaf, slow, is set aside.
-    """
-    medians = Grouped.by(inner.near, leaves).medians(inner.values)
-    known = np.isfinite(medians)
-    if not known.any():
-        return None, np.full(leaves, np.nan)
-    inside = float(np.quantile(medians[known], min(0.5 + 1.0 / max(int(known.sum()), 2), 1.0)))
-    inside = float(np.median(medians[medians > inside - smallest]))
-    lacking = medians - inside
-    limit = max(smallest, outlier_mads * scale_of(np.abs(lacking[known & (lacking > -smallest)])))
-    return inside, np.where(known, np.where(lacking < -limit, lacking, 0.0), np.nan)
-
-
-def _without_any(within: FloatArray, inner: _Rows, inside: float | None, smallest: float) -> FloatArray:
-    """Return what leaves lack inside whichever one NIC is set aside: NaN where nothing is left then, 0 where it was it.
-
-    Of the pairs of four NICs one slow NIC taints half, and of few pairs perhaps all.
-    """
-    told = within.copy()
-    for leaf in np.flatnonzero(within < 0).tolist():
-        own = inner.near == leaf
-        src, dst, lacking = inner.src[own], inner.dst[own], inner.values[own] - (inside or 0.0)
-        rests = [lacking[(src != nic) & (dst != nic)] for nic in np.unique(np.concatenate([src, dst])).tolist()]
-        if not all(len(rest) for rest in rests):
-            told[leaf] = np.nan
-        elif max(float(np.median(rest)) for rest in rests) > -smallest:
-            told[leaf] = 0.0
-    return told
-
-
-def _fitted(  # noqa: PLR0913 - the rows, and the numbers that say what stands out
-    crossing: _Rows,
-    cells: Grouped,
-    inside: float | None,
-    within: FloatArray,
-    smallest: float,
-    outlier_mads: float,
-    *,
-    symmetric: bool,
-) -> _Model | None:
-    """Return the model of pairs that cross; None where there are none. ``inside``: what they should do; None: unknown.
-
-    Of two leaves the better way is what a way does; where one of them is slow inside, it is what the other does inside.
-    """
-    leaves = len(within)
-    up, down = np.zeros(leaves), np.zeros(leaves)
-    present = np.flatnonzero(np.bincount(np.concatenate([crossing.near, crossing.far]))).tolist()
-    if not present:
-        return None
-    if len(present) >= FEWEST_LEAVES:
-        medians = cells.medians(crossing.values)
-        cell = np.flatnonzero(np.isfinite(medians))
-        fit = fit_effects(
-            cell // leaves,
-            cell % leaves,
-            medians[cell],
-            participants=leaves,
-            smallest=smallest,
-            outlier_mads=outlier_mads,
-            symmetric=symmetric,
-        )
-        up, down = np.minimum(fit.sender, 0.0), np.minimum(fit.receiver, 0.0)
-        return _Model(across=float(fit.baseline[0]), up=up, down=down, within=within)
-    out, back = (crossing.values[crossing.near == leaf] for leaf in present)
-    nics = int(np.count_nonzero(np.bincount(np.concatenate([crossing.src, crossing.dst]))))
-    share = min(0.5 + 1.0 / nics, 1.0)  # the median, once one NIC, slow, is set aside
-    ways = [float(np.quantile(way, share)) if len(way) else -np.inf for way in (out, back)]
-    slow = [leaf for leaf in present if within[leaf] < 0]
-    if inside is None or len(slow) != 1:
-        return _Model(across=max(ways), up=up, down=down, within=within)
-    sent, received = (way - inside for way in (ways if slow[0] == present[0] else ways[::-1]))
-    up[slow[0]] = sent if -np.inf < sent < -smallest else 0.0
-    down[slow[0]] = received if -np.inf < received < -smallest else 0.0
-    return _Model(across=inside, up=up, down=down, within=within)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Members:
-    """What each NIC lacks in a role against what its leaf's partners suggest; shape (NICs,)."""
-
-    lacking: FloatArray
-    """The median of its rows, without its own leaf's effect; NaN where it has too few."""
-
-    def showing(self, own: BoolArray, effect: float, smallest: float) -> tuple[IntArray, int]:
-        """Return which of some NICs show an effect of a leaf, and how many could have."""
-        lacking = self.lacking[own]
-        shows = (lacking < -smallest) & (lacking <= SAME_SHARE * effect)
-        return np.flatnonzero(own)[shows], int(np.isfinite(lacking).sum())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Met:
-    """Rows by the NIC at one of their ends, and how many others each NIC has met there."""
-
-    rows: Grouped
-    others: IntArray
-
-    @classmethod
-    def by(cls, own: IntArray, partner: IntArray, count: int) -> Self:
-        """Return the rows by their ``own`` ends; both ends are below ``count``."""
-        pairs = sorted_distinct(own * count + partner, below=count * count)
-        return cls(rows=Grouped.by(own, count), others=np.bincount(pairs // count, minlength=count))
-
-    def lacking(self, values: FloatArray) -> FloatArray:
-        """Return the median of each NIC's rows; NaN where it has met too few others."""
-        low, high = self.rows.middles(values)
-        # Of an even number whichever lies nearest to 0: who met one victim of somebody else's shows nothing.
-        lacking: FloatArray = np.where(self.others >= FEWEST_PARTNERS, np.clip(0.0, low, high), np.nan)
-        return lacking
-
-
-def _members(crossing: _Rows, model: _Model, sending: _Met, count: int) -> tuple[_Members, _Members]:
-    """Return what NICs lack as senders and as receivers, in pairs that cross."""
-    rest = crossing.values - model.across
-    sent, received = rest - model.down[crossing.far], rest - model.up[crossing.near]
-    receiving = _Met.by(crossing.dst, crossing.src, count)
-    return _Members(lacking=sending.lacking(sent)), _Members(lacking=receiving.lacking(received))
-
-
-def _is_of_leaf(showing: IntArray, judged: int) -> bool:
-    return judged >= FEWEST_MEMBERS and len(showing) >= max(FEWEST_MEMBERS, MOST_RATIO * judged)
-
-
 def _leaves(
-    model: _Model,
-    roles: tuple[_Members, _Members],
+    model: Model,
+    roles: tuple[Members, Members],
     leaf_of: IntArray,
     smallest: float,
-    crossing: _Rows,
+    crossing: Rows,
     *,
     symmetric: bool,
 ) -> list[LeafEffect]:
@@ -336,7 +148,7 @@ def _leaves(
         told = {}
         for sends, effect, members in ((True, model.up[leaf], roles[0]), (False, model.down[leaf], roles[1])):
             showing, judged = members.showing(own, float(effect), smallest)
-            if effect < 0 and _is_of_leaf(showing, judged):
+            if effect < 0 and is_of_leaf(showing, judged):
                 told[sends] = float(effect), showing, judged
         if not told:
             continue
@@ -365,17 +177,17 @@ def _reach(within: float) -> Reach:
 
 
 def _insides(
-    model: _Model, found: list[LeafEffect], inner: _Rows, inside: float | None, leaf_of: IntArray, smallest: float
+    model: Model, found: list[LeafEffect], inner: Rows, inside: float | None, leaf_of: IntArray, smallest: float
 ) -> list[LeafEffect]:
     """Return the leaves that are slow inside alone."""
     told = {each.leaf for each in found}
     ends = np.concatenate([inner.src, inner.dst]), np.concatenate([inner.dst, inner.src])
     values = np.concatenate([inner.values, inner.values]) - (inside or 0.0)
-    members = _Members(lacking=_Met.by(*ends, len(leaf_of)).lacking(values))
+    members = Members(lacking=Met.by(*ends, len(leaf_of)).lacking(values))
     inside_alone = []
     for leaf in np.flatnonzero(model.within < 0).tolist():
         showing, judged = members.showing(leaf_of == leaf, float(model.within[leaf]), smallest)
-        if leaf not in told and _is_of_leaf(showing, judged):
+        if leaf not in told and is_of_leaf(showing, judged):
             inside_alone.append(
                 LeafEffect(
                     leaf=leaf,
@@ -394,9 +206,9 @@ def _insides(
 
 
 def _pairs(  # noqa: PLR0913 - the rows, and the numbers that say what stands out
-    crossing: _Rows,
+    crossing: Rows,
     cells: Grouped,
-    model: _Model,
+    model: Model,
     found: list[LeafEffect],
     smallest: float,
     outlier_mads: float,
@@ -418,7 +230,7 @@ def _pairs(  # noqa: PLR0913 - the rows, and the numbers that say what stands ou
         own = cells.rows_of(at)
         sides = [_showing_pair(ends[own], left[own], smallest) for ends in (crossing.src, crossing.dst)]
         is_told_twice = symmetric and near > far
-        if is_told_twice or not all(_is_of_leaf(*side) for side in sides):
+        if is_told_twice or not all(is_of_leaf(*side) for side in sides):
             continue
         joined.append(
             LeafEffect(
@@ -443,12 +255,12 @@ def _showing_pair(ends: IntArray, left: FloatArray, smallest: float) -> tuple[In
     return members[medians < -smallest], len(members)
 
 
-def _is_shared(crossing: _Rows, sending: _Met, model: _Model, inside: float, smallest: float) -> bool:
+def _is_shared(crossing: Rows, sending: Met, model: Model, inside: float, smallest: float) -> bool:
     """Return whether most NICs of the rail do worse across than what is normal inside."""
     lacking = sending.lacking(crossing.values - inside)
     judged = int(np.isfinite(lacking).sum())
     shows = np.flatnonzero(lacking < -smallest)
-    return model.across - inside < -smallest and _is_of_leaf(shows, judged)
+    return model.across - inside < -smallest and is_of_leaf(shows, judged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -475,9 +287,9 @@ def _explained(sides: _Sides, found: list[LeafEffect], offset: float, *, symmetr
     return explained
 
 
-def _unjudged(leaf_of: IntArray, senders: _Members | None = None, receivers: _Members | None = None) -> tuple[int, ...]:
+def _unjudged(leaf_of: IntArray, senders: Members | None = None, receivers: Members | None = None) -> tuple[int, ...]:
     """Return the leaves with NICs enough of which too few could be judged across."""
-    sizes = _sizes(leaf_of)
+    sizes = sizes_of(leaf_of)
     able = np.zeros(len(sizes), dtype=np.int64)
     if senders is not None and receivers is not None:
         is_judged = np.isfinite(senders.lacking) & np.isfinite(receivers.lacking)

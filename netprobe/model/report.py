@@ -48,6 +48,10 @@ class PairSummary:
     receive_memory: Memory = Memory.HOST
     pipelined_gbps: float | None = None
     """Over runs of iterations back to back with nothing between, the median over pairs; None where there were none."""
+    mean_ns: float | None = None
+    """Over all iterations of all pairs, as other tools average; None in reports that older versions wrote."""
+    min_ns: float | None = None
+    """The quickest iteration of any pair; None likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,10 @@ class StageOutcome:
     """Pairs that could not go on over RDMA."""
 
 
+HISTORY: Final = "history"
+"""How a report on many runs says that it was launched."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """How the ranks were started."""

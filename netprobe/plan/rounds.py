@@ -33,9 +33,11 @@ class Drawing:
         """Of each host, that of its first rank that has one; empty where none is known."""
         self._seed = seed
         self._drawn: dict[tuple[Scope, Pairing, int], Sequence[Round]] = {}
+        self._counted: dict[tuple[str, Scope, Pairing, int], int] = {}
+        """Rounds of loads, which are only known once drawn, and too large to keep."""
 
     def count(self, stage: Stage, probe: Probe) -> int:
-        """Return how many rounds a stage has, without drawing them."""
+        """Return how many rounds a stage has; those of a load are drawn for it once."""
         if stage.bursts is not None:
             return rounds_in(stage.bursts)
         if probe.is_group:
@@ -43,7 +45,10 @@ class Drawing:
         if stage.rounds:
             return len(stage.rounds)
         if probe.is_load:
-            return len(self.rounds(stage, probe))
+            key = (stage.probe, stage.scope, stage.pairing, stage.matchings)
+            if key not in self._counted:
+                self._counted[key] = len(self.rounds(stage, probe))
+            return self._counted[key]
         sizes = {len(ranks) for ranks in self.hosts} if stage.scope is Scope.WITHIN_HOST else {len(self.hosts)}
         most = max((matching_count(size, stage.pairing, stage.matchings) for size in sizes), default=0)
         return most * (2 if probe.both_directions else 1)

@@ -4,10 +4,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
+from netprobe.locate.fitness import PART_OF_HOST
 from netprobe.model.report import EndpointSummary, GpuSummary, Report
 from netprobe.model.run import RunStatus
 from netprobe.model.sensitivity import Sensitivity
@@ -19,8 +19,6 @@ TOO_LITTLE: Final = "nothing wrong was found, and too little is known to say tha
 LONGEST_NAME: Final = 63  # what DNS allows one label; a longer name is no name that anybody typed
 
 _FOLDABLE: Final = re.compile(r"[A-Za-z0-9_.-]+")
-_PART: Final = re.compile(r"(?P<host>[A-Za-z0-9_.-]+) (?P<part>[A-Za-z0-9_.:/-]*[0-9][A-Za-z0-9_.:/-]*)")
-"""A part of a host: ``node17 mlx5_3``; device names have a number in them, phrases such as ``many pairs`` do not."""
 _SIZE_UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _DECIMAL_UNITS: Final = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 _ENDINGS: Final = {
@@ -54,7 +52,7 @@ def fold(names: Iterable[str]) -> str:
     parts: dict[str, list[str]] = {}
     others = []
     for name in distinct:
-        match = _PART.fullmatch(name)
+        match = PART_OF_HOST.fullmatch(name)
         if match is not None and _is_host(match["host"]):
             parts.setdefault(match["part"], []).append(match["host"])
         elif name not in hosts:
@@ -164,28 +162,6 @@ def sensitive_to(told: Sensitivity, whose: str) -> tuple[str, ...]:
     if told.loss_ratio is not None:
         parts.append(f"loss of {told.loss_ratio:.1e} of {whose} packets or more would show (95 %)")
     return tuple(parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsableHosts:
-    """The hosts that no finding asks to leave out, told apart by whether a finding is about them, or names victims."""
-
-    healthy: tuple[str, ...]
-    with_findings: tuple[str, ...]
-    victims: tuple[str, ...]
-    """Hosts that suffer from what another one does."""
-
-
-def usable_hosts(report: Report) -> UsableHosts:
-    """Return the hosts for the next job; a path that is to blame is no finding about its two ends."""
-    subjects = {subject for finding in report.findings for subject in finding.subjects}
-    named = subjects | {subject.rpartition(":")[0] for subject in subjects}
-    named |= {match["host"] for subject in subjects if (match := _PART.fullmatch(subject)) is not None}
-    with_findings = tuple(host for host in report.healthy_hosts if host in named)
-    healthy = tuple(host for host in report.healthy_hosts if host not in with_findings)
-    blamed = {host for finding in report.findings for host in finding.hosts}
-    victims = dict.fromkeys(host for finding in report.findings for host in finding.victims if host not in blamed)
-    return UsableHosts(healthy=healthy, with_findings=with_findings, victims=tuple(victims))
 
 
 def made_by(report: Report) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Final, Literal
 
 from netprobe.contracts import RenderOptions, Reporter
+from netprobe.locate.fitness import fitness_of
 from netprobe.model.finding import Finding, Gap, Severity
 from netprobe.model.report import Report
 from netprobe.model.verdict import Verdict
@@ -28,7 +29,6 @@ from netprobe.reporters._wording import (
     made_by,
     measured_of,
     scale_of,
-    usable_hosts,
     visible,
 )
 
@@ -212,15 +212,15 @@ def _healthy_hosts(console: "Console", report: Report) -> None:
     from rich.text import Text
 
     # On one line however long: it is there to be copied, and to be found by grep.
-    usable = usable_hosts(report)
-    label = Text("healthy hosts: ", style="green" if usable.healthy else QUIET)
-    console.print(Text(" " * INDENT).append_text(label).append(fold(usable.healthy) or "none"), soft_wrap=True)
-    if usable.with_findings:
+    fitness = fitness_of(report)
+    label = Text("healthy hosts: ", style="green" if fitness.healthy else QUIET)
+    console.print(Text(" " * INDENT).append_text(label).append(fold(fitness.healthy) or "none"), soft_wrap=True)
+    if fitness.with_findings:
         label = Text("usable hosts with findings: ", style=SEVERITY_STYLES[Severity.WARNS])
-        console.print(Text(" " * INDENT).append_text(label).append(fold(usable.with_findings)), soft_wrap=True)
-    if usable.victims:
+        console.print(Text(" " * INDENT).append_text(label).append(fold(fitness.with_findings)), soft_wrap=True)
+    if fitness.victims:
         label = Text("victims of others' faults: ", style=SEVERITY_STYLES[Severity.WARNS])
-        console.print(Text(" " * INDENT).append_text(label).append(fold(usable.victims)), soft_wrap=True)
+        console.print(Text(" " * INDENT).append_text(label).append(fold(fitness.victims)), soft_wrap=True)
 
 
 def print_figures(console: "Console", figures: Figures) -> None:
@@ -285,4 +285,9 @@ def _notes(console: "Console", report: Report, options: RenderOptions) -> None:
         console.print(Padding(Text(note, style=QUIET, overflow="fold"), (0, 0, 0, INDENT)))
 
 
-REPORTER = Reporter(id="console", title="for people: verdict, culprits, evidence, next action, figures", render=render)
+REPORTER = Reporter(
+    id="console",
+    title="for people: verdict, culprits, evidence, next action, figures",
+    render=render,
+    suffixes=(".txt",),
+)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from netprobe.contracts import RenderOptions, Reporter
 from netprobe.errors import UnavailableError
+from netprobe.locate.fitness import fitness_of
 from netprobe.model.exhibits import Exhibits
 from netprobe.model.finding import Severity
 from netprobe.model.report import Report
@@ -54,7 +55,6 @@ from netprobe.reporters._wording import (
     measured_of,
     scale_of,
     short_name,
-    usable_hosts,
     visible,
 )
 
@@ -117,7 +117,7 @@ def _told(report: Report, exhibits: Exhibits | None) -> dict[str, Any]:
     """Return everything that is words or tables."""
     of_gpus = (*map_figures(report), *copy_figures(report, only_slow=False))
     own = [*([NOTE] if report.layers else []), *([COPIES_NOTE] if any(each.copies for each in report.gpus) else [])]
-    usable = usable_hosts(report)
+    fitness = fitness_of(report)
     return {
         "report": report,
         "verdict": report.verdict.value,
@@ -132,9 +132,9 @@ def _told(report: Report, exhibits: Exhibits | None) -> dict[str, Any]:
         "gaps": gap_lines([gap for gap in report.gaps if not gap.undermines]),
         "not_tested": gap_lines(report.not_tested),
         "measured": measured_of(report),
-        "healthy": fold(usable.healthy),
-        "with_findings": fold(usable.with_findings),
-        "victims": fold(usable.victims),
+        "healthy": fold(fitness.healthy),
+        "with_findings": fold(fitness.with_findings),
+        "victims": fold(fitness.victims),
         "left_out": fold({host: None for each in report.findings for host in each.hosts}),
         "retests": retests(report),
         "exhibits": exhibits,
@@ -241,5 +241,9 @@ def _compressed_library() -> str:
 
 
 REPORTER = Reporter(
-    id="html", title="one page to look at and to hand around, with maps and curves", render=render, draws_exhibits=True
+    id="html",
+    title="one page to look at and to hand around, with maps and curves",
+    render=render,
+    draws_exhibits=True,
+    suffixes=(".html", ".htm"),
 )

@@ -10,4 +10,6 @@ def render(report: Report, _options: RenderOptions) -> str:
     return json_document(report).decode("utf-8")
 
 
-REPORTER = Reporter(id="json", title="the report for programs, with a published schema", render=render)
+REPORTER = Reporter(
+    id="json", title="the report for programs, with a published schema", render=render, suffixes=(".json",)
+)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from netprobe.contracts import RenderOptions, Reporter
+from netprobe.locate.fitness import fitness_of
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.report import Report
 from netprobe.reporters._figures import Figures, figures_of, notes_on
@@ -15,7 +16,7 @@ from netprobe.reporters._nccl import nccl_lines
 from netprobe.reporters._steps import step_figures
 from netprobe.reporters._under_load import NOTE as LOAD_NOTE
 from netprobe.reporters._under_load import has_load, load_figures
-from netprobe.reporters._wording import devices_of, fold, made_by, measured_of, scale_of, usable_hosts, visible
+from netprobe.reporters._wording import devices_of, fold, made_by, measured_of, scale_of, visible
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~#])")
 
@@ -36,14 +37,14 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _gaps("Not tested", report.not_tested)
     yield f"**Measured:** {', '.join(measured_of(report))}"
     yield ""
-    usable = usable_hosts(report)
-    yield f"**Healthy hosts:** {_code(fold(usable.healthy)) if usable.healthy else 'none'}"
-    if usable.with_findings:
+    fitness = fitness_of(report)
+    yield f"**Healthy hosts:** {_code(fold(fitness.healthy)) if fitness.healthy else 'none'}"
+    if fitness.with_findings:
         yield ""
-        yield f"**Usable hosts with findings:** {_code(fold(usable.with_findings))}"
-    if usable.victims:
+        yield f"**Usable hosts with findings:** {_code(fold(fitness.with_findings))}"
+    if fitness.victims:
         yield ""
-        yield f"**Victims of others' faults:** {_code(fold(usable.victims))}"
+        yield f"**Victims of others' faults:** {_code(fold(fitness.victims))}"
     of_gpus = (*map_figures(report), *copy_figures(report, only_slow=False))
     for figures in (
         *layer_figures(report.layers),
@@ -129,4 +130,4 @@ def _code(text: str) -> str:
     return _text(text) if "`" in shown or "|" in shown else f"`{shown}`"
 
 
-REPORTER = Reporter(id="markdown", title="for tickets: the whole report as Markdown", render=render)
+REPORTER = Reporter(id="markdown", title="for tickets: the whole report as Markdown", render=render, suffixes=(".md",))

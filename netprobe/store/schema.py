@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from netprobe.model.comparison import COMPARISON_FORMAT, ComparisonDocument
 from netprobe.model.inventory import INVENTORY_FORMAT, Inventories
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RUN_FORMAT, RunHeader
@@ -19,6 +20,7 @@ def published_schemas() -> dict[str, bytes]:
         f"run-{RUN_FORMAT}.json": _document("run", RUN_FORMAT, RunHeader),
         f"inventory-{INVENTORY_FORMAT}.json": _document("inventory", INVENTORY_FORMAT, Inventories),
         f"report-{REPORT_FORMAT}.json": _document("report", REPORT_FORMAT, Report),
+        f"comparison-{COMPARISON_FORMAT}.json": _document("comparison", COMPARISON_FORMAT, ComparisonDocument),
     }
 
 

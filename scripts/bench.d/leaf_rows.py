@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from netprobe.locate.leaf_effects import fit_leaves
-from netprobe.locate.tomography import LossPaths, by_likelihood, links_of
+from netprobe.locate.loss_links import LossPaths, links_of
+from netprobe.locate.tomography import by_likelihood
 
 WIDTH, UPLINKS = 32, 4
 SENT, BACKGROUND = 200_000.0, 1e-7

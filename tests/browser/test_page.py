@@ -3,8 +3,6 @@
 One browser and one page for all that only look at it: starting either takes longer than looking.
 """
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from exhibit_samples import exhibits, hostile_report
+from opened_pages import Opened
 from sample_reports import slow_link
 
 from netprobe.contracts import RenderOptions
@@ -20,45 +19,10 @@ from netprobe.registry import reporters
 
 pytestmark = pytest.mark.browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-DEADLINE_MS = 60_000  # a loaded machine is no failure
 HOSTILE = '</script><img src=x onerror="window.wasObeyed=1"><a href="javascript:window.wasObeyed=1">{}'
 
 
-@pytest.fixture(scope="session")
-def chromium(need):
-    """A headless Chromium of this machine."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    need("browser", found is not None, f"none of {', '.join(NAMES)} is installed")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        need("browser", False, "playwright is not installed: pip install 'netprobe[browser]'")
-    # Chromium's own sandbox refuses root, which containers and CI run as.
-    unboxed = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=unboxed)
-        yield browser
-        browser.close()
-
-
-class Opened:
-    """A page in a browser, with what it asked for and what it complained of."""
-
-    def __init__(self, browser, file, *, has_script=True, **options):
-        self.asked, self.complaints = [], []
-        self.context = browser.new_context(java_script_enabled=has_script, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(DEADLINE_MS)
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(file.as_uri())
-        if has_script:
-            self.page.wait_for_selector("html[data-drawn]", state="attached")
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def file(tmp_path_factory):
     return written(tmp_path_factory.mktemp("page") / "page.html", slow_link(), exhibits(hosts=14))
 
@@ -68,7 +32,7 @@ def written(file, given_report, drawn):
     return file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lasting(chromium, file):
     return Opened(chromium, file, viewport={"width": 1200, "height": 900})
 

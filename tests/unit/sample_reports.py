@@ -47,6 +47,8 @@ def latency(scope, size_bytes, typical_us, p99_us, max_us, *, pairs=1, samples=2
         worst_pair=worst[:2] if worst else None,
         worst_ns=worst[2] * US if worst else None,
         worst_gbps=None,
+        mean_ns=typical_us * 1.02 * US,
+        min_ns=typical_us * 0.9 * US,
     )
 
 
@@ -69,6 +71,8 @@ def streaming(probe, scope, size_bytes, window_us, *, window=32, pairs=1, sample
         worst_pair=worst[:2] if worst else None,
         worst_ns=worst[2] * US if worst else None,
         worst_gbps=gbps(moved_bytes, worst[2] * US) if worst else None,
+        mean_ns=window_ns * 1.004,
+        min_ns=window_ns * 0.97,
     )
 
 
@@ -298,6 +302,7 @@ def inconclusive():
         coverage=replace(
             whole, stages_finished=whole.stages_planned[:1], bytes_moved=41_800_000, checked_iterations=96
         ),
+        healthy_hosts=(),
         pairs=(
             latency(Scope.BETWEEN_HOSTS, 8, 1.86, 2.2, 19.0, pairs=48, worst=("node02:0", "node07:0", 1.97)),
             latency(Scope.BETWEEN_HOSTS, 4 * KIB, 2.97, 3.5, 24.0, pairs=48, worst=("node05:0", "node01:0", 3.11)),

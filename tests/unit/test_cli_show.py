@@ -10,6 +10,7 @@ from exhibit_samples import exhibits
 from netprobe.cli.app import main
 from netprobe.contracts import RenderOptions
 from netprobe.model.exhibits import Figure
+from netprobe.registry import reporters
 from netprobe.reporters._terminal_maps import terminal_maps
 from netprobe.sim.screening import Screening, SlowHost, screening_run
 from netprobe.store.whole import write_whole
@@ -109,7 +110,7 @@ def test_a_page_is_made_without_maps_where_their_file_is_damaged(tmp_path, capsy
 
     assert main(["report", str(directory), "--html", str(tmp_path / "page.html")]) in (0, 3)
 
-    assert "without maps and curves, as " in capsys.readouterr().err
+    assert "without maps and curves, or figures of single hosts, as " in capsys.readouterr().err
     assert "<figure" not in (tmp_path / "page.html").read_text()
 
 
@@ -145,3 +146,29 @@ def test_hostile_names_move_no_cursor():
 
     assert "\x1b" not in text
     assert "\\x1b[31m" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "start"),
+    [
+        ("report.md", (), "## FAULTY"),
+        ("REPORT.JSON", (), "{"),
+        ("report.txt", (), "FAULTY"),
+        ("netprobe.prom", (), "# HELP"),
+        ("junit.xml", (), "<?xml"),
+        ("report.sarif.json", (), '{\n  "$schema"'),
+        ("healthy.hosts", (), "# healthy hosts"),
+        ("drain.sh", (), "#!/bin/sh"),
+        ("report.json", ("--format", "console"), "FAULTY"),
+    ],
+)
+def test_the_name_of_a_file_says_its_format_where_none_is_asked_for(directory, tmp_path, name, options, start):
+    assert main(["report", directory, "-o", str(tmp_path / name), *options]) == 2
+
+    assert (tmp_path / name).read_text().startswith(start)
+
+
+def test_no_two_formats_share_an_ending():
+    endings = [suffix for each in reporters().values() for suffix in each.suffixes]
+
+    assert len(endings) == len(set(endings))

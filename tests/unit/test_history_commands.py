@@ -1,5 +1,6 @@
 """``netprobe history``, ``baseline`` and ``compare`` as somebody types them: texts, exit codes, what stays on disk."""
 
+import json
 import os
 import re
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from history_samples import FACTS, Site, flap
+from jsonschema import Draft202012Validator
 from store_samples import LAUNCH, plan
 
 from netprobe.cli.app import main
@@ -23,6 +25,7 @@ from netprobe.store.whole import write_whole
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "history"
 FAULTS = Path(__file__).parents[1] / "sim" / "faults"
+SCHEMAS = Path(__file__).parents[2] / "reports" / "schema"
 UPGRADED = {**FACTS, "NIC firmware": "28.40.1000"}
 
 
@@ -327,6 +330,39 @@ def test_two_simulated_runs_differ_in_the_slow_port_and_in_nothing_else(capsys, 
     apart = text.split("apart from what all did")[1].split("\n\n")[0]
     assert set(re.findall(r"node\d+", apart)) == {slow}
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_comparison_for_programs_holds_what_is_printed_and_fits_its_schema(capsys, simulated):
+    slow = re.search(r"recurring  (node\d+)", printed(capsys, "history", "--runs", simulated)[1])[1]
+
+    code, text, _ = printed(
+        capsys, "compare", "2026-01-01", "2026-01-02", "--runs", simulated, "--format", "json", "--fail-on-regression"
+    )
+
+    told = json.loads(text)
+    schema = json.loads((SCHEMAS / "comparison-1.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(told)
+    assert code == 1
+    assert told["worse"] > 0
+    assert {each["subject"].split()[0] for each in told["single"]} == {slow}
+    assert [each["hosts"] for each in told["facts"] if "NIC rate" in each["what"]] == [[slow]]
+    assert (told["before"]["run_id"], told["after"]["run_id"]) == ("2026-01-01", "2026-01-02")
+
+
+def test_a_comparison_in_a_format_that_does_not_exist_is_refused(capsys, simulated):
+    code, text, error = printed(capsys, "compare", "2026-01-01", "2026-01-02", "--runs", simulated, "--format", "yaml")
+
+    assert (code, text) == (4, "")
+    assert "console or json" in error
+
+
+@pytest.mark.parametrize("format", ["jsonl", "junit", "sarif", "prometheus", "hosts-slurm", "drain", "osu", "perftest"])
+def test_a_history_is_written_in_the_formats_of_reports(capsys, simulated, format):
+    code, text, _ = printed(capsys, "history", "--runs", simulated, "--format", format)
+
+    assert code == 0
+    assert text.endswith("\n")
 
 
 def test_a_run_does_not_differ_from_itself(capsys, simulated):

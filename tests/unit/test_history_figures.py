@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.history.baseline import diff
-from netprobe.history.comparing import Course, Measured, Timed, compare
+from netprobe.history.comparing import Measured, Timed, compare
 from netprobe.history.digests import digest_of
 from netprobe.history.facts import fingerprint
 from netprobe.history.figures import Samples
 from netprobe.history.trend_rows import sparkline
 from netprobe.judge.evidence import evidence_of
 from netprobe.judge.judge import judge
+from netprobe.model.comparison import Course
 from netprobe.model.history import FLEET, Baseline, Unit
 from netprobe.model.limits import Limits
 from netprobe.plan.profiles import plan_for

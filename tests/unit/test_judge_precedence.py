@@ -49,6 +49,24 @@ def left(*findings):
     return [(each.detector, each.subjects) for each in explained(findings, HOSTS)]
 
 
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.part], ids=lambda rule: f"{rule.winner} {rule.loser}")
+@pytest.mark.parametrize(("subject", "stand"), [("h3", 1), ("fabric", 2)])
+def test_what_one_port_loses_may_explain_a_part_of_the_fabric_and_never_the_whole(rule, subject, stand):
+    assert len(left(loser_of(rule, subject), winner_of(rule, PORT))) == stand
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.on is On.LEAF], ids=lambda rule: rule.winner)
+@pytest.mark.parametrize(
+    ("cause", "stand"), [("leaf a", 1), ("leaf a -> leaf b", 1), ("leaf b -> leaf a", 1), ("leaf c -> leaf b", 2)]
+)
+def test_a_leaf_is_told_with_what_loses_there_or_on_a_way_that_ends_there(rule, cause, stand):
+    loser, winner = (
+        finding(each, subject, hosts=()) for each, subject in ((rule.loser, "leaf a"), (rule.winner, cause))
+    )
+
+    assert len(left(loser, winner)) == stand
+
+
 OF_SWITCHES = [rule for rule in RULES if rule.on is On.SWITCHES]
 
 

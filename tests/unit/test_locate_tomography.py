@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.locate.tomography import LossPaths, Part, by_least_squares, by_likelihood, links_of
+from netprobe.locate.loss_links import LossPaths, Part, links_of
+from netprobe.locate.loss_squares import by_least_squares
+from netprobe.locate.tomography import by_likelihood
 
 SENT = 200_000.0
 BACKGROUND = 1e-7

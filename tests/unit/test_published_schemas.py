@@ -57,7 +57,9 @@ def test_published_schemas_are_those_of_the_records(name):
 def test_schemas_are_written_where_they_are_asked_for(tmp_path):
     write_schemas(tmp_path)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"run-1.json", "inventory-1.json", "report-1.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "run-1.json", "inventory-1.json", "report-1.json", "comparison-1.json"
+    }  # fmt: skip
 
 
 def test_a_run_that_was_written_fits_the_schema(tmp_path):

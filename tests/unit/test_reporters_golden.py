@@ -20,6 +20,17 @@ TEXTS = {
     "console-wide.txt": ("console", RenderOptions(width=120, verbose=True)),
     "report.md": ("markdown", RenderOptions()),
     "nccl-tests.txt": ("nccl-tests", RenderOptions()),
+    "osu.txt": ("osu", RenderOptions()),
+    "perftest.txt": ("perftest", RenderOptions()),
+    "metrics.prom": ("prometheus", RenderOptions()),
+    "junit.xml": ("junit", RenderOptions()),
+    "report.sarif": ("sarif", RenderOptions()),
+    "report.jsonl": ("jsonl", RenderOptions()),
+    "healthy.hosts": ("hosts", RenderOptions()),
+    "healthy.mpich": ("hosts-mpich", RenderOptions()),
+    "healthy.openmpi": ("hosts-openmpi", RenderOptions()),
+    "healthy.slurm": ("hosts-slurm", RenderOptions()),
+    "drain.sh": ("drain", RenderOptions()),
     "page.html": ("html", RenderOptions()),
 }
 NOT_REVIEWED = re.compile(
@@ -27,6 +38,22 @@ NOT_REVIEWED = re.compile(
     re.DOTALL,
 )
 """Files of their own (reports/html), and what depends on the releases of plotly.js and zlib."""
+RULES = re.compile(r'(?<="rules": \[).*?(?=\n {10}\])', re.DOTALL)
+"""What detectors say of themselves, which is theirs to review."""
+CLEAN_SUITE = re.compile(r'(<testsuite [^>]* failures="0" [^>]*>).*?(?=\n  </testsuite>)', re.DOTALL)
+
+
+def reviewed(format, text):
+    """Return the text without what nobody would read again in each sample."""
+    if format == "html":
+        return NOT_REVIEWED.sub("…", text)
+    if format == "sarif":
+        return RULES.sub("…", text)
+    if format == "junit":
+        first = CLEAN_SUITE.search(text)
+        end = len(text) if first is None else first.end()
+        return text[:end] + CLEAN_SUITE.sub(r"\1…", text[end:])  # one suite without a failure is like another
+    return text
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -36,8 +63,7 @@ def test_a_report_reads_as_it_was_reviewed(sample, name):
     file = DIRECTORY / sample / name
 
     text = reporters()[format].render(SAMPLES[sample](), options)
-    if format == "html":
-        text = NOT_REVIEWED.sub("…", text)
+    text = reviewed(format, text)
 
     if os.environ.get("NETPROBE_UPDATE_GOLDEN") == "1":
         file.parent.mkdir(parents=True, exist_ok=True)
