@@ -10,7 +10,8 @@ import numpy as np
 
 from netprobe.contracts import Detector
 from netprobe.detectors._loaded import FABRIC, FEWEST, MOST, BoolArray, asked_for, crowded_gap, is_quiet
-from netprobe.detectors._words import MOST_FACTS, percent
+from netprobe.detectors._words import MOST_FACTS, listed, percent
+from netprobe.locate.line_rate import fast_rates
 from netprobe.locate.placement import Placement, placement_of
 from netprobe.locate.rails import RailSums, rail_sums
 from netprobe.model.evidence import Evidence
@@ -43,8 +44,28 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         told = rail_sums(table, placement)
         first = [placement.ranks_on(host)[0] for host in placement.hosts]
         ends = (np.array(first, dtype=np.int64)[each] for each in (told.one, told.other))
-        judged = is_quiet(evidence, placement, *ends)
+        shared = _shares_nics(evidence, placement, told.rails)
+        judged = is_quiet(evidence, placement, *ends) & ~shared[told.one] & ~shared[told.other]
+        if shared.any():
+            yield _shared(shared, told.rails, placement)
         yield from _answers(told, judged, placement, limits)
+
+
+def _shares_nics(evidence: Evidence, placement: Placement, rails: int) -> BoolArray:
+    """Return the hosts of whose NICs fewer are known than there are rails: ranks that share one are no rails."""
+    counts = [len(fast_rates(evidence.inventories[host])) if host in evidence.inventories else 0
+              for host in placement.hosts]  # fmt: skip
+    return np.array([0 < count < rails for count in counts], dtype=bool)
+
+
+def _shared(shared: BoolArray, rails: int, placement: Placement) -> Gap:
+    names = listed(np.array(placement.hosts)[shared].tolist())
+    return Gap(
+        topic=ID,
+        reason=f"{names} {'has' if shared.sum() == 1 else 'have'} fewer NICs than the {rails} ranks that were measured "
+        "as rails, so some share one",
+        remedy="netprobe run rails with --ranks-per-host for as many as there are NICs",
+    )
 
 
 def _answers(told: RailSums, judged: BoolArray, placement: Placement, limits: Limits) -> Iterator[Finding]:
@@ -110,7 +131,7 @@ DETECTOR = Detector(
     evidence="""Two hosts fill each rail alone, both ways, and then all at once: together they keep less than
     rails_kept_ratio of the sum. A host that does so with all of two or more partners is named, where most pairs do
     not; where most do, the fabric is, as a warning. Of one pair alone nobody can tell whose it is. Hosts whose ranks
-    wait for a CPU are left out.""",
+    wait for a CPU, or that have fewer NICs than ranks, are left out.""",
     remedy="""`lspci -tv` and LnkSta of the bridges above the NICs; slots of their own; a rank, its memory and its GPU
     on the side of its NIC (`netprobe explain affinity`); relaxed ordering and IOMMU settings of the BIOS.""",
     limits=("rails_kept_ratio",),

@@ -41,7 +41,7 @@ def line_rates(evidence: Evidence, scope: Scope) -> LineRates | None:
 
 
 def _nic_rates(evidence: Evidence) -> FloatArray:
-    of_hosts = {host: tuple(_rates(inventory)) for host, inventory in evidence.inventories.items()}
+    of_hosts = {host: fast_rates(inventory) for host, inventory in evidence.inventories.items()}
     ranks_on = Counter(rank.host for rank in evidence.ranks)
     shared = [_share(of_hosts.get(rank.host, ()), ranks_on[rank.host]) for rank in evidence.ranks]
     rates: FloatArray = np.array(shared, dtype=np.float64)
@@ -59,9 +59,14 @@ def _hardware(inventory: HostInventory) -> Iterator[RdmaPort]:
     return (port for port in inventory.rdma_ports if port.is_active and port.pci is not None)
 
 
-def _share(rates_gbps: Sequence[float], ranks: int) -> float:
+def fast_rates(inventory: HostInventory) -> tuple[float, ...]:
+    """Return the rates of a host's NICs that carry data; of those that tell none nothing is returned."""
+    rates = tuple(_rates(inventory))
+    return tuple(each for each in rates if each > NEAR_RATIO * max(rates))
+
+
+def _share(fast: Sequence[float], ranks: int) -> float:
     """Return what each of a host's ranks has of its fast NICs, one NIC at most."""
-    fast = [each for each in rates_gbps if each > NEAR_RATIO * max(rates_gbps)]
     return float(np.mean(fast)) * min(len(fast), ranks) / ranks if fast else float("nan")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from detector_scenario import evidence_in, findings, gaps
 
 from netprobe.model.limits import Limits
@@ -49,6 +50,17 @@ def test_a_pair_of_which_a_flow_is_missing_is_not_summed():
     (finding,) = detectors()[ID].detect(replace(evidence, flows_together=(cut,)), Limits())
 
     assert finding.subjects == ("a <-> c",)
+
+
+@pytest.mark.parametrize(("nics", "is_judged"), [(1, False), (2, True)])
+def test_ranks_that_share_a_nic_are_no_rails(nics, is_judged):
+    ports = "".join(
+        f'[[nics]]\non = ["a"]\nname = "mlx5_{index}"\nport = {{ rate_gbps = 400.0 }}\n' for index in range(nics)
+    )
+    told = f"{rails(('a', 'b'), ('a', 'c'))}{ports}"
+
+    assert len(findings(ID, told)) == is_judged
+    assert any("a has fewer NICs than the 2 ranks" in gap.reason for gap in gaps(ID, told)) is not is_judged
 
 
 def test_a_stage_without_rounds_is_a_gap():
