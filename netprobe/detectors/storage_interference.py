@@ -21,11 +21,19 @@ from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Scope
 from netprobe.model.report import LineBasis
-from netprobe.model.storage import STORAGE
+from netprobe.model.storage import FEWEST_BLOCKS, OWN_STORAGE, STORAGE
 from netprobe.units import format_duration, format_gbps, format_size
 
 ID = "storage-interference"
 FAIR_SHARE: Final = 0.5  # of a port that two kinds of traffic fill, which either can have
+BETWEEN: Final = (
+    "look at pauses and marks of the ports towards the storage servers while the retest runs; give storage a class of "
+    "traffic and a queue of its own, or links of its own"
+)
+INSIDE: Final = (
+    "see what reads and messages share inside a host (memory, PCIe, CPUs); then --storage with a file on the file "
+    "system that jobs read from"
+)
 BASIS: Final = "limit storage_lost_ratio, of the slower of alone before and after"
 
 
@@ -36,6 +44,8 @@ class _Case:
     table: StorageTable
     line_gbps: FloatArray
     """Of each reader's host; NaN where no NIC tells."""
+    is_own: bool
+    """Whether the file is on a file system of the hosts' own, so that reads cross no fabric."""
 
     @property
     def reads_share(self) -> float:
@@ -58,15 +68,16 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         yield from _not_measured(evidence)
         return
     yield from crowded_gap(ID, evidence)
+    is_own = any(gap.topic == OWN_STORAGE for gap in evidence.gaps)
     for table in evidence.storage:
-        case = _Case(table=table, line_gbps=_lines(evidence, table, placement))
+        case = _Case(table=table, line_gbps=_lines(evidence, table, placement), is_own=is_own)
         if not evidence.crowded_hosts:  # the slowest rank of all decides
             yield from _reduces(case, placement, limits)
         yield from _reads(case, is_quiet(evidence, placement, table.rank), placement, limits)
 
 
 def _not_measured(evidence: Evidence) -> Iterator[Gap]:
-    if asked_for(STORAGE, evidence) and not any(gap.topic == STORAGE for gap in evidence.gaps):
+    if asked_for(STORAGE, evidence) and not any(gap.topic == STORAGE and gap.undermines for gap in evidence.gaps):
         yield Gap(
             topic=ID,
             reason="no all-reduce beside reads was told",
@@ -108,7 +119,7 @@ def _reduces_suffer(case: _Case, lost: float, placement: Placement) -> Finding:
         detector=ID,
         severity=Severity.DEGRADES,
         confidence=Confidence.MEDIUM,
-        subjects=(_everything(placement),),
+        subjects=_everything(case, placement),
         hosts=(),
         summary=f"all-reduces of {format_size(table.size_bytes)} lose {percent(lost)} of their rate beside {reads}: "
         f"{format_duration(together)} where it is {format_duration(max(before, after))} alone",
@@ -122,8 +133,7 @@ def _reduces_suffer(case: _Case, lost: float, placement: Placement) -> Finding:
             *_tail(table),
         ),
         excluded=("drift (slower than both before and after)", *_sharing(case)),
-        next_action="look at pauses and marks of the ports towards the storage servers while the retest runs; give "
-        "storage a class of traffic and a queue of its own, or links of its own",
+        next_action=INSIDE if case.is_own else BETWEEN,
         retest=_again(table),
     )
 
@@ -147,6 +157,10 @@ def _sharing(case: _Case) -> tuple[str, ...]:
 
 def _reads(case: _Case, judged: BoolArray, placement: Placement, limits: Limits) -> Iterator[Finding | Gap]:
     table = case.table
+    few = judged & (table.read_blocks.min(axis=1) < FEWEST_BLOCKS)
+    if few.any():
+        yield _too_few(few, table, placement)
+        judged = judged & ~few
     allowed = limits.storage_lost_ratio + case.reads_entitled
     lost = lost_ratio(table.read_gbps)
     with np.errstate(invalid="ignore"):
@@ -172,7 +186,7 @@ def _reads_suffer(case: _Case, lost: FloatArray, starved: BoolArray, judged: int
         detector=ID,
         severity=Severity.WARNS,
         confidence=Confidence.MEDIUM if len(rows) > 1 else Confidence.LOW,
-        subjects=(_everything(placement),) if is_everywhere else tuple(names),
+        subjects=_everything(case, placement) if is_everywhere else tuple(names),
         hosts=(),
         summary=f"reads of {len(rows)} of {judged} hosts lose up to {percent(float(lost[row]))} of their rate beside "
         f"all-reduces: {names[0]} gets {format_gbps(float(table.read_gbps[row, 1]))} where it gets "
@@ -188,9 +202,20 @@ def _reads_suffer(case: _Case, lost: FloatArray, starved: BoolArray, judged: int
             for each in worst[:MOST_FACTS]
         ),
         excluded=("drift (slower than both before and after)",),
-        next_action="see whether storage and all-reduces share a NIC and a queue on these hosts, and which of the two "
-        "its weights favour; then at pauses and drops of the ports on the way to the storage servers",
+        next_action=INSIDE
+        if case.is_own
+        else "see whether storage and all-reduces share a NIC and a queue on these hosts, and which of the two its "
+        "weights favour; then pauses and drops of the ports on the way to the storage servers",
         retest=_again(table),
+    )
+
+
+def _too_few(few: BoolArray, table: StorageTable, placement: Placement) -> Gap:
+    names = listed(names_of(table.rank[few].tolist(), placement))
+    return Gap(
+        topic=ID,
+        reason=f"{names} read fewer than {FEWEST_BLOCKS} blocks in a round: one more or less decides",
+        remedy=_again(table, series="30s"),
     )
 
 
@@ -202,16 +227,15 @@ def _drifted(what: str, table: StorageTable) -> Gap:
     )
 
 
-def _everything(placement: Placement) -> str:
-    """Return what all hosts share; of a single host nothing crossed a fabric."""
-    return FABRIC if len(placement.hosts) > 1 else placement.hosts[0]
+def _everything(case: _Case, placement: Placement) -> tuple[str, ...]:
+    """Return what all hosts share; where reads cross no fabric, that is nothing but themselves."""
+    return tuple(placement.hosts) if case.is_own or len(placement.hosts) == 1 else (FABRIC,)
 
 
-def _again(table: StorageTable) -> str:
+def _again(table: StorageTable, series: str = "5s") -> str:
     rate = "" if table.rate_gbps is None else f" --storage-rate {table.rate_gbps / 8:g}GB/s"
-    return (
-        f"netprobe run storage --storage {shlex.quote(table.path)}{rate} -e {format_size(table.size_bytes)} --series 5s"
-    )
+    path, size = shlex.quote(table.path), format_size(table.size_bytes)
+    return f"netprobe run storage --storage {path}{rate} -e {size} --series {series}"
 
 
 DETECTOR = Detector(

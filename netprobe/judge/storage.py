@@ -1,6 +1,6 @@
 """All-reduces beside reads from a file system: from series to a table, and from that to the figures of a report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,7 @@ from netprobe.locate.interference import lost_ratio
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import FloatArray, StorageTable
 from netprobe.model.plan import Plan, Stage
-from netprobe.model.report import StorageSummary
+from netprobe.model.report import StorageSummary, Three
 from netprobe.model.series import Metric
 from netprobe.model.storage import READS_IN, REDUCES_IN
 from netprobe.units import NS_PER_S, gbps
@@ -41,6 +41,7 @@ def _table(rows: pl.DataFrame, stage: Stage) -> StorageTable:
         rank=np.array(readers, dtype=np.int64),
         read_gbps=_by_phase(whole, "gbps", readers, READS_IN),
         read_p99_ns=_by_phase(blocks, "p99_ns", readers, READS_IN),
+        read_blocks=_by_phase(blocks, "iterations", readers, READS_IN),
     )
 
 
@@ -82,8 +83,6 @@ def _median(values: FloatArray) -> float | None:
     return float(np.median(known)) if 2 * len(known) > len(values) else None
 
 
-def _three(
-    values: "Iterator[float | None] | Sequence[float | None]",
-) -> tuple[float | None, float | None, float | None]:
+def _three(values: Iterable[float | None]) -> Three:
     before, together, after = values
     return before, together, after

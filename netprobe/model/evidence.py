@@ -278,6 +278,8 @@ class StorageTable:
     """Shape (n, 3)."""
     read_p99_ns: FloatArray
     """Of one block, shape (n, 3)."""
+    read_blocks: FloatArray
+    """How many there were, shape (n, 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

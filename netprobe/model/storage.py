@@ -7,6 +7,10 @@ STORAGE: Final = "storage"
 """The probe, and the stage that it has behind a profile."""
 BLOCK_BYTES: Final = 4 << 20
 """Of one read: as loaders of data and checkpoints read, and a stripe of most parallel file systems."""
+FEWEST_BLOCKS: Final = 20
+"""Of a round that tells a rate: one more or less is then 5 % of it."""
+OWN_STORAGE: Final = "storage-of-hosts"
+"""What the gap is about that says that reads cross no fabric."""
 READ_BEFORE: Final = 0
 REDUCED_BEFORE: Final = 1
 TOGETHER: Final = 2

@@ -7,14 +7,14 @@ from typing import Final
 
 from netprobe.errors import PlanError
 from netprobe.model.plan import DTYPE_BYTES, Plan, Scope, Stage
-from netprobe.model.storage import BLOCK_BYTES, STORAGE, StorageOptions
-from netprobe.units import NS_PER_S, format_size
+from netprobe.model.storage import BLOCK_BYTES, FEWEST_BLOCKS, STORAGE, StorageOptions
+from netprobe.units import NS_PER_S, format_duration, format_size
 
 DTYPE: Final = "float32"
 DEFAULT_BYTES: Final = 8 << 20
 PHASE_NS: Final = 2 * NS_PER_S  # of each of five: file systems need some tenths of a second until reads flow
 LARGEST_COUNT: Final = 2**31 - 1
-SLOWEST_BYTES_PER_S: Final = BLOCK_BYTES  # one read a second
+FASTEST_BYTES_PER_S: Final = 10**12  # beyond all NICs of any host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ def storage_stage(wish: StorageWish, *, size_bytes: int = DEFAULT_BYTES, phase_n
     """Return the stage; PlanError for a wish that names no file, or a rate at which nothing is read."""
     if wish.path is None:
         raise PlanError("nothing says which file hosts read", remedy="--storage /path/of/a/large/file")
-    if wish.rate_bytes_per_s is not None and wish.rate_bytes_per_s < SLOWEST_BYTES_PER_S:
-        raise PlanError(
-            f"--storage-rate: less than one read of {format_size(BLOCK_BYTES)} a second", remedy="--storage-rate 2GB/s"
-        )
+    path = str(Path(wish.path).absolute())
+    _refuse_nameless(path)
+    if wish.rate_bytes_per_s is not None:
+        _refuse_rate(wish.rate_bytes_per_s, phase_ns)
     elements = size_bytes // DTYPE_BYTES[DTYPE]
     if not 1 <= elements <= LARGEST_COUNT:
         raise PlanError(f"-e: {format_size(size_bytes)} is less than one float, or exceeds 2^31", remedy="-e 8M")
@@ -46,8 +46,29 @@ def storage_stage(wish: StorageWish, *, size_bytes: int = DEFAULT_BYTES, phase_n
         sizes_bytes=(elements * DTYPE_BYTES[DTYPE],),
         dtype=DTYPE,
         series_budget_ns=phase_ns,
-        storage=StorageOptions(path=str(Path(wish.path).absolute()), rate_bytes_per_s=wish.rate_bytes_per_s),
+        storage=StorageOptions(path=path, rate_bytes_per_s=wish.rate_bytes_per_s),
     )
+
+
+def _refuse_nameless(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise PlanError(
+            f"--storage: the name {path!r} is no UTF-8, which run directories are written in",
+            remedy="a link to it with another name",
+        ) from error
+
+
+def _refuse_rate(rate_bytes_per_s: int, phase_ns: int) -> None:
+    if rate_bytes_per_s * phase_ns < FEWEST_BLOCKS * BLOCK_BYTES * NS_PER_S:
+        raise PlanError(
+            f"--storage-rate: fewer than {FEWEST_BLOCKS} reads of {format_size(BLOCK_BYTES)} in a round of "
+            f"{format_duration(phase_ns)} tell no rate",
+            remedy="--storage-rate 2GB/s, or netprobe run storage --series 10s",
+        )
+    if rate_bytes_per_s > FASTEST_BYTES_PER_S:
+        raise PlanError("--storage-rate: more than 1 TB/s, which no host reads", remedy="--storage-rate 2GB/s")
 
 
 def with_storage(plan: Plan, wish: StorageWish) -> Plan:

@@ -20,7 +20,15 @@ from netprobe.model.collective import SHAPES
 from netprobe.model.finding import Gap
 from netprobe.model.plan import Path, Scope, Stage
 from netprobe.model.series import Fault, Metric, Phase, Series
-from netprobe.model.storage import BLOCK_BYTES, READS_IN, REDUCED_BEFORE, REDUCES_IN, STORAGE, StorageOptions
+from netprobe.model.storage import (
+    BLOCK_BYTES,
+    OWN_STORAGE,
+    READS_IN,
+    REDUCED_BEFORE,
+    REDUCES_IN,
+    STORAGE,
+    StorageOptions,
+)
 from netprobe.probes._collective_data import GroupCall, as_collective, fill
 from netprobe.probes._group import ALONE, check_data, measured_of, run_together
 from netprobe.probes._recording import Measured, Timings, record, spend
@@ -133,7 +141,7 @@ def _remarks(bench: Bench, reads: FileReads | None) -> tuple[Gap, ...]:
     kinds = [kind for _, kind in told if kind is not None]
     return (
         *(Gap(topic=STORAGE, reason=CACHED.format(host=host), remedy=PARALLEL) for host in hosts[:1]),
-        *(Gap(topic=STORAGE, reason=OWN.format(kind=kind), remedy=PARALLEL) for kind in kinds[:1]),
+        *(Gap(topic=OWN_STORAGE, reason=OWN.format(kind=kind), remedy=PARALLEL) for kind in kinds[:1]),
     )
 
 

@@ -26,7 +26,7 @@ from netprobe.model.storage import BLOCK_BYTES
 from netprobe.units import NS_PER_S, format_size
 
 STREAMS: Final = 4
-MOST_BYTES: Final = 256 << 30  # of one span: five seconds of what no host reads
+MOST_BYTES: Final = 256 << 30  # of one span
 STUCK_S: Final = 5.0  # a read that has not come back by then is told of, and not waited for
 DIRECT: Final = getattr(os, "O_DIRECT", 0)
 
@@ -143,17 +143,25 @@ class FileReads:
     """Reads a file again and again, from ``begin`` to ``end``; several spans may follow each other."""
 
     def __init__(
-        self, path: str, *, rate_bytes_per_s: int | None = None, first_share: float = 0.0, direct: int = DIRECT
+        self,
+        path: str,
+        *,
+        rate_bytes_per_s: int | None = None,
+        first_share: float = 0.0,
+        direct: int = DIRECT,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """Open the file; UnavailableError says why that cannot be.
 
-        ``first_share`` of it is skipped at first; ``direct`` is the flag that passes the page cache, 0 for none.
+        ``first_share`` of it is skipped at first; ``direct`` is the flag that passes the page cache, 0 for none; a span
+        of more than ``most_bytes`` has a problem, since its rate would be that of a part.
         """
         self.path = path
         self._descriptor, self.is_direct = _opened(path, direct)
         self._blocks = -(-os.fstat(self._descriptor).st_size // BLOCK_BYTES)
         self._first = int(first_share * self._blocks)
         self._interval_ns = 0 if rate_bytes_per_s is None else STREAMS * BLOCK_BYTES * NS_PER_S // rate_bytes_per_s
+        self._most_bytes = most_bytes
         self._threads: list[threading.Thread] = []
         self._span = _Span(begun_ns=0)
 
@@ -193,13 +201,16 @@ class FileReads:
     def _read(self, span: _Span, index: int) -> None:
         _leave_own_cpus()
         with mmap.mmap(-1, BLOCK_BYTES) as block:  # whose beginning is that of a page, as O_DIRECT asks
-            for turn in range(MOST_BYTES // BLOCK_BYTES // STREAMS):
+            for turn in range(self._most_bytes // BLOCK_BYTES // STREAMS):
                 due_ns = span.begun_ns + turn * self._interval_ns + index * self._interval_ns // STREAMS
                 if span.is_over.wait(max(due_ns - time.monotonic_ns(), 0) / NS_PER_S):
                     return
                 at = (self._first + turn * STREAMS + index) % self._blocks * BLOCK_BYTES
                 if not self._read_block(span, block, at):
                     return
+        if not span.is_over.is_set():
+            most = format_size(self._most_bytes)
+            span.problems.append(f"{most} of {self.path} were read before the round was over: a shorter one is enough")
 
     def _read_block(self, span: _Span, block: mmap.mmap, offset_bytes: int) -> bool:
         """Read one block and note it; False where the file is gone, or shorter than it was."""

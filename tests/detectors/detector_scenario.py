@@ -77,7 +77,7 @@ odd = [{ between = ["node1", "node2"], gbps = [200.0, 150.0] }]  # except these
 path = "/scratch/file"
 rate_gbps = 16.0                          # at which each host was to read; absent: as fast as it goes
 size = "8M"
-us = [300.0, 310.0, 300.0]                # of an all-reduce; p99_us where tails matter
+us = [300.0, 310.0, 300.0]                # of an all-reduce; p99_us where tails matter, blocks where reads are few
 gbps = [16.0, 16.0, 16.0]                 # of each host; odd = { node2 = [16.0, 8.0, 16.0] }: except these
 
 [[counters]]                              # what systems counted in each round they took part in; lines add up
@@ -341,6 +341,7 @@ class StorageLine(Strict):
     odd: dict[str, list[float]] = {}
     path: str = "/scratch/file"
     rate_gbps: float | None = None
+    blocks: float = 1000.0
 
 
 class CounterLine(Strict, rename={"peer": "with"}):
@@ -1052,6 +1053,7 @@ def _storage(ranks: tuple[Rank, ...], line: StorageLine) -> StorageTable:
         rank=np.array([rank.rank for rank in readers]),
         read_gbps=np.array([line.odd.get(rank.host, line.gbps) for rank in readers]),
         read_p99_ns=np.full((len(readers), 3), np.nan),
+        read_blocks=np.full((len(readers), 3), line.blocks),
     )
 
 

@@ -8,6 +8,7 @@ from detector_scenario import evidence_in, findings, gaps
 from netprobe.model.finding import Gap
 from netprobe.model.limits import Limits
 from netprobe.model.plan import Plan, Scope, Stage
+from netprobe.model.storage import OWN_STORAGE
 from netprobe.registry import detectors
 
 HOSTS = 'hosts = ["node1", "node2", "node3", "node4"]\n'
@@ -74,6 +75,24 @@ def test_a_port_that_both_share_explains_what_reads_take_of_it():
     assert findings(ID, mixed(us=slowed, first=nics(40.0))) == []
     assert len(findings(ID, mixed(gbps=starved, first=nics(400.0)))) == 1
     assert findings(ID, mixed(gbps=starved, first=nics(40.0))) == []
+
+
+@pytest.mark.parametrize(("blocks", "is_judged"), [(19, False), (20, True)])
+def test_hosts_that_read_a_few_blocks_are_a_gap_and_not_judged(blocks, is_judged):
+    few = f"{mixed(gbps=(16.0, 6.0, 15.0))}blocks = {blocks}\n"
+
+    assert len(findings(ID, few)) == is_judged
+    assert any("read fewer than 20 blocks in a round" in gap.reason for gap in gaps(ID, few)) is not is_judged
+
+
+def test_reads_that_cross_no_fabric_are_put_down_to_hosts():
+    own = Gap(topic=OWN_STORAGE, reason="the file is on xfs")
+    evidence = evidence_in(mixed(us=(300.0, 900.0, 301.0)))
+
+    (finding,) = detectors()[ID].detect(replace(evidence, gaps=(*evidence.gaps, own)), Limits())
+
+    assert (finding.subjects, finding.hosts) == (("node1", "node2", "node3", "node4"), ())
+    assert "inside a host" in finding.next_action
 
 
 def test_where_a_rank_waits_for_a_cpu_all_reduces_are_not_judged():

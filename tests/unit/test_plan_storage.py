@@ -6,7 +6,7 @@ import pytest
 
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank
-from netprobe.model.storage import PHASES
+from netprobe.model.storage import BLOCK_BYTES, PHASES
 from netprobe.plan.bursts import NO_BURSTS
 from netprobe.plan.profiles import plan_for
 from netprobe.plan.rounds import rounds_of
@@ -19,7 +19,7 @@ RANKS = tuple(Rank(rank=each, host=f"n{each}", local_index=0, cpus=(0,), pid=1) 
 RUN = SingleProbe(
     probe="storage", begin_bytes=8, end_bytes=1 << 20, factor=None, step_bytes=None, iterations=None,
     warmup_iterations=5, check_iterations=1, dtype="float32", op="sum", root=0, window=64, all_pairs=False,
-    series_budget_ns=1_000_000, bursts=NO_BURSTS, storage=WISH,
+    series_budget_ns=1_000_000_000, bursts=NO_BURSTS, storage=WISH,
 )  # fmt: skip
 
 
@@ -45,7 +45,13 @@ def test_a_path_is_told_to_ranks_in_full(tmp_path, monkeypatch):
 def test_run_takes_its_largest_size_and_its_time_for_each_round():
     (stage,) = plan_for_probe(RUN).stages
 
-    assert (stage.sizes_bytes, stage.series_budget_ns, stage.check_iterations) == ((1 << 20,), 1_000_000, 1)
+    assert (stage.sizes_bytes, stage.series_budget_ns, stage.check_iterations) == ((1 << 20,), 1_000_000_000, 1)
+
+
+def test_the_slowest_rate_that_tells_something_is_taken():
+    (stage,) = plan_for_probe(replace(RUN, storage=replace(WISH, rate_bytes_per_s=20 * BLOCK_BYTES))).stages
+
+    assert stage.storage.rate_bytes_per_s == 20 * BLOCK_BYTES
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,12 @@ def test_run_takes_its_largest_size_and_its_time_for_each_round():
     [
         ({"storage": NO_STORAGE}, "which file"),
         ({"storage": StorageWish(rate_bytes_per_s=1 << 30)}, "which file"),
-        ({"storage": replace(WISH, rate_bytes_per_s=1000)}, "--storage-rate"),
+        (
+            {"storage": replace(WISH, rate_bytes_per_s=20 * BLOCK_BYTES - 1)},
+            "fewer than 20 reads of 4M in a round of 1",
+        ),
+        ({"storage": replace(WISH, rate_bytes_per_s=10**12 + 1)}, "which no host reads"),
+        ({"storage": replace(WISH, path="/data/\udcff")}, "is no UTF-8"),
         ({"end_bytes": 3}, "-e"),
         ({"end_bytes": 1 << 40}, "-e"),
         ({"probe": "allreduce"}, "are of storage"),

@@ -90,6 +90,19 @@ def test_a_file_that_shrinks_meanwhile_is_told(large):
     assert "became shorter while it was read" in told.problem
 
 
+def test_a_span_that_reads_all_it_may_has_no_rate_and_says_so(large):
+    reads = FileReads(str(large), most_bytes=2 * STREAMS * BLOCK_BYTES)
+
+    reads.begin()
+    for thread in reads._threads:
+        thread.join()
+    told = reads.end()
+    reads.close()
+
+    assert told.read_bytes <= 2 * STREAMS * BLOCK_BYTES
+    assert "32M of" in told.problem
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
