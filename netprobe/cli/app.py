@@ -25,17 +25,16 @@ from netprobe.cli.options import (
     OnGpus,
     Rdma,
     RdmaTuning,
-    Reads,
     RunDirectory,
     Where,
     burst_wish_of,
     directory,
     duration_ns,
     size_bytes,
-    storage_wish_of,
     wish_of,
     with_options,
 )
+from netprobe.cli.storage_options import Reads, storage_wish_of
 from netprobe.cli.streams import print_text, tell
 from netprobe.errors import LaunchError, NetprobeError, PlanError
 from netprobe.launch.surroundings import rank_of

@@ -15,8 +15,7 @@ from netprobe.model.rdma import Engine, Operation
 from netprobe.plan.bursts import BurstWish
 from netprobe.plan.gpu import parse_gpu_map
 from netprobe.plan.rdma import RdmaWish
-from netprobe.plan.storage import StorageWish
-from netprobe.units import parse_duration_ns, parse_rate, parse_size
+from netprobe.units import parse_duration_ns, parse_size
 
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Every pair, not a few random partners each.")]
 Excluded = Annotated[
@@ -137,33 +136,6 @@ def burst_wish_of(bursts: Bursts) -> BurstWish:
         is_free_running=bursts.free_running,
         overlaps=bursts.overlap,
     )
-
-
-def _storage(*names: str, **settings: Any) -> Any:  # noqa: ANN401 - what typer.Option takes and returns
-    return typer.Option(*names, rich_help_panel="Storage", show_default=False, **settings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reads:
-    """Options of reads from a file system beside all-reduces."""
-
-    storage: Annotated[
-        str | None,
-        _storage(metavar="FILE", help="Read this file on every host beside all-reduces, and alone: who slows whom."),
-    ] = None
-    storage_rate: Annotated[
-        str | None, _storage(help="At which each host reads, as in 2GB/s; as fast as it goes by default.")
-    ] = None
-
-
-def storage_wish_of(reads: Reads) -> StorageWish:
-    """Return what options of storage mean; PlanError names the option that means nothing."""
-    if reads.storage_rate is None:
-        return StorageWish(path=reads.storage)
-    try:
-        return StorageWish(path=reads.storage, rate_bytes_per_s=parse_rate(reads.storage_rate))
-    except ValueError as error:
-        raise PlanError(f"--storage-rate: {error}") from error
 
 
 def _rdma(*names: str, **settings: Any) -> Any:  # noqa: ANN401 - what typer.Option takes and returns

@@ -74,6 +74,11 @@ def plan_for_probe(single: SingleProbe) -> Plan:
     if single.probe == STORAGE:
         reads = storage_stage(single.storage, size_bytes=single.end_bytes, phase_ns=single.series_budget_ns)
         return _plan_of(single, probe, reads)
+    return _carrying(single, probe, _swept(single, probe))
+
+
+def _swept(single: SingleProbe, probe: Probe) -> tuple[Stage, ...]:
+    """Return a stage for each scope of a probe, over the sizes that were asked for."""
     shape = SHAPES.get(single.probe)
     dtype = _known("datatype", NCCL_DTYPES.get(single.dtype, single.dtype), DTYPES)
     op = _known("operator", single.op, OPS)
@@ -83,7 +88,7 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         sizes = sizes[:1]  # it moves no data, whatever the size
     if Path.MPI not in probe.paths:
         sizes = datagram_sizes(sizes[0], sizes[-1])
-    stages = tuple(
+    return tuple(
         Stage(
             id=single.probe if probe.is_group else f"{single.probe}-{scope.value}",
             probe=single.probe,
@@ -102,17 +107,18 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         )
         for scope in probe.scopes
     )
-    carried = tuple(moved(stage, single.memories) for stage in _carried(stages, probe, single))
-    refuse_unfit(carried, single.memories, single.carriers)
-    return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=carried)
 
 
 def _plan_of(single: SingleProbe, probe: Probe, stage: Stage) -> Plan:
     """Return the plan of a probe with options of its own, whose one stage has one size."""
-    stage = replace(stage, check_iterations=single.check_iterations)
-    carried = tuple(moved(each, single.memories) for each in _carried((stage,), probe, single))
+    return _carrying(single, probe, (replace(stage, check_iterations=single.check_iterations),))
+
+
+def _carrying(single: SingleProbe, probe: Probe, stages: tuple[Stage, ...]) -> Plan:
+    """Return the plan of stages over the paths, and in the memories, that were asked for."""
+    carried = tuple(moved(each, single.memories) for each in _carried(stages, probe, single))
     refuse_unfit(carried, single.memories, single.carriers)
-    return Plan(profile=f"run {probe.id}", seed=DEFAULT_SEED, stages=carried)
+    return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=carried)
 
 
 def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tuple[Stage, ...]:
