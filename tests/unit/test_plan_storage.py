@@ -7,12 +7,14 @@ import pytest
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank
 from netprobe.model.storage import BLOCK_BYTES, PHASES
+from netprobe.plan.budget import expected_ns, fitted
 from netprobe.plan.bursts import NO_BURSTS
 from netprobe.plan.profiles import plan_for
 from netprobe.plan.rounds import rounds_of
 from netprobe.plan.single import SingleProbe, plan_for_probe
 from netprobe.plan.storage import NO_STORAGE, StorageWish, refuse_unreadable, storage_stage, with_storage
 from netprobe.registry import probes
+from netprobe.units import NS_PER_S
 
 WISH = StorageWish(path="/data/file", rate_bytes_per_s=2_000_000_000)
 RANKS = tuple(Rank(rank=each, host=f"n{each}", local_index=0, cpus=(0,), pid=1) for each in range(2))
@@ -30,6 +32,19 @@ def test_a_wish_stands_behind_the_profile_in_five_rounds():
     assert plan.stages[:-1] == plan_for("quick").stages
     assert (stage.storage.path, stage.storage.rate_bytes_per_s) == ("/data/file", 2_000_000_000)
     assert len(rounds_of(stage, probes()["storage"], RANKS, 1)) == PHASES
+
+
+def test_a_budget_leaves_reads_their_time_and_shortens_all_else():
+    whole = with_storage(plan_for("pretrain", budget_ns=30 * NS_PER_S), WISH)
+
+    def count(stage):
+        return len(rounds_of(stage, probes()[stage.probe], RANKS, 0))
+
+    plan = fitted(whole, count)
+
+    assert plan.stages[-1].series_budget_ns == whole.stages[-1].series_budget_ns
+    assert plan.stages[0].series_budget_ns < whole.stages[0].series_budget_ns
+    assert expected_ns(plan, count) <= 30 * NS_PER_S * 1.001
 
 
 def test_without_a_wish_the_plan_is_as_it_was():
