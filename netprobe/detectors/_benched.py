@@ -3,7 +3,7 @@
 from netprobe.detectors._words import on_hosts
 from netprobe.model.evidence import Evidence
 from netprobe.model.finding import Fact
-from netprobe.model.standing import Benched, Fate
+from netprobe.model.standing import Benched, Fate, StuckPair
 from netprobe.units import format_duration
 
 
@@ -17,6 +17,12 @@ def are_most_out(evidence: Evidence) -> bool:
 def failed(evidence: Evidence) -> frozenset[str]:
     """Return the hosts that were taken out for what they did themselves."""
     return frozenset(each.host for each in evidence.benched if each.fate is not Fate.ASIDE)
+
+
+def stuck_alone(evidence: Evidence) -> tuple[StuckPair, ...]:
+    """Return the pairs that got stuck, and of which neither host was found out later."""
+    out = failed(evidence)
+    return tuple(pair for pair in evidence.stuck_pairs if out.isdisjoint(pair.hosts))
 
 
 def set_aside(pair: tuple[str, str], evidence: Evidence) -> Benched | None:

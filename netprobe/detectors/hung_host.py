@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import are_most_out, facts, retest, where
+from netprobe.detectors._benched import are_most_out, facts, retest, stuck_alone, where
 from netprobe.detectors._words import on_hosts
 from netprobe.locate.silence import silence_of
 from netprobe.model.evidence import Evidence
@@ -26,7 +26,7 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
     for benched in () if are_most_out(evidence) else evidence.benched:
         if benched.fate in _NEXT:
             yield _host_finding(benched, evidence)
-    for pair in evidence.stuck_pairs:
+    for pair in stuck_alone(evidence):
         if silence_of(evidence.paths, pair.hosts) is None:
             yield _pair_finding(pair)
     for gap in evidence.gaps:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import are_most_out, aside_words, facts, failed, set_aside, where
+from netprobe.detectors._benched import are_most_out, aside_words, facts, failed, set_aside, stuck_alone, where
 from netprobe.detectors._fleet import roce_ports
 from netprobe.detectors._words import listed, on_hosts
 from netprobe.locate.cuts import Cut, elsewhere, widespread
@@ -26,7 +26,7 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
         yield _black_hole(benched, evidence)
     common = [each for each in widespread(evidence.paths) if each.silence is Silence.LARGE]
     yield from (_fabric(each) for each in common)
-    stuck = {(min(pair.hosts), max(pair.hosts)) for pair in evidence.stuck_pairs}
+    stuck = {(min(pair.hosts), max(pair.hosts)) for pair in stuck_alone(evidence)}
     lone = lone_silences(elsewhere(evidence.paths, common), failed(evidence))
     pairs = {pair for pair, silence in lone.items() if silence is Silence.LARGE}
     pairs |= {pair for pair in stuck if silence_of(evidence.paths, pair) is Silence.LARGE}

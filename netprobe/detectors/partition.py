@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from netprobe.contracts import Detector
-from netprobe.detectors._benched import are_most_out, aside_words, facts, failed, set_aside, where
+from netprobe.detectors._benched import are_most_out, aside_words, facts, failed, set_aside, stuck_alone, where
 from netprobe.detectors._words import listed, on_hosts
 from netprobe.locate.cuts import Cut, elsewhere, widespread
 from netprobe.locate.silence import Silence, lone_silences, sides, silence_of, silent_networks
@@ -22,7 +22,7 @@ def detect(evidence: Evidence, _limits: Limits) -> Iterator[Finding | Gap]:
         yield _cut(cut, evidence)
     common = [each for each in widespread(evidence.paths) if each.silence is Silence.NOTHING]
     yield from (_fabric(each) for each in common)
-    stuck = {(min(pair.hosts), max(pair.hosts)) for pair in evidence.stuck_pairs}
+    stuck = {(min(pair.hosts), max(pair.hosts)) for pair in stuck_alone(evidence)}
     lone = lone_silences(elsewhere(evidence.paths, common), failed(evidence))
     named = {pair for pair, silence in lone.items() if silence is Silence.NOTHING}
     named |= {pair for pair in stuck if silence_of(evidence.paths, pair) is Silence.NOTHING}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from netprobe.locate.faint_loss import faint_rows
 from netprobe.locate.halves import Halves, halves
 from netprobe.locate.placement import Placement
-from netprobe.locate.timers import timer_of, timers_of
+from netprobe.locate.timers import RTO_MIN_NS, timer_of, timers_of
 from netprobe.model.evidence import CounterTable, PairTable
 from netprobe.model.plan import Path, Plan, Scope
 from netprobe.model.series import Metric
@@ -138,7 +138,24 @@ def loss_rows(counters: CounterTable, pairs: tuple[PairTable, ...], placement: P
         stalled_rounds=np.nan_to_num(total((timeouts > 0).astype(np.float64))).astype(np.int64),
         needed=needed,
     )
-    return without_timeouts(rows, of=(rows.stalled_rounds == 1) & (rows.rounds > 1))
+    once = (rows.stalled_rounds == 1) & (rows.rounds > 1)
+    unfelt = ~(rows.out_of_order > 0) & ~_has_waited(crossing, directions, placement)
+    return without_timeouts(rows, of=once | unfelt)
+
+
+def _has_waited(crossing: Sequence[PairTable], directions: IntArray, placement: Placement) -> BoolArray:
+    """Return of each direction whether an iteration between its hosts took as long as TCP's shortest timeout.
+
+    Where none did, and nothing came early either, it was a connection of somebody else that timed out: of a job that is
+    gone, of a monitor.
+    """
+    hosts = len(placement.hosts)
+    late = [np.zeros(0, dtype=np.int64)]
+    for table in crossing:
+        at = table.max_ns >= RTO_MIN_NS
+        src, dst = placement.host_of[table.src[at]], placement.host_of[table.dst[at]]
+        late += [src * hosts + dst, dst * hosts + src]
+    return np.isin(directions, np.concatenate(late))
 
 
 def _uncounted(pairs: tuple[PairTable, ...], placement: Placement) -> LossRows:
@@ -171,8 +188,8 @@ def without_timeouts(rows: LossRows, *, of: BoolArray | None = None) -> LossRows
 
     Connections to a host that was lost are kept by the kernels of all its partners, and counted with what those do with
     others. Those of a job that is long gone are tried once in minutes, all of a host at the same moment: so timeouts in
-    one round of several are no trait of that round's path. What is really lost between two hosts that are well is
-    mostly noticed by what arrives behind it.
+    one round of several are no trait of that round's path, nor are those that no iteration waited for. What is really
+    lost between two hosts that are well is mostly noticed by what arrives behind it.
     """
     without = np.maximum(rows.lost - rows.timeouts, 0.0)
     return replace(rows, lost=without if of is None else np.where(of, without, rows.lost))

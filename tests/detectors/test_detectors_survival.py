@@ -190,6 +190,16 @@ def test_a_stuck_pair_blames_neither_of_its_hosts():
         assert [each.hosts for each in found] == [()]
 
 
+@pytest.mark.parametrize(("out", "found"), [("n1", "n2 <-> n3"), ("n2", "n2")])
+@pytest.mark.parametrize("packets", ["all", "large", None])
+def test_a_pair_that_got_stuck_is_not_told_beside_its_own_host_that_was_found_out_later(out, found, packets):
+    lost = [] if packets is None else [f'{{ between = ["n2", "n3"], packets = "{packets}" }}']
+
+    told = who_says_what(HOSTS + STUCK + benched(out, Fate.GONE) + paths(*lost))
+
+    assert {subjects for _, subjects in told} == {(out,), (found,)}
+
+
 def test_hosts_on_the_other_side_of_a_cut_are_one_finding():
     text = HOSTS + benched("n3", Fate.CUT_OFF) + benched("n4", Fate.CUT_OFF) + paths(*cut("n3", "n4"))
 

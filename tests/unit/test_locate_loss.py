@@ -100,8 +100,14 @@ def table(src, dst, round_index, **changes):
         "samples": np.ones(count, dtype=np.int64),
         **changes,
     }
-    times = {name: np.full(count, 1e6) for name in ("min_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns", "total_ns")}
-    return PairTable(src=np.array(src), dst=np.array(dst), round_index=np.array(round_index), **times, **fields)
+    names = ("min_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns", "total_ns")
+    fields = {name: np.full(count, 1e6) for name in names} | fields
+    return PairTable(src=np.array(src), dst=np.array(dst), round_index=np.array(round_index), **fields)
+
+
+def waited(ms, *ends, **changes):
+    """Return a table of series whose slowest iteration took so long."""
+    return table(*ends, max_ns=np.full(len(ends[0]), ms * 1e6), **changes)
 
 
 def windows(*rows, stage="bandwidth"):
@@ -199,17 +205,28 @@ def with_timeouts(counters, timeouts):
 def test_timeouts_in_one_round_of_several_are_of_connections_that_are_gone(timeouts, lost):
     counters = with_timeouts(windows((0, 0, timeouts[0], 9000), (1, 0, timeouts[1], 9000)), timeouts)
 
-    rows = loss_rows(counters, (table([0, 0], [1, 1], [0, 1]),), placed("a", "b"))
+    rows = loss_rows(counters, (waited(201, [0, 0], [1, 1], [0, 1]),), placed("a", "b"))
 
     assert as_dict(rows, "lost")[0, 1] == lost
 
 
-def test_timeouts_in_the_only_round_are_lost_packets():
+@pytest.mark.parametrize(("slowest_ms", "lost"), [(199, 0), (201, 4)])
+def test_timeouts_in_the_only_round_are_lost_packets_where_an_iteration_waited_for_them(slowest_ms, lost):
     counters = with_timeouts(windows((0, 0, 4, 9000)), (4,))
+
+    rows = loss_rows(counters, (waited(slowest_ms, [0], [1], [0]),), placed("a", "b"))
+
+    assert as_dict(rows, "lost")[0, 1] == lost
+
+
+@pytest.mark.parametrize(("ahead", "lost"), [(0, 0), (1, 4)])
+def test_timeouts_are_lost_packets_where_something_arrived_ahead_of_them(ahead, lost):
+    counters = with_timeouts(windows((0, 0, 4, 9000), (0, 1, 0, 9000)), (4, 0))
+    counters = replace(counters, grown={**counters.grown, "tcp/TCPOFOQueue": np.array([0.0, ahead])})
 
     rows = loss_rows(counters, (table([0], [1], [0]),), placed("a", "b"))
 
-    assert as_dict(rows, "lost")[0, 1] == 4
+    assert as_dict(rows, "lost")[0, 1] == lost
 
 
 def test_rounds_over_rdma_tell_tcp_nothing_but_of_their_control():
