@@ -346,7 +346,7 @@ def test_reads_beside_all_reduces_are_told_both_ways_and_a_directory_is_refused_
     file.write_bytes(os.urandom(8 << 20))
 
     ended = netprobe(
-        "run", "storage", "--storage", "data", "--storage-rate", "200MB/s", "-e", "64K", "--series", "200ms",
+        "run", "storage", "--storage", "data", "--storage-rate", "500MB/s", "-e", "64K", "--series", "200ms",
         "--format", "json",
     )  # fmt: skip
     refused = netprobe("run", "storage", "--storage", str(tmp_path))
