@@ -36,6 +36,7 @@ from netprobe.cli.options import (
 )
 from netprobe.cli.storage_options import Reads, storage_wish_of
 from netprobe.cli.streams import print_text, tell
+from netprobe.cli.unattended_app import gate, nightly
 from netprobe.errors import LaunchError, NetprobeError, PlanError
 from netprobe.launch.surroundings import rank_of
 from netprobe.model.plan import Carriers
@@ -90,23 +91,12 @@ def check(
     Without options: two ranks on this host, or all hosts of the Slurm allocation it runs in. Under mpirun or srun the
     processes themselves are the ranks, and rank 0 judges.
     """
-    from netprobe.cli.measuring import measure
-    from netprobe.plan.bursts import with_soak
-    from netprobe.plan.profiles import plan_for
+    from netprobe.cli.measuring import measure, reader
+    from netprobe.cli.planning import check_plan
     from netprobe.plan.storage import with_storage
 
-    budget_ns = None if budget is None else duration_ns("--budget", budget)
-    carriers = rdma.transport or Carriers.AUTO
-    plan = plan_for(
-        profile,
-        budget_ns=budget_ns,
-        all_pairs=all_pairs,
-        carriers=carriers,
-        wish=wish_of(rdma),
-        memories=gpus.memory,
-    )
-    plan = with_storage(with_soak(plan, burst_wish_of(bursts)), storage_wish_of(reads))
-    return measure(replace(plan, gpu_map=gpus.places), ranks, where, keeping, judging)
+    plan = check_plan(profile, budget, rdma, gpus, bursts, all_pairs=all_pairs)
+    return measure(with_storage(plan, storage_wish_of(reads)), ranks, where, keeping, reader(judging))
 
 
 @app.command(cls=GroupedHelp)
@@ -149,7 +139,7 @@ def run(
 
     -b -e -f -i -n -w -c mean what they mean to nccl-tests.
     """
-    from netprobe.cli.measuring import measure
+    from netprobe.cli.measuring import measure, reader
     from netprobe.plan.single import SingleProbe, plan_for_probe
 
     single = SingleProbe(
@@ -173,7 +163,7 @@ def run(
         bursts=burst_wish_of(bursts),
         storage=storage_wish_of(reads),
     )
-    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, judging)
+    return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, reader(judging))
 
 
 @app.command()
@@ -377,6 +367,11 @@ def explain(
     return explain_detector(detector)
 
 
+app.command(cls=GroupedHelp)(with_options(where=Where, bursts=Bursts, rdma=Rdma, gpus=OnGpus)(nightly))
+# Behind the first word of the command all options are its own, with and without --.
+app.command(cls=GroupedHelp, context_settings={"allow_interspersed_args": False})(
+    with_options(where=Where, keeping=Keeping, rdma=Rdma, gpus=OnGpus)(gate)
+)
 app.add_typer(history_app)
 app.add_typer(baseline_app)
 app.command()(compare)

@@ -10,9 +10,12 @@ from netprobe.model.record import RanksReady, Record
 class MeetingSink:
     """A Sink that says lines once, as soon as it is known who met, and hands every record on."""
 
-    def __init__(self, onward: Sink, *says: Callable[[RanksReady], Iterable[str]]) -> None:
+    def __init__(
+        self, onward: Sink, *says: Callable[[RanksReady], Iterable[str]], remark: Callable[[str], None] = tell
+    ) -> None:
         self._onward = onward
         self._says = says
+        self._remark = remark
         self._has_told = False
 
     def emit(self, record: Record) -> None:
@@ -21,4 +24,4 @@ class MeetingSink:
         if isinstance(record, RanksReady) and not self._has_told:
             self._has_told = True
             for line in (each for say in self._says for each in say(record)):
-                tell(f"netprobe: {line}")
+                self._remark(f"netprobe: {line}")

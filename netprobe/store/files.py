@@ -13,6 +13,10 @@ EVENTS_FILE: Final = "events.jsonl"
 INVENTORY_FILE: Final = "inventory.json"
 REPORT_FILE: Final = "report.json"
 DIGEST_FILE: Final = "digest.parquet"
+PAGE_FILE: Final = "report.html"
+"""Written beside the run by ``netprobe nightly``; some megabytes."""
+HOSTS_FILE: Final = "gate.hosts"
+"""The hosts that ``netprobe gate`` let through."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

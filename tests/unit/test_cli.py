@@ -20,6 +20,8 @@ COMMANDS = (
     "config",
     "snapshot",
     "show",
+    "nightly",
+    "gate",
 )
 
 
