@@ -26,7 +26,8 @@ setup(
             depends=sorted(str(path) for path in HOST_KERNELS.glob("*.h")),
             include_dirs=[str(HOST_KERNELS)],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
-            extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra", "-fvisibility=hidden"],
+            extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra", "-fvisibility=hidden", "-pthread"],
+            extra_link_args=["-pthread"],  # before glibc 2.34 threads and semaphores are a library of their own
             py_limited_api=True,
         )
     ],

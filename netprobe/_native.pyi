@@ -207,14 +207,16 @@ def bursts(
     period_ns: int,
     work: int,
     limit_ns: int,
+    overlaps: bool,
     stamps: NDArray[np.int64],
     /,
 ) -> None:
     """Run steps: a computation, then all-reduces of ``buckets`` parts of ``count`` elements, one after the other.
 
-    ``stamps`` has shape (steps, 4): began, entered the all-reduce, left it, and for how many ns of that the thread had
-    no CPU. Steps begin ``period_ns`` apart from ``start_ns`` (CLOCK_MONOTONIC) on, or as soon as the one before has
-    ended where that is later; 0: always then. ``work`` as in ``compute``.
+    ``stamps`` has shape (steps, 5): began, entered the all-reduce, left it, for how many ns of that the thread had no
+    CPU, and had computed. ``overlaps``: another thread computes meanwhile, on CPUs that this one is not bound to where
+    there are any; a step ends when both are done. Steps begin ``period_ns`` apart from ``start_ns`` (CLOCK_MONOTONIC)
+    on, or as soon as the one before has ended where that is later; 0: always then. ``work`` as in ``compute``.
     """
 
 def compute(work: int, limit_ns: int, /) -> int:

@@ -13,6 +13,7 @@ NS_PER_S: Final = 1_000_000_000
 
 _SIZE_FACTORS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE_PATTERN: Final = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_RATE_PATTERN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(?:([KMGT])(i)?)?B?(?:/s|ps)?", re.IGNORECASE)
 _DURATION_FACTORS_NS: Final = {
     "us": NS_PER_US,
     "ms": NS_PER_MS,
@@ -34,6 +35,19 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a size; write bytes or a binary suffix, as in 8, 64K, 8M or 1G")
     return int(match[1]) * _SIZE_FACTORS[match[2].upper()]
+
+
+def parse_rate(text: str) -> int:
+    """Return the bytes a second meant by ``2GB/s``, ``500M``, ``1.5GiB/s``; raise ValueError for anything else.
+
+    Decimal, as rates are told, but for ``GiB``.
+    """
+    match = _RATE_PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a rate; write bytes a second, as in 2GB/s or 500MB/s")
+    power = "KMGT".find((match[2] or " ").upper()) + 1
+    factor: int = (1024 if match[3] else 1000) ** power
+    return round(float(match[1]) * factor)
 
 
 def parse_duration_ns(text: str) -> int:

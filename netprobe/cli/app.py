@@ -34,6 +34,7 @@ from netprobe.cli.options import (
     wish_of,
     with_options,
 )
+from netprobe.cli.storage_options import Reads, storage_wish_of
 from netprobe.cli.streams import print_text, tell
 from netprobe.cli.unattended_app import gate, nightly
 from netprobe.errors import LaunchError, NetprobeError, PlanError
@@ -70,7 +71,7 @@ def _before_any_command(
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, gpus=OnGpus)
+@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, reads=Reads, rdma=Rdma, gpus=OnGpus)
 def check(
     *,
     profile: Annotated[str, typer.Option("--profile", "-p", help="quick, pretrain, nightly or deep.")] = "quick",
@@ -81,6 +82,7 @@ def check(
     keeping: Keeping,
     judging: Judging,
     bursts: Bursts,
+    reads: Reads,
     rdma: Rdma,
     gpus: OnGpus,
 ) -> int:
@@ -91,13 +93,16 @@ def check(
     """
     from netprobe.cli.measuring import measure, reader
     from netprobe.cli.planning import check_plan
+    from netprobe.plan.storage import with_storage
 
     plan = check_plan(profile, budget, rdma, gpus, bursts, all_pairs=all_pairs)
-    return measure(plan, ranks, where, keeping, reader(judging))
+    return measure(with_storage(plan, storage_wish_of(reads)), ranks, where, keeping, reader(judging))
 
 
 @app.command(cls=GroupedHelp)
-@with_options(where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus)
+@with_options(
+    where=Where, keeping=Keeping, judging=Judging, bursts=Bursts, reads=Reads, rdma=Rdma, tuning=RdmaTuning, gpus=OnGpus
+)
 def run(
     probe: Annotated[
         str, typer.Argument(help="latency, bandwidth, reach, incast, bursts, or a collective such as allreduce.")
@@ -125,6 +130,7 @@ def run(
     keeping: Keeping,
     judging: Judging,
     bursts: Bursts,
+    reads: Reads,
     rdma: Rdma,
     tuning: RdmaTuning,
     gpus: OnGpus,
@@ -155,6 +161,7 @@ def run(
         wish=wish_of(rdma, tuning),
         memories=gpus.memory,
         bursts=burst_wish_of(bursts),
+        storage=storage_wish_of(reads),
     )
     return measure(replace(plan_for_probe(single), gpu_map=gpus.places), ranks, where, keeping, reader(judging))
 

@@ -31,7 +31,7 @@ from netprobe.launch.outer import library_setting
 from netprobe.launch.planning import Planned, plan_launch
 from netprobe.launch.request import LaunchPlan, LaunchRequest
 from netprobe.launch.rollcall import Asking
-from netprobe.launch.surroundings import External, detect
+from netprobe.launch.surroundings import Bare, External, detect
 from netprobe.launch.survival import Voyage, see_through, why_hopeless
 from netprobe.launch.topology import read_topology
 from netprobe.model.plan import Plan
@@ -40,6 +40,7 @@ from netprobe.model.run import Launch, RunStatus
 from netprobe.model.verdict import ExitCode
 from netprobe.plan.rdma import refuse_slow_failure
 from netprobe.plan.rounds import refuse_missing_root
+from netprobe.plan.storage import refuse_unreadable
 from netprobe.plan.task import Task, encode
 from netprobe.store.series_table import series_schema
 from netprobe.store.writer import RunWriter
@@ -77,6 +78,8 @@ def measure(plan: Plan, ranks: int | None, where: Where, keeping: Keeping, audie
     if isinstance(surroundings, External):
         _refuse_launch_options(ranks, where, surroundings)
         return _measure_as_rank(task, surroundings, keeping, audience)
+    is_here = where.hosts is None and where.hostfile is None and isinstance(surroundings, Bare)
+    refuse_unreadable(plan, is_here=is_here)
     request = LaunchRequest(
         ranks=ranks,
         hosts=where.hosts,

@@ -120,6 +120,9 @@ class Bursts:
     free_running: Annotated[
         bool, _bursts("--free-running", help="Begin each step as soon as the one before has ended, not in phase.")
     ] = False
+    overlap: Annotated[
+        bool, _bursts("--overlap", help="Compute while the step all-reduces, on other CPUs: what is exposed of it?")
+    ] = False
 
 
 def burst_wish_of(bursts: Bursts) -> BurstWish:
@@ -131,6 +134,7 @@ def burst_wish_of(bursts: Bursts) -> BurstWish:
         size_bytes=None if bursts.size is None else size_bytes("--size", bursts.size),
         buckets=bursts.buckets,
         is_free_running=bursts.free_running,
+        overlaps=bursts.overlap,
     )
 
 

@@ -94,6 +94,8 @@ class Source:
     """Whether it is read around rounds; else around stages and idle times alone."""
     in_stages: bool = False
     """Whether it is read around stages and idle times."""
+    in_seconds: bool = False
+    """Whether it is read once in each second of bursts, behind its steps."""
     probes: frozenset[str] | None = None
     """Around whose rounds it is read, where it costs too much to be read around all; None: around all."""
     settling_ns: Callable[[System], int] = lambda _system: 0

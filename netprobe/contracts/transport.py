@@ -57,6 +57,8 @@ class StepPace:
     work_limit_ns: int
     """When a computation gives up."""
     buckets: int
+    overlaps: bool = False
+    """Whether a thread of its own computes while this one all-reduces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,6 +72,13 @@ class BurstSteps:
     """When it left the last."""
     off_cpu_ns: Stamps
     """For how long its thread had no CPU in between; where a transport sleeps while it waits, that counts."""
+    computed: Stamps
+    """When it had computed: as ``entered``, but where that goes on beside the all-reduces."""
+
+    @property
+    def ended(self) -> Stamps:
+        """When it had done both."""
+        return np.maximum(self.left, self.computed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

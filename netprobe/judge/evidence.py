@@ -25,6 +25,7 @@ from netprobe.judge.pair_tables import pair_tables, rows_alike, with_carrier, wi
 from netprobe.judge.ports import port_table
 from netprobe.judge.shapes import shapes_of, spike_table
 from netprobe.judge.steps import step_arrivals, step_tables
+from netprobe.judge.storage import storage_tables
 from netprobe.judge.unread import unread_ports
 from netprobe.locate.passes import SECOND_PASS_ROUND
 from netprobe.locate.placement import placement_of
@@ -88,6 +89,7 @@ def evidence_of(run: Run) -> Evidence:
         groups=tuple(_group_results(timed, header)),
         arrivals=(*_arrival_tables(_where(timed, pl.col("probe") != BURSTS)), *step_arrivals(steps)),
         steps=steps,
+        storage=tuple(storage_tables(timed, header.plan)),
         hops=tuple(hop_tables(timed)),
         loaded=tuple(loaded_tables(loads, header)),
         flows_together=tuple(flow_tables(loads, header)),
@@ -392,7 +394,7 @@ def _untested_ranks(
     header: RunHeader, pairs: pl.DataFrame, timed: pl.DataFrame, datagrams: DatagramTable
 ) -> tuple[int, ...]:
     # A collective has no result unless every rank that was still there took part.
-    together = set(timed.filter(_is_any((Metric.OPERATION, Metric.STEP)))["stage"].unique().to_list())
+    together = set(timed.filter(_is_any((Metric.OPERATION, Metric.STEP, Metric.REDUCED)))["stage"].unique().to_list())
     crews = [outcome.ranks or range(len(header.ranks)) for outcome in header.outcomes if outcome.stage in together]
     ends = [sorted_distinct(pairs[end].to_numpy(), below=len(header.ranks)).tolist() for end in ("src", "dst")]
     tested = {*chain.from_iterable(ends), *(r for crew in crews for r in crew)}

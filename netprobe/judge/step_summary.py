@@ -35,6 +35,9 @@ def step_summary(table: StepTable, placement: Placement) -> StepSummary:
         p999_ns=_known(table.p999_ns),
         max_ns=table.max_ns,
         slowest=tuple(_slow_step(each, placement) for each in slowest),
+        overlaps=table.overlaps,
+        exposed_p50_ns=_known(table.exposed_p50_ns),
+        exposed_ratio=_known(table.exposed_mean_ns / (table.total_ns / table.steps)),
         timeline=tuple(map(_span, fewer(table.bins, MOST_SPANS))),
     )
 

@@ -62,6 +62,7 @@ def _table(stage: Stage, bins: tuple[StepBin, ...], rows: pl.DataFrame, counters
     parts = rows.filter((pl.col("metric") == Metric.STEP.value) & (pl.col("round_index") < WHOLE)).sort("round_index")
     p50_ns, p99_ns, p999_ns = _percentiles(rows, parts, bins)
     rank, arrival_p50_ns = _arrivals(rows)
+    exposed_p50_ns, exposed_mean_ns = _exposed(rows)
     grown = _grown(counters, {each.slowest_round for each in bins})
     return StepTable(
         stage=stage.id,
@@ -79,6 +80,9 @@ def _table(stage: Stage, bins: tuple[StepBin, ...], rows: pl.DataFrame, counters
         arrival_p50_ns=arrival_p50_ns,
         rises=tuple(_rises(grown)),
         waited_ns=_waited(grown),
+        overlaps=stage.bursts.overlaps,
+        exposed_p50_ns=exposed_p50_ns,
+        exposed_mean_ns=exposed_mean_ns,
     )
 
 
@@ -91,6 +95,14 @@ def _percentiles(rows: pl.DataFrame, parts: pl.DataFrame, bins: tuple[StepBin, .
         return longest["p50_ns"].item(), longest["p99_ns"].item(), longest["p999_ns"].item()
     told = parts["p50_ns"].to_numpy() if len(parts) else np.array([each.total_ns / each.steps for each in bins])
     return float(np.median(told)), float("nan"), float("nan")
+
+
+def _exposed(rows: pl.DataFrame) -> tuple[float, float]:
+    """Return the median and the mean of what communication cost beyond computing; NaN in runs of older versions."""
+    longest = rows.filter(pl.col("metric") == Metric.EXPOSED.value).sort("iterations").tail(1)
+    if longest.is_empty():
+        return float("nan"), float("nan")
+    return float(longest["p50_ns"].item()), longest["total_ns"].item() / longest["iterations"].item()
 
 
 def _arrivals(rows: pl.DataFrame) -> tuple[IntArray, FloatArray]:

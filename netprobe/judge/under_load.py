@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from netprobe.judge.storage import storage_summary
+from netprobe.locate.line_rate import LineRates, line_rates
 from netprobe.locate.loads import fan_ins, pair_gbps, victims
 from netprobe.locate.placement import Placement
+from netprobe.locate.rails import rail_sums
 from netprobe.model.evidence import Evidence, FloatArray, IntArray, LoadedTable, LoadFlows
-from netprobe.model.plan import BISECTION, INCAST, PERMUTATION, VICTIM
+from netprobe.model.plan import BISECTION, INCAST, PERMUTATION, RAILS, VICTIM
 from netprobe.model.report import FanInSummary, LoadedSummary, TogetherSummary, UnderLoad
 
 P50, P99, P999, MAX = range(4)
@@ -16,8 +19,13 @@ P50, P99, P999, MAX = range(4)
 def under_load(evidence: Evidence, placement: Placement) -> UnderLoad:
     """Return the figures of all tables of load."""
     return UnderLoad(
+        storage=tuple(storage_summary(table, placement) for table in evidence.storage),
         loaded=tuple(row for table in evidence.loaded for row in _loaded(table, placement)),
-        fan_ins=tuple(row for table in _of(evidence, INCAST) for row in _fan_ins(table, placement)),
+        fan_ins=tuple(
+            row
+            for table in _of(evidence, INCAST)
+            for row in _fan_ins(table, placement, line_rates(evidence, table.scope))
+        ),
         together=(
             *(
                 _victims(table, placement)
@@ -25,6 +33,7 @@ def under_load(evidence: Evidence, placement: Placement) -> UnderLoad:
                 if len(victims(table, placement.place_of).src)
             ),
             *(_together(table, evidence, placement) for table in _of(evidence, PERMUTATION, BISECTION)),
+            *(row for table in _of(evidence, RAILS) for row in _rails(table, placement)),
         ),
     )
 
@@ -68,12 +77,13 @@ def _median(values: FloatArray) -> float | None:
     return float(np.median(known)) if 2 * len(known) > len(values) else None
 
 
-def _fan_ins(table: LoadFlows, placement: Placement) -> Iterator[FanInSummary]:
+def _fan_ins(table: LoadFlows, placement: Placement, lines: LineRates | None) -> Iterator[FanInSummary]:
     told = fan_ins(table)
     for fan_in in np.unique(told.fan_in).tolist():
         own = np.flatnonzero(told.fan_in == fan_in)
         worst = int(own[np.argmin(told.goodput_gbps[own])])
         has_others = len(own) > 1
+        line_gbps = np.full(len(own), np.nan) if lines is None else lines.gbps[told.dst[own]]
         yield FanInSummary(
             scope=table.scope,
             size_bytes=table.size_bytes,
@@ -87,6 +97,9 @@ def _fan_ins(table: LoadFlows, placement: Placement) -> Iterator[FanInSummary]:
             worst_receiver=placement.name(int(told.dst[worst])) if has_others else None,
             worst_gbps=float(told.goodput_gbps[worst]) if has_others else None,
             longest_window_ns=float(told.max_ns[own].max()),
+            line_gbps=_median(line_gbps),
+            line_ratio=_median(told.goodput_gbps[own] / line_gbps),
+            line_basis=None if lines is None else lines.basis,
         )
 
 
@@ -108,6 +121,25 @@ def _together(table: LoadFlows, evidence: Evidence, placement: Placement) -> Tog
         kept_ratio=None if not alone else total / alone,
         worst_flow=_ends(table.src, table.dst, worst, placement),
         worst_gbps=float(table.gbps[worst]),
+    )
+
+
+def _rails(table: LoadFlows, placement: Placement) -> Iterator[TogetherSummary]:
+    """Yield what a pair of hosts carries on all rails, the median, against the sum of each alone."""
+    told = rail_sums(table, placement)
+    if not len(told.one):
+        return
+    worst = int(np.argmin(told.kept_ratio))
+    yield TogetherSummary(
+        probe=table.probe,
+        scope=table.scope,
+        size_bytes=table.size_bytes,
+        flows=2 * told.rails,
+        total_gbps=float(np.median(told.together_gbps)),
+        alone_gbps=float(np.median(told.alone_gbps)),
+        kept_ratio=float(np.median(told.kept_ratio)),
+        worst_flow=(placement.hosts[told.one[worst]], placement.hosts[told.other[worst]]),
+        worst_gbps=float(told.together_gbps[worst]),
     )
 
 

@@ -19,13 +19,21 @@ def pair_gbps(pairs: tuple[PairTable, ...], scope: Scope) -> float | None:
     Half of what goes both ways at the largest size, as in the probes in which all hosts do so; where that was not
     measured, what goes one way.
     """
-    for probe, share in (("bidirectional", 0.5), ("bandwidth", 1.0)):
-        own = [each for each in pairs if each.probe == probe and each.scope is scope and each.path is Path.MPI]
-        table = max((each for each in own if each.is_of_host), key=lambda each: each.size_bytes, default=None)
-        if table is not None and len(table.src):
-            rate = window_gbps(table.bytes_per_iteration, float(np.median(table.p50_ns)))
-            return None if rate is None else share * rate
-    return None
+    both = _typical_gbps(pairs, scope, "bidirectional")
+    return one_way_gbps(pairs, scope) if both is None else both / 2
+
+
+def one_way_gbps(pairs: tuple[PairTable, ...], scope: Scope) -> float | None:
+    """Return what a typical pair carries over MPI while nothing comes back; None where that was not measured."""
+    return _typical_gbps(pairs, scope, "bandwidth")
+
+
+def _typical_gbps(pairs: tuple[PairTable, ...], scope: Scope, probe: str) -> float | None:
+    own = [each for each in pairs if each.probe == probe and each.scope is scope and each.path is Path.MPI]
+    table = max((each for each in own if each.is_of_host), key=lambda each: each.size_bytes, default=None)
+    if table is None or not len(table.src):
+        return None
+    return window_gbps(table.bytes_per_iteration, float(np.median(table.p50_ns)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,6 +21,8 @@ class BurstOptions:
     """All-reduces of a step, one after the other, that share the size."""
     is_free_running: bool = False
     """Whether a step begins as soon as the one before has ended, and not on all ranks at the same time."""
+    overlaps: bool = False
+    """Whether a step computes while it communicates, and not before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,10 @@ class StepTable:
     """In the rounds of slowest steps whose counters are kept by themselves."""
     waited_ns: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """For how much longer than usual a rank waited for a CPU in such a round, by (round, rank)."""
+    overlaps: bool = False
+    exposed_p50_ns: float = float("nan")
+    """What communication cost beyond computing; NaN where nobody tells, as ``exposed_mean_ns``."""
+    exposed_mean_ns: float = float("nan")
 
     @property
     def steps(self) -> int:
@@ -253,6 +257,29 @@ class LoadFlows:
     p99_ns: FloatArray
     """Of a window; NaN where too few tell."""
     max_ns: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StorageTable:
+    """All-reduces and reads from a file: each alone, both together, each alone again; NaN where that is not known."""
+
+    stage: str
+    size_bytes: int
+    """Of an all-reduce."""
+    path: str
+    rate_gbps: float | None
+    """At which each host was to read; None: as fast as it goes."""
+    reduced_p50_ns: FloatArray
+    """By the slowest rank of each; shape (3,): before, together, after."""
+    reduced_p99_ns: FloatArray
+    rank: IntArray
+    """Who reads for its host, shape (n,)."""
+    read_gbps: FloatArray
+    """Shape (n, 3)."""
+    read_p99_ns: FloatArray
+    """Of one block, shape (n, 3)."""
+    read_blocks: FloatArray
+    """How many there were, shape (n, 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -499,6 +526,8 @@ class Evidence:
     flows_together: tuple[LoadFlows, ...] = ()
     """What flows carried that were under way together."""
 
+    storage: tuple[StorageTable, ...] = ()
+    """All-reduces beside reads from a file."""
     steps: tuple[StepTable, ...] = ()
     """Bursts, one for each stage of them."""
     noise: NoiseTable = NO_NOISE
@@ -515,7 +544,7 @@ class Evidence:
     @property
     def has_collectives(self) -> bool:
         """Whether all ranks did something together that was measured."""
-        return bool(self.groups or self.steps)
+        return bool(self.groups or self.steps or self.storage)
 
     @property
     def crowded_hosts(self) -> tuple[str, ...]:

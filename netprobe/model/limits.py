@@ -223,6 +223,16 @@ class Limits:
     victim_loss_ratio: float = _limit(
         0.25, "ratio", "of its rate that a flow loses while a receiver it does not send to is hot; it should lose none"
     )
+    rails_kept_ratio: float = _limit(
+        0.85,
+        "ratio",
+        "of what rails of two hosts carry one by one, that they carry all at once; with a PCIe link each that is all",
+    )
+    storage_lost_ratio: float = _limit(
+        0.25,
+        "ratio",
+        "of its rate that an all-reduce loses beside reads, or reads beside it, beyond what a shared port explains",
+    )
     gpu_held_ratio: float = _limit(
         0.05, "ratio", "of a stage that heat or a power brake holds a GPU's clock down; a healthy one never is"
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from netprobe.model.bursts import BurstOptions
 from netprobe.model.rdma import RdmaOptions
+from netprobe.model.storage import StorageOptions
 
 FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 INT_DTYPES = ("int8", "uint8", "int32", "uint32", "int64", "uint64")
@@ -28,7 +29,8 @@ INCAST: Final = "incast"
 VICTIM: Final = "victim"
 PERMUTATION: Final = "permutation"
 BISECTION: Final = "bisection"
-LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION)
+RAILS: Final = "rails"
+LOADS: Final = (LOADED_LATENCY, INCAST, VICTIM, PERMUTATION, BISECTION, RAILS)
 """The probes that load the fabric on purpose: their rounds hold flows (plan.loads)."""
 LOAD_PHASES: Final = 3
 """Rounds of a turn in which something is measured alone, beside load, and alone again: drift is then seen."""
@@ -161,6 +163,8 @@ class Stage:
     bursts: BurstOptions | None = None
     """How its steps follow each other, where it is of bursts: then it has a round for each second."""
 
+    storage: StorageOptions | None = None
+    """What hosts read beside its all-reduces, where that is what it is about."""
     load_bytes: int = 1 << 20
     """A message of the flows beside which latency is measured; of other loads ``sizes_bytes`` are theirs."""
 

@@ -1,6 +1,7 @@
 """What a reader gets (report.json): the verdict, its reasons, and the figures behind it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from netprobe.model.endpoint import Calibration
@@ -215,6 +216,13 @@ class StepSummary:
     slowest: tuple[SlowStep, ...]
     """Of the seconds with the slowest steps, the slowest first."""
     timeline: tuple[StepSpan, ...]
+    overlaps: bool = False
+    """Whether steps computed while they communicated."""
+    exposed_p50_ns: float | None = None
+    """What communication cost a step beyond its computation, on the rank where that was least: there nobody was waited
+    for. None in runs of older versions, as ``exposed_ratio``."""
+    exposed_ratio: float | None = None
+    """Of the time of all steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +264,13 @@ class LoadedSummary:
     worst_factor_p99: float | None
 
 
+class LineBasis(StrEnum):
+    """What goodput is held against."""
+
+    NIC = "nic"  # the rate that NICs tell, shared among the ranks that use one
+    PAIR = "pair"  # of NICs that do not: what a typical pair carries one way
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FanInSummary:
     """So many senders into one receiver, over all receivers that were hot; medians, but for what is called worst."""
@@ -277,11 +292,16 @@ class FanInSummary:
     """The one with the least goodput; None where there is but one."""
     worst_gbps: float | None
     longest_window_ns: float
+    line_gbps: float | None = None
+    """What a receiver could have at best, the median; None within hosts, and where nobody knows."""
+    line_ratio: float | None = None
+    """Goodput as a share of it, the median over receivers."""
+    line_basis: LineBasis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TogetherSummary:
-    """All hosts at once (permutation, bisection), or a flow beside an incast (victim)."""
+    """All hosts at once (permutation, bisection), a flow beside an incast (victim), or all rails of a pair of hosts."""
 
     probe: str
     scope: Scope
@@ -292,10 +312,39 @@ class TogetherSummary:
     """The median over rounds; of victims, that of one beside the incast."""
     alone_gbps: float | None
     """What as many flows carry pair by pair: as many times half of what the median pair carries both ways over MPI
-    (or one way, where that alone was measured); of a victim, its own rate before and after."""
+    (or one way, where that alone was measured); of a victim, its own rate before and after; of rails, the sum of each
+    alone, by pair of hosts."""
     kept_ratio: float | None
     worst_flow: tuple[str, str]
     worst_gbps: float
+
+
+Three = tuple[float | None, float | None, float | None]
+"""Before, together, after; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSummary:
+    """All-reduces and reads from a file: each alone, both together, each alone again."""
+
+    size_bytes: int
+    path: str
+    rate_gbps: float | None
+    """At which each host was to read; None: as fast as it goes."""
+    hosts: int
+    """That read."""
+    reduced_p50_ns: Three
+    reduced_p99_ns: Three
+    reduced_lost_ratio: float | None
+    """Of the rate of all-reduces, together, against the slower of before and after."""
+    read_gbps: Three
+    """Of a host, the median."""
+    read_p99_ns: Three
+    """Of one block, the median over hosts."""
+    read_lost_ratio: float | None
+    worst_host: str | None
+    """The one that reads least beside all-reduces; None where there is but one."""
+    worst_read_gbps: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +354,7 @@ class UnderLoad:
     loaded: tuple[LoadedSummary, ...] = ()
     fan_ins: tuple[FanInSummary, ...] = ()
     together: tuple[TogetherSummary, ...] = ()
+    storage: tuple[StorageSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,9 @@ class Metric(StrEnum):
     RESPONDING = "responding_ns"  # what the host that was asked took, from its NIC to its NIC
     PROBING = "probing_ns"  # what the host that asked took itself
     STEP = "step_ns"  # a computation and its all-reduces, the slowest rank of each step (model.bursts)
+    EXPOSED = (
+        "exposed_ns"  # of a step, what it took beyond its computation: the least of all ranks, who waited for nobody
+    )
     QUANTUM = "quantum_ns"  # a fixed amount of work, of a rank that does nothing else
     DETOUR = "detour_ns"  # what a quantum took beyond the median, where that is more than the clock of a core varies by
     DETOUR_GAP = "detour_gap_ns"  # from the beginning of one detour to that of the next
@@ -27,6 +30,9 @@ class Metric(StrEnum):
     ALONE = "alone_ns"  # a round trip while nothing else is sent, before or after load
     LOADED = "loaded_ns"  # a round trip beside flows that load the fabric
     FLOW = "flow_ns"  # a window of one of several flows that are under way together, as its receiver saw it
+    REDUCED = "reduced_ns"  # an all-reduce, the slowest rank of each, alone or while hosts read (model.storage)
+    READ = "read_ns"  # one block that a host read from a file
+    READS = "reads_ns"  # everything that a host read in a round, as one iteration
 
 
 NOISE_METRICS = (Metric.QUANTUM, Metric.DETOUR, Metric.DETOUR_GAP, Metric.WAKE_LATE)
@@ -35,7 +41,9 @@ NOISE_METRICS = (Metric.QUANTUM, Metric.DETOUR, Metric.DETOUR_GAP, Metric.WAKE_L
 LOAD_METRICS = (Metric.ALONE, Metric.LOADED, Metric.FLOW)
 """Those of rounds that load the fabric on purpose, or are held against such rounds."""
 
-MOVING_METRICS = (Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, Metric.STEP, *LOAD_METRICS)
+MOVING_METRICS = (
+    Metric.ROUND_TRIP, Metric.WINDOW, Metric.OPERATION, Metric.STEP, Metric.REDUCED, *LOAD_METRICS,
+)  # fmt: skip
 """Those whose iterations moved bytes that no other series counts."""
 
 
@@ -86,7 +94,11 @@ class Series:
     leader); ``iterations`` are runs, and ``bytes_per_iteration`` is what a run moved.
 
     STEP is rank 0's as OPERATION is; of bursts, ``round_index`` numbers parts of the stage, a dozen in all, each of
-    which has a series of STEP and one of ARRIVAL for each rank; STEP of a number beyond those is of all until then.
+    which has a series of STEP and one of ARRIVAL for each rank; STEP of a number beyond those is of all until then, as
+    EXPOSED always is.
+
+    REDUCED is rank 0's as OPERATION is; READ and READS are of the rank that reads for its host, ``size_bytes`` is a
+    block, and ``round_index`` says what runs beside (model.storage).
     """
 
     stage: str

@@ -104,7 +104,7 @@ def _each(plan: Plan, *changes: Callable[[Stage], Stage]) -> Plan:
 
 
 def _without_series(stage: Stage) -> Stage:
-    return replace(stage, series_budget_ns=0)
+    return stage if stage.storage is not None else replace(stage, series_budget_ns=0)
 
 
 def _without_bursts(stage: Stage) -> Stage:
@@ -120,6 +120,8 @@ def _with_shorter_bursts(stage: Stage, scale: float) -> Stage:
 
 
 def _with_shorter_series_of(stage: Stage, scale: float) -> Stage:
+    if stage.storage is not None:  # asked for by itself, and of a few milliseconds a file system tells nothing
+        return stage
     return replace(stage, series_budget_ns=max(round(stage.series_budget_ns * scale), SHORTEST_SERIES_NS))
 
 

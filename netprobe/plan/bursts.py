@@ -28,6 +28,7 @@ class BurstWish:
     size_bytes: int | None = None
     buckets: int | None = None
     is_free_running: bool = False
+    overlaps: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -58,6 +59,7 @@ def burst_stage(wish: BurstWish, *, length_ns: int) -> Stage:
             length_ns=length_ns,
             buckets=buckets,
             is_free_running=wish.is_free_running,
+            overlaps=wish.overlaps,
         ),
     )
 

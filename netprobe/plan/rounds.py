@@ -7,9 +7,11 @@ import numpy as np
 from netprobe.contracts import Assignment, Probe
 from netprobe.errors import PlanError
 from netprobe.model.endpoint import Rank, ranks_by_host
-from netprobe.model.plan import Pairing, Plan, Scope, Stage
+from netprobe.model.plan import RAILS, Pairing, Plan, Scope, Stage
+from netprobe.model.storage import PHASES
 from netprobe.plan.loads import load_rounds
 from netprobe.plan.pairing import Round, both_ways, matching_count, rounds_between, rounds_within
+from netprobe.plan.rails import rail_rounds
 from netprobe.stats.steps import rounds_in
 
 GROUP_ROUND = Round(pairs=())
@@ -39,7 +41,7 @@ class Drawing:
         if stage.bursts is not None:
             return rounds_in(stage.bursts)
         if probe.is_group:
-            return 1
+            return 1 if stage.storage is None else PHASES
         if stage.rounds:
             return len(stage.rounds)
         if probe.is_load:
@@ -56,11 +58,12 @@ class Drawing:
         if stage.bursts is not None:
             return [GROUP_ROUND] * rounds_in(stage.bursts)
         if probe.is_group:
-            return [GROUP_ROUND]
+            return [GROUP_ROUND] * self.count(stage, probe)
         if stage.rounds:
             return [Round(pairs=pairs) for pairs in stage.rounds]
         if probe.is_load:
-            return load_rounds(stage, self.hosts, self.leaves, self._seed)
+            draw = rail_rounds if stage.probe == RAILS else load_rounds
+            return draw(stage, self.hosts, self.leaves, self._seed)
         key = (stage.scope, stage.pairing, stage.matchings)
         if key not in self._drawn:
             self._drawn[key] = self._draw(*key)

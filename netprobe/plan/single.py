@@ -8,6 +8,7 @@ from netprobe.errors import PlanError
 from netprobe.model.bursts import BURSTS
 from netprobe.model.collective import SHAPES
 from netprobe.model.plan import DTYPE_BYTES, DTYPES, HOST_NOISE, OPS, Carriers, Memories, Pairing, Path, Plan, Stage
+from netprobe.model.storage import STORAGE
 from netprobe.plan.bursts import NO_BURSTS, BurstWish, burst_stage
 from netprobe.plan.gpu import moved, over_nccl, refuse_unfit
 from netprobe.plan.profiles import DEFAULT_SEED
@@ -22,6 +23,7 @@ from netprobe.plan.rdma import (
     refuse_idle,
 )
 from netprobe.plan.sizes import sweep
+from netprobe.plan.storage import NO_STORAGE, StorageWish, storage_stage
 from netprobe.registry import pick, probes, suggestion
 from netprobe.units import NS_PER_S, format_size
 
@@ -52,6 +54,7 @@ class SingleProbe:
     carriers: Carriers = Carriers.MPI
     wish: RdmaWish = NOTHING
     bursts: BurstWish = NO_BURSTS
+    storage: StorageWish = NO_STORAGE
     memories: Memories = Memories.AUTO
     """AUTO: of GPUs where NCCL carries it, and else of hosts."""
 
@@ -59,12 +62,23 @@ class SingleProbe:
 def plan_for_probe(single: SingleProbe) -> Plan:
     """Return the plan; raise PlanError for an unknown probe, type or operator, and for a sweep without sizes."""
     probe = pick("probe", probes(), single.probe)
+    if single.storage != NO_STORAGE and single.probe != STORAGE:
+        raise PlanError("--storage and --storage-rate are of storage, and of check", remedy="netprobe run storage")
     if single.probe == BURSTS:
-        return _plan_for_bursts(single, probe)
+        return _plan_of(single, probe, burst_stage(single.bursts, length_ns=DEFAULT_SOAK_NS))
     if not single.bursts.is_empty:
         raise PlanError(
-            "--soak, --period, --duty, --size, --buckets and --free-running are of bursts", remedy="netprobe run bursts"
+            "--soak, --period, --duty, --size, --buckets, --free-running and --overlap are of bursts",
+            remedy="netprobe run bursts",
         )
+    if single.probe == STORAGE:
+        reads = storage_stage(single.storage, size_bytes=single.end_bytes, phase_ns=single.series_budget_ns)
+        return _plan_of(single, probe, reads)
+    return _carrying(single, probe, _swept(single, probe))
+
+
+def _swept(single: SingleProbe, probe: Probe) -> tuple[Stage, ...]:
+    """Return a stage for each scope of a probe, over the sizes that were asked for."""
     shape = SHAPES.get(single.probe)
     dtype = _known("datatype", NCCL_DTYPES.get(single.dtype, single.dtype), DTYPES)
     op = _known("operator", single.op, OPS)
@@ -74,7 +88,7 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         sizes = sizes[:1]  # it moves no data, whatever the size
     if Path.MPI not in probe.paths:
         sizes = datagram_sizes(sizes[0], sizes[-1])
-    stages = tuple(
+    return tuple(
         Stage(
             id=single.probe if probe.is_group else f"{single.probe}-{scope.value}",
             probe=single.probe,
@@ -93,16 +107,18 @@ def plan_for_probe(single: SingleProbe) -> Plan:
         )
         for scope in probe.scopes
     )
-    carried = tuple(moved(stage, single.memories) for stage in _carried(stages, probe, single))
+
+
+def _plan_of(single: SingleProbe, probe: Probe, stage: Stage) -> Plan:
+    """Return the plan of a probe with options of its own, whose one stage has one size."""
+    return _carrying(single, probe, (replace(stage, check_iterations=single.check_iterations),))
+
+
+def _carrying(single: SingleProbe, probe: Probe, stages: tuple[Stage, ...]) -> Plan:
+    """Return the plan of stages over the paths, and in the memories, that were asked for."""
+    carried = tuple(moved(each, single.memories) for each in _carried(stages, probe, single))
     refuse_unfit(carried, single.memories, single.carriers)
     return Plan(profile=f"run {single.probe}", seed=DEFAULT_SEED, stages=carried)
-
-
-def _plan_for_bursts(single: SingleProbe, probe: Probe) -> Plan:
-    stage = replace(burst_stage(single.bursts, length_ns=DEFAULT_SOAK_NS), check_iterations=single.check_iterations)
-    carried = tuple(moved(each, single.memories) for each in _carried((stage,), probe, single))
-    refuse_unfit(carried, single.memories, single.carriers)
-    return Plan(profile=f"run {BURSTS}", seed=DEFAULT_SEED, stages=carried)
 
 
 def _carried(stages: tuple[Stage, ...], probe: Probe, single: SingleProbe) -> tuple[Stage, ...]:

@@ -142,15 +142,15 @@ def _compare(bench: Bench, stage: Stage, call: GroupCall, iteration: int) -> tup
     )
 
 
-def _run(bench: Bench, operation: Collective, iterations: int) -> Timings:
-    """Return the slowest rank of each iteration, the same on all ranks, and when this rank began it."""
+def run_together(bench: Bench, operation: Collective, iterations: int) -> Timings:
+    """Return the slowest rank of each iteration, the same on all ranks, and when this rank began it; all ranks call."""
     bench.control.barrier()
     stamps = bench.transport.collective(operation, iterations=iterations)
     return Timings(elapsed_ns=bench.control.maximum(durations_of(stamps)), began_ns=stamps[:-1])
 
 
 def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> Timings:
-    first = _run(bench, operation, max(stage.warmup_iterations, 1))
+    first = run_together(bench, operation, max(stage.warmup_iterations, 1))
     if stage.iterations is not None:
         return first
     return joined((first, _spend(bench, operation, stage.series_budget_ns // WARMUP_SHARE, first)))
@@ -158,13 +158,13 @@ def _warm_up(bench: Bench, stage: Stage, operation: Collective) -> Timings:
 
 def _time(bench: Bench, stage: Stage, operation: Collective, warmup: Timings) -> Timings:
     if stage.iterations is not None:
-        return _run(bench, operation, stage.iterations)
+        return run_together(bench, operation, stage.iterations)
     return _spend(bench, operation, stage.series_budget_ns, warmup)
 
 
 def _spend(bench: Bench, operation: Collective, budget_ns: int, seen: Timings) -> Timings:
     # All ranks see the same durations, and so decide the same.
-    return spend(budget_ns, seen.elapsed_ns, lambda count: _run(bench, operation, count), lambda count: count)
+    return spend(budget_ns, seen.elapsed_ns, lambda count: run_together(bench, operation, count), lambda count: count)
 
 
 def _pipelined(bench: Bench, stage: Stage, call: GroupCall, operation: Collective, timed: int) -> tuple[Series, ...]:
@@ -173,7 +173,9 @@ def _pipelined(bench: Bench, stage: Stage, call: GroupCall, operation: Collectiv
         return ()
     whole = replace(bench, transport=bench.undivided)
     return pipelined(
-        measured_of(stage, call, Metric.OPERATION), lambda count: _run(whole, operation, count).elapsed_ns, timed
+        measured_of(stage, call, Metric.OPERATION),
+        lambda count: run_together(whole, operation, count).elapsed_ns,
+        timed,
     )
 
 

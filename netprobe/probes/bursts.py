@@ -57,6 +57,8 @@ class _Soak:
     checked_iterations: int
     all_steps: Series | None = None
     """From the first step of this launch on."""
+    exposed: Series | None = None
+    """What communication cost beyond computing in each, likewise."""
     steps: Series | None = None
     arrivals: Series | None = None
     told: list[Series] = field(default_factory=list)
@@ -76,8 +78,9 @@ def run_round(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Probe
     count = max(1, min(MOST_STEPS, round(round_ns(options) / max(soak.interval_ns, 1.0))))
     pace = _pace(bench, options, soak.work)
     steps = bench.transport.bursts(soak.operation, pace, steps=count)
-    slowest_ns = bench.control.maximum(steps.left - steps.began)
-    own_ns = np.array([steps.left[-1] - steps.began[0]])
+    slowest_ns = bench.control.maximum(steps.ended - steps.began)
+    exposed_ns = bench.control.minimum(steps.ended - steps.computed)
+    own_ns = np.array([steps.ended[-1] - steps.began[0]])
     elapsed_ns = int(bench.control.maximum(own_ns)[0])
     soak.interval_ns = elapsed_ns / count if options.is_free_running else max(elapsed_ns / count, options.period_ns)
     late_ns, slowest = _take_lateness(bench, measured_of(stage, soak.call, Metric.ARRIVAL), steps, pace, slowest_ns)
@@ -86,6 +89,8 @@ def run_round(bench: Bench, stage: Stage, assignment: Assignment) -> tuple[Probe
         timed = record(measured_of(stage, soak.call, Metric.STEP), slowest_ns)
         soak.steps = timed if soak.steps is None else appended(soak.steps, timed)
         soak.all_steps = timed if soak.all_steps is None else appended(soak.all_steps, timed)
+        exposed = record(measured_of(stage, soak.call, Metric.EXPOSED), exposed_ns)
+        soak.exposed = exposed if soak.exposed is None else appended(soak.exposed, exposed)
     told = _bin(stage, assignment.round_index, steps, slowest_ns, elapsed_ns, slowest)
     bench.kept.is_over = _is_over(bench, options, soak)
     return (*_end_of_part(stage, soak, assignment.round_index, is_last=bench.kept.is_over), *told)
@@ -114,7 +119,8 @@ def _begun(bench: Bench, stage: Stage, options: BurstOptions, round_index: int) 
     computed_ns = min(_native.compute(CALIBRATION_WORK, NS_PER_S) for _ in range(CALIBRATIONS))
     ns_per_work = float(np.median(bench.control.allgather(computed_ns))) / CALIBRATION_WORK
     compute_ns = options.compute_ratio * options.period_ns
-    expected_ns = compute_ns + float(np.median(warmup_ns))
+    reduce_ns = float(np.median(warmup_ns))
+    expected_ns = max(compute_ns, reduce_ns) if options.overlaps else compute_ns + reduce_ns
     soak = _Soak(
         call=call,
         operation=operation,
@@ -140,6 +146,7 @@ def _pace(bench: Bench, options: BurstOptions, work: int) -> StepPace:
         work=work,
         work_limit_ns=LIMIT_PERIODS * options.period_ns,
         buckets=options.buckets,
+        overlaps=options.overlaps,
     )
 
 
@@ -157,17 +164,21 @@ def _take_lateness(
     bench: Bench, measured: Measured, steps: BurstSteps, pace: StepPace, slowest_ns: NDArray[np.int64]
 ) -> tuple[Series, _Slowest | None]:
     """Return how late this rank came to each step, and on rank 0 what the slowest step was about; all ranks call."""
-    entered = np.rint(bench.to_reference_ns(steps.entered)).astype(np.int64)
-    late_ns = entered - bench.control.minimum(entered)
+    # Who computes beside the all-reduce enters it at once: late is whose computation ends late.
+    computed = np.rint(bench.to_reference_ns(steps.computed)).astype(np.int64)
+    late_ns = computed - bench.control.minimum(computed)
     at = int(np.argmax(slowest_ns))
-    own_ns = int(steps.entered[at] - ready_at(steps, pace, at))
+    own_ns = int(steps.computed[at] - ready_at(steps, pace, at))
     rows = bench.control.gather((int(late_ns[at]), own_ns, int(steps.off_cpu_ns[at])))
     slowest = None if rows is None else slowest_of(np.array(rows, dtype=np.int64))
     return record(replace(measured, src=bench.transport.rank), late_ns), slowest
 
 
 def ready_at(steps: BurstSteps, pace: StepPace, step: int) -> int:
-    """Return when a rank could have begun a step: when that was due, or when the one before let go of it."""
+    """Return when a rank could have begun a step: when that was due, or when the all-reduce before let go of it.
+
+    A computation that is not done by then is the rank's own doing.
+    """
     due_ns = pace.start_ns + step * pace.period_ns
     return due_ns if step == 0 else max(int(steps.left[step - 1]), due_ns if pace.period_ns else 0)
 
@@ -242,6 +253,8 @@ def _end_of_part(stage: Stage, soak: _Soak, round_index: int, *, is_last: bool) 
         told += [replace(each, round_index=part) for each in (soak.arrivals, _checked(soak)) if each is not None]
         if soak.all_steps is not None:
             told.append(replace(soak.all_steps, round_index=WHOLE + part, bytes_per_iteration=0))
+        if soak.exposed is not None:
+            told.append(replace(soak.exposed, round_index=WHOLE + part))
         soak.arrivals = soak.steps = None
     return tuple(told)
 

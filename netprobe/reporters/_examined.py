@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final
 
 from netprobe.contracts import Detector, HistoryDetector
-from netprobe.model.plan import Path, Scope
+from netprobe.model.plan import RAILS, Path, Scope
 from netprobe.model.report import Report
 from netprobe.model.run import HISTORY
 from netprobe.registry import detectors, history_detectors
@@ -26,6 +26,8 @@ class Need(Enum):
     NCCL = auto()
     LAYERS = auto()
     LOAD = auto()
+    RAILS = auto()
+    STORAGE = auto()
     COLLECTIVES = auto()
     STEPS = auto()
     NOISE = auto()
@@ -48,6 +50,8 @@ _BY_NEED: Final = {
     Need.NCCL: ("nccl-fallback",),
     Need.LAYERS: ("layer-gap",),
     Need.LOAD: ("congestion", "head-of-line", "headroom", "incast"),
+    Need.RAILS: ("rail-contention",),
+    Need.STORAGE: ("storage-interference",),
     Need.COLLECTIVES: ("slow-hop", "straggler"),
     Need.STEPS: ("stalled-step", "step-drift"),
     Need.NOISE: ("host-noise",),
@@ -61,7 +65,11 @@ def _uses_nccl(report: Report) -> bool:
 
 def _has_load(report: Report) -> bool:
     load = report.under_load
-    return bool(load.loaded or load.fan_ins or load.together)
+    return bool(load.loaded or load.fan_ins or any(row.probe != RAILS for row in load.together))
+
+
+def _has_rails(report: Report) -> bool:
+    return any(row.probe == RAILS for row in report.under_load.together)
 
 
 _IS_THERE: Final[Mapping[Need, tuple[Callable[[Report, str], bool], str]]] = {
@@ -76,6 +84,8 @@ _IS_THERE: Final[Mapping[Need, tuple[Callable[[Report, str], bool], str]]] = {
     Need.NCCL: (lambda report, _host: _uses_nccl(report), "NCCL was not measured"),
     Need.LAYERS: (lambda report, _host: bool(report.layers), "no two layers were measured on the same pairs"),
     Need.LOAD: (lambda report, _host: _has_load(report), "nothing was measured under load"),
+    Need.RAILS: (lambda report, _host: _has_rails(report), "no rails were measured all at once"),
+    Need.STORAGE: (lambda report, _host: bool(report.under_load.storage), "no reads beside all-reduces were measured"),
     Need.COLLECTIVES: (lambda report, _host: bool(report.groups), "no collective was measured"),
     Need.STEPS: (lambda report, _host: bool(report.steps), "no bursts were measured"),
     Need.NOISE: (lambda report, _host: report.noise is not None, "no rank was measured alone"),

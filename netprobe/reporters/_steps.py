@@ -18,16 +18,18 @@ def step_figures(rows: Iterable[StepSummary], *, most: int = ALL_SLOWEST) -> tup
 
 def _figures(row: StepSummary, most: int) -> Iterator[Figures]:
     pace = "free-running" if row.is_free_running else f"every {duration(row.period_ns)}"
+    when = "meanwhile" if row.overlaps else "all-reduced"
     yield Figures(
         title=f"steps of {counted(row.ranks, 'rank')}: {100 * row.compute_ratio:.0f} % of {duration(row.period_ns)} "
-        f"computed, {message_size(row.size_bytes)} all-reduced, {pace}",
-        columns=("seconds", "steps", "typical", "p99", "p99.9", "max", "mean"),
+        f"computed, {message_size(row.size_bytes)} {when}, {pace}",
+        columns=("seconds", "steps", "typical", "exposed", "p99", "p99.9", "max", "mean"),
         words=frozenset(),
         rows=(
             (
                 f"{row.rounds:,}",
                 f"{row.steps:,}",
                 duration(row.p50_ns),
+                _exposed(row),
                 duration(row.p99_ns),
                 duration(row.p999_ns),
                 duration(row.max_ns),
@@ -42,6 +44,14 @@ def _figures(row: StepSummary, most: int) -> Iterator[Figures]:
         dispensable=("second",),
         rows=tuple(map(_row, row.slowest[:most])),
     )
+
+
+def _exposed(row: StepSummary) -> str:
+    """Return what communication cost beyond computing, and which share of all time that is."""
+    if row.exposed_p50_ns is None or row.exposed_ratio is None:
+        return ABSENT
+    exposed = duration(row.exposed_p50_ns) if row.exposed_p50_ns else "0 ns"
+    return f"{exposed} {100 * row.exposed_ratio:.0f} %"
 
 
 def _row(slow: SlowStep) -> tuple[str, ...]:

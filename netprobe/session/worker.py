@@ -263,6 +263,8 @@ class _Course:
         self._counting.begin_stage()
         self._gpus.begin()
         self._kept = Kept()
+        if stage.bursts is not None:
+            self._counting.begin_seconds()
         for round_index in range(first, len(rounds)):
             self._announce(index, round_index, len(rounds))
             self._run_round(stage, rounds[round_index], round_index, first)
@@ -333,6 +335,10 @@ class _Course:
         results = tuple(probe.run(self._bench(stage), stage, assignment))
         number = self._crew.numbers[self._control.rank]
         window = self._counting.end(stage.id, assignment.round_index, number)
+        if stage.bursts is not None:
+            window = self._counting.with_second(window)
+            slow = self._counting.too_slow()
+            results = results if slow is None else (*results, slow)
         counted = (each for each in results if isinstance(each, DatagramCounts))
         return results, with_datagrams(window, counted, self._crew.numbers)
 

@@ -39,6 +39,7 @@ class _Pace:
     """How long steps take, how many there are in a round, and how many of each round waited for a timer."""
 
     step_ns: float
+    exposed_ns: float
     interval_ns: float
     steps: int
     stalled: IntArray
@@ -65,7 +66,13 @@ def play_bursts(
     np.add.at(pace.stalled, random.integers(0, len(pace.stalled), min(timeouts, done // 2)), 1)
     rounds_ns = np.array([round(done * pace.interval_ns)], dtype=np.int64)
     return Made(
-        frame=pl.concat([*_step_frames(stage, pace, random), _arrival_frame(stage, ranks, late_ns, pace, random)]),
+        frame=pl.concat(
+            [
+                *_step_frames(stage, pace, random),
+                _arrival_frame(stage, ranks, late_ns, pace, random),
+                _exposed_frame(stage, pace, done, np.random.default_rng([seed, 5])),
+            ]
+        ),
         tally=tally,
         rounds_ns=rounds_ns,
         rank_counters=[rank_counters(fabric, condition, stage.id, 1, rounds_ns, random)],
@@ -75,11 +82,18 @@ def play_bursts(
 
 def _pace(options: BurstOptions, sent_ns: float) -> _Pace:
     """Return the pace of steps that communicate for so long."""
-    step_ns = options.compute_ratio * options.period_ns + sent_ns
+    compute_ns = options.compute_ratio * options.period_ns
+    step_ns = max(compute_ns, sent_ns) if options.overlaps else compute_ns + sent_ns
     interval_ns = step_ns if options.is_free_running else max(step_ns, float(options.period_ns))
     steps = max(1, round(round_ns(options) / interval_ns))
     rounds = min(rounds_in(options), max(1, round(options.length_ns / (steps * interval_ns))))
-    return _Pace(step_ns=step_ns, interval_ns=interval_ns, steps=steps, stalled=np.zeros(rounds, dtype=np.int64))
+    return _Pace(
+        step_ns=step_ns,
+        exposed_ns=step_ns - compute_ns,
+        interval_ns=interval_ns,
+        steps=steps,
+        stalled=np.zeros(rounds, dtype=np.int64),
+    )
 
 
 def _parts(options: BurstOptions, rounds: int) -> IntArray:
@@ -107,6 +121,16 @@ def _step_frames(stage: Stage, pace: _Pace, random: np.random.Generator) -> "Ite
             "src": np.zeros(len(numbers), dtype=np.int64),
         }
         yield series_frame(times, columns, _constant(stage, Metric.STEP), random)
+
+
+def _exposed_frame(stage: Stage, pace: _Pace, steps: int, random: np.random.Generator) -> "pl.DataFrame":
+    """Return what communication costs beyond computing, of all steps; drawn apart, so that all else is as it was."""
+    assert stage.bursts is not None
+    times = drawn_times(random, np.array([pace.exposed_ns]), np.array([steps]), spread_ratio=SPREAD_RATIO)
+    last = int(_parts(stage.bursts, len(pace.stalled))[-1])
+    columns: dict[str, object] = {"round_index": np.array([WHOLE + last]), "src": np.zeros(1, dtype=np.int64)}
+    constant = _constant(stage, Metric.EXPOSED) | {"bytes_per_iteration": 0, "checked_iterations": 0}
+    return series_frame(times, columns, constant, random)
 
 
 def _times(random: np.random.Generator, step_ns: float, iterations: IntArray, delayed: IntArray) -> Times:

@@ -86,6 +86,10 @@ class Condition:
     """Of leaves: what a flow from another leaf loses of its rate while some other NIC of the leaf is hot."""
     collapses_ratio: FloatArray
     """Share of a NIC's goodput that is lost when four or more send to it."""
+    storage_slows_ratio: float = 0.0
+    """Share of its rate that an all-reduce loses beside reads from storage."""
+    storage_starves_ratio: float = 0.0
+    """Share of their rate that reads lose beside an all-reduce."""
     priority: IntArray
     """In which a NIC's traffic goes, and for which it has flow control."""
     pause_priority: IntArray

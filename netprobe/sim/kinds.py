@@ -215,6 +215,14 @@ def _read_request(fabric: Fabric, condition: Condition, at: Place, values: Value
     condition.sends_ratio[at.nics] = values["sends"]
 
 
+def _storage(_f: Fabric, condition: Condition, _at: Place, values: Values, _r: np.random.Generator) -> None:
+    share = float(values["share"])
+    if values["suffers"] == "all-reduces":
+        condition.storage_slows_ratio = share
+    else:
+        condition.storage_starves_ratio = share
+
+
 def _kind(title: str, place: PlaceKind, apply: Apply, **values: Value | tuple[Value, ...]) -> Kind:
     return Kind(title=title, place=place, values=values, apply=apply)
 
@@ -263,6 +271,8 @@ KINDS: Final[Mapping[str, Kind]] = {
                           share=(0.4, 0.8)),
     "incast-collapse": _fabric("what many senders bring to one collapses", apply=_set("share", "collapses_ratio"),
                                share=(0.35, 0.7)),
+    "storage-interference": _fabric("reads from storage and all-reduces are in each other's way", apply=_storage,
+                                    suffers=("all-reduces", "reads"), share=(0.4, 0.7)),
     "isolated-leaf": _leaf("NICs of a leaf do not reach those of others over RDMA", apply=_isolated),
     "storm": _nic("a NIC stops its leaf all the time", apply=_storm, share=(0.05, 1.0)),
     "deadlock": _fabric("ports are held for good", apply=_deadlock, share=(0.2, 1.0)),

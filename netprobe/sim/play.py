@@ -34,6 +34,7 @@ from netprobe.sim.made import Made
 from netprobe.sim.noise import play_noise
 from netprobe.sim.pairs import play_pairs
 from netprobe.sim.settings import endpoints_of, inventories_of
+from netprobe.sim.storage import play_storage
 from netprobe.sim.tally import Tally, round_rows, span_rows
 from netprobe.store.counters_table import counters_schema
 from netprobe.store.reader import Run
@@ -184,6 +185,8 @@ class _Course:
         if stage.bursts is not None:
             return play_bursts(self._fabric, self._condition, stage, ranks, random, self._seed)
         began_ns = sum(outcome.elapsed_ns for outcome in self._outcomes)
+        if stage.storage is not None:
+            return play_storage(self._fabric, self._condition, stage, ranks, random, self._seed)
         if stage.probe == HOST_NOISE:
             return play_noise(self._fabric, self._condition, stage, ranks, random, began_ns)
         if probe.is_load:
@@ -194,7 +197,7 @@ class _Course:
 
     def _random_of(self, stage: Stage, probe: Probe) -> np.random.Generator:
         """Return what draws for a stage: bursts and loads draw from their own, so that all else is alike without."""
-        if probe.is_load:
+        if probe.is_load or stage.storage is not None:
             return np.random.default_rng([self._seed, 3, len(self._outcomes)])
         return self._random if stage.bursts is None else self._random_of_bursts
 

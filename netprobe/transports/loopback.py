@@ -271,19 +271,29 @@ class LoopbackTransport:
 
     def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
         """See contracts.Transport; buckets move as one."""
-        rows = np.zeros((steps, 4), dtype=np.int64)
+        rows = np.zeros((steps, 5), dtype=np.int64)
         for index in range(steps):
             due_ns = pace.start_ns + index * pace.period_ns if pace.period_ns or not index else 0
             time.sleep(max(due_ns - self._clock(), 0) / NS_PER_S)
             cpu_ns, began_ns = time.thread_time_ns(), self._clock()
-            _native.compute(pace.work, pace.work_limit_ns)
+            companion = threading.Thread(target=self._compute, args=(pace, rows[index])) if pace.overlaps else None
+            if companion is not None:
+                companion.start()
+            else:
+                self._compute(pace, rows[index])
             entered_ns = self._clock()
             self._run_collective(call)
             left_ns = self._clock()
+            if companion is not None:
+                companion.join()
             off_cpu_ns = max(left_ns - began_ns - (time.thread_time_ns() - cpu_ns), 0)
-            rows[index] = began_ns, entered_ns, left_ns, off_cpu_ns
-        began, entered, left, off_cpu = np.ascontiguousarray(rows.T)
-        return BurstSteps(began=began, entered=entered, left=left, off_cpu_ns=off_cpu)
+            rows[index, :4] = began_ns, entered_ns, left_ns, off_cpu_ns
+        began, entered, left, off_cpu, computed = np.ascontiguousarray(rows.T)
+        return BurstSteps(began=began, entered=entered, left=left, off_cpu_ns=off_cpu, computed=computed)
+
+    def _compute(self, pace: StepPace, row: Stamps) -> None:
+        _native.compute(pace.work, pace.work_limit_ns)
+        row[4] = self._clock()
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """See contracts.Transport."""

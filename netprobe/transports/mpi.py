@@ -205,15 +205,15 @@ class MpiTransport:
 
     def bursts(self, call: Collective, pace: StepPace, *, steps: int) -> BurstSteps:
         """See contracts.Transport."""
-        rows = np.full((steps, 4), -1, dtype=np.int64)  # touched, as the stamps of a series
+        rows = np.full((steps, 5), -1, dtype=np.int64)  # touched, as the stamps of a series
         _, send, receive, count, _, datatype, op, _, comm, *_ = self._arguments(call)
         with _Translated(self, None):
             _native.bursts(
                 send, receive, count, pace.buckets, DTYPE_BYTES[call.dtype], datatype, op, comm,
-                pace.start_ns, pace.period_ns, pace.work, pace.work_limit_ns, rows,
+                pace.start_ns, pace.period_ns, pace.work, pace.work_limit_ns, pace.overlaps, rows,
             )  # fmt: skip
-        began, entered, left, off_cpu_ns = np.ascontiguousarray(rows.T)
-        return BurstSteps(began=began, entered=entered, left=left, off_cpu_ns=off_cpu_ns)
+        began, entered, left, off_cpu_ns, computed = np.ascontiguousarray(rows.T)
+        return BurstSteps(began=began, entered=entered, left=left, off_cpu_ns=off_cpu_ns, computed=computed)
 
     def clock_pings(self, *, serves: bool, peer: int, count: int) -> Stamps:
         """Exchange clock readings with ``peer``; return (sent, served, returned) per ping, shape (count, 3)."""

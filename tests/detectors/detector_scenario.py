@@ -68,6 +68,18 @@ hot = "node1"
 senders = ["node2", "node3"]
 gbps = [380.0, 200.0, 380.0]
 
+[[rails]]                                 # pairs of hosts in turns, both ways; each host has two ranks
+pairs = [["node1", "node2"]]
+gbps = [200.0, 200.0]                     # of each flow, of one rail alone and of both at once
+odd = [{ between = ["node1", "node2"], gbps = [200.0, 150.0] }]  # except these
+
+[[storage]]                               # all-reduces and reads on all hosts: before, together, after
+path = "/scratch/file"
+rate_gbps = 16.0                          # at which each host was to read; absent: as fast as it goes
+size = "8M"
+us = [300.0, 310.0, 300.0]                # of an all-reduce; p99_us where tails matter, blocks where reads are few
+gbps = [16.0, 16.0, 16.0]                 # of each host; odd = { node2 = [16.0, 8.0, 16.0] }: except these
+
 [[counters]]                              # what systems counted in each round they took part in; lines add up
 on = "node2"                              # absent: every host
 with = "node3"                            # only in its rounds with this host; "everybody": only in collectives
@@ -177,6 +189,7 @@ from netprobe.model.evidence import (
     NoiseTable,
     PairTable,
     Shape,
+    StorageTable,
 )
 from netprobe.model.finding import Finding, Gap
 from netprobe.model.gpu import CopyRate, CopyWay, GpuEndpoint
@@ -309,6 +322,28 @@ class VictimLine(Strict):
     gbps: tuple[float, float, float]
 
 
+class OddRails(Strict):
+    between: tuple[str, str]
+    gbps: list[float]
+
+
+class RailsLine(Strict):
+    pairs: list[tuple[str, str]]
+    gbps: list[float]
+    odd: list[OddRails] = []
+
+
+class StorageLine(Strict):
+    size: str
+    us: list[float]
+    gbps: list[float]
+    p99_us: list[float] = []
+    odd: dict[str, list[float]] = {}
+    path: str = "/scratch/file"
+    rate_gbps: float | None = None
+    blocks: float = 1000.0
+
+
 class CounterLine(Strict, rename={"peer": "with"}):
     grown: dict[str, float]
     on: str | None = None
@@ -435,6 +470,8 @@ class Scenario(Strict):
     shapes: list[ShapeLine] = []
     loaded: list[LoadedLine] = []
     incast: list[IncastLine] = []
+    storage: list[StorageLine] = []
+    rails: list[RailsLine] = []
     victim: list[VictimLine] = []
     counters: list[CounterLine] = []
     faults: list[FaultLine] = []
@@ -511,7 +548,12 @@ def evidence_of(scenario: Scenario) -> Evidence:
         noise=_noise(scenario.noise, ranks),
         shapes=tuple(_shape(each, ranks) for each in scenario.shapes),
         loaded=tuple(_loaded(ranks, each) for each in scenario.loaded),
-        flows_together=(*_incast(ranks, scenario.incast), *_victims(ranks, scenario.victim)),
+        storage=tuple(_storage(ranks, each) for each in scenario.storage),
+        flows_together=(
+            *_incast(ranks, scenario.incast),
+            *_victims(ranks, scenario.victim),
+            *_rails(ranks, scenario.rails),
+        ),
         faults=tuple(_fault(line) for line in scenario.faults if line.xor_mask),
         fault_paths=tuple(line.path for line in scenario.faults if line.xor_mask),
         coverage=Coverage(
@@ -975,6 +1017,43 @@ def _flows(probe: str, ranks: tuple[Rank, ...], rows: list[tuple[int, str, str, 
         gbps=gbps,
         p99_ns=np.full(len(rows), np.nan),
         max_ns=8 * (8 << 20) / gbps,
+    )
+
+
+def _rails(ranks: tuple[Rank, ...], lines: list[RailsLine]) -> Iterator[LoadFlows]:
+    of_host: dict[str, list[int]] = {}
+    for rank in ranks:
+        of_host.setdefault(rank.host, []).append(rank.rank)
+    for line in lines:
+        odd = {frozenset(each.between): each.gbps for each in line.odd}
+        rows = []
+        for turn, (one, other) in enumerate(line.pairs):
+            alone, together = odd.get(frozenset((one, other)), line.gbps)
+            rails = list(zip(of_host[one], of_host[other], strict=True))
+            for phase in range(len(rails) + 1):
+                rate, own = (together, rails) if phase == len(rails) else (alone, [rails[phase]])
+                index = turn * (len(rails) + 1) + phase
+                rows += [(index, *ends, rate) for a, b in own for ends in ((a, b), (b, a))]
+        index, src, dst, gbps = (np.array(column) for column in zip(*rows, strict=True))
+        yield LoadFlows(
+            stage="rails-between-hosts", probe="rails", scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20,
+            round_index=index, src=src, dst=dst, gbps=gbps, p99_ns=np.full(len(rows), np.nan), max_ns=1e6 / gbps,
+        )  # fmt: skip
+
+
+def _storage(ranks: tuple[Rank, ...], line: StorageLine) -> StorageTable:
+    readers = [rank for rank in ranks if rank.local_index == 0]
+    return StorageTable(
+        stage="storage",
+        size_bytes=parse_size(line.size),
+        path=line.path,
+        rate_gbps=line.rate_gbps,
+        reduced_p50_ns=NS_PER_US * np.array(line.us),
+        reduced_p99_ns=NS_PER_US * np.array(line.p99_us or [np.nan] * 3),
+        rank=np.array([rank.rank for rank in readers]),
+        read_gbps=np.array([line.odd.get(rank.host, line.gbps) for rank in readers]),
+        read_p99_ns=np.full((len(readers), 3), np.nan),
+        read_blocks=np.full((len(readers), 3), line.blocks),
     )
 
 

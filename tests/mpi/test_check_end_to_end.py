@@ -339,3 +339,21 @@ def test_a_limits_file_with_an_unknown_key_names_the_nearest(netprobe, tmp_path)
     assert ended.returncode == 4
     assert "jitter_tail_ratio" in ended.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_reads_beside_all_reduces_are_told_both_ways_and_a_directory_is_refused_at_once(netprobe, tmp_path):
+    file = tmp_path / "data"
+    file.write_bytes(os.urandom(8 << 20))
+
+    ended = netprobe(
+        "run", "storage", "--storage", "data", "--storage-rate", "500MB/s", "-e", "64K", "--series", "200ms",
+        "--format", "json",
+    )  # fmt: skip
+    refused = netprobe("run", "storage", "--storage", str(tmp_path))
+
+    (row,) = json_report(ended)["under_load"]["storage"]
+    assert row["path"] == str(file)
+    assert all(each > 0 for each in (*row["reduced_p50_ns"], *row["read_gbps"]))
+    assert refused.returncode == 4
+    assert "is a directory" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

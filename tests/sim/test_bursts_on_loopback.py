@@ -99,3 +99,27 @@ def test_a_healthy_simulated_fabric_stalls_no_step_and_drifts_nowhere():
     for id in ("stalled-step", "step-drift"):
         answers = detectors()[id].detect(evidence, Limits())
         assert [each for each in answers if hasattr(each, "severity")] == []
+
+
+def test_what_is_exposed_of_communication_is_told_in_phase_and_beside_a_computation(tmp_path):
+    one, other = (
+        evidence_of(measured(tmp_path / name, 2, replace(SHORT, overlaps=overlaps, length_ns=NS_PER_S))).steps[0]
+        for name, overlaps in (("alone", False), ("beside", True))
+    )
+
+    assert (one.overlaps, other.overlaps) == (False, True)
+    for table in (one, other):
+        assert 0 <= table.exposed_p50_ns < table.p50_ns
+        assert 0 <= table.exposed_mean_ns < table.total_ns / table.steps
+
+
+def test_on_a_simulated_fabric_communication_hides_behind_what_takes_longer():
+    fabric = fabric_of(default_topology(64))
+
+    def exposed(overlaps, ratio):
+        wish = replace(SHORT, overlaps=overlaps, compute_ratio=ratio, size_bytes=64 << 20)
+        plan = Plan(profile="test", seed=1, stages=(burst_stage(wish, length_ns=NS_PER_S),))
+        (steps,) = judge(play(fabric, healthy(fabric, np.random.default_rng(1)), plan, 1), Limits()).steps
+        return steps.exposed_p50_ns
+
+    assert exposed(True, 0.9) < NS_PER_MS / 1000 < exposed(True, 0.1) < exposed(False, 0.1)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from test_pipeline_on_loopback import measured
 
@@ -10,12 +11,16 @@ from netprobe.contracts import Assignment, Bench
 from netprobe.judge.evidence import evidence_of
 from netprobe.judge.judge import judge
 from netprobe.model.limits import Limits
-from netprobe.model.plan import LOADED_LATENCY, LOADS, Scope, Stage
+from netprobe.model.plan import LOADED_LATENCY, LOADS, RAILS, Plan, Scope, Stage
 from netprobe.probes._loads import measure_load
+from netprobe.sim.condition import healthy
+from netprobe.sim.fabric import default_topology, fabric_of
+from netprobe.sim.play import play
 from netprobe.transports.loopback import clean_wire
 
 SIZE = 2048
-FEWEST_OF = {"loaded_latency": 4, "incast": 4, "victim": 5, "permutation": 3, "bisection": 4}
+FEWEST_OF = {"loaded_latency": 4, "incast": 4, "victim": 5, "permutation": 3, "bisection": 4, RAILS: 4}
+RANKS_OF = {RAILS: 2}
 
 
 def load_stage(probe, **traits):
@@ -33,7 +38,8 @@ def run_of(tmp_path, probe, ranks, **options):
 
 @pytest.mark.parametrize("probe", LOADS)
 def test_every_load_measures_all_that_it_planned_with_its_data_compared(tmp_path, probe):
-    run = run_of(tmp_path, probe, FEWEST_OF[probe])
+    many = RANKS_OF.get(probe, 1)
+    run = run_of(tmp_path, probe, FEWEST_OF[probe], host_of=lambda rank: f"n{rank // many}")
 
     report = judge(run, Limits())
     assert set(run.series["metric"]) == (
@@ -112,3 +118,16 @@ def test_loads_follow_each_other_without_leftovers(tmp_path):
 
     assert sum(map(len, run.series["faults"])) == 0
     assert set(run.series["stage"]) == {"incast-between-hosts", "again"}
+
+
+def test_on_a_simulated_fabric_rails_take_nothing_from_each_other():
+    fabric = fabric_of(default_topology(64))
+    plan = Plan(profile="x", seed=1, stages=(load_stage(RAILS, series_budget_ns=200_000_000, matchings=2),))
+    plan = replace(plan, stages=(replace(plan.stages[0], sizes_bytes=(1 << 20,)),))
+
+    report = judge(play(fabric, healthy(fabric, np.random.default_rng(1)), plan, 1), Limits())
+
+    (row,) = report.under_load.together
+    assert (row.probe, row.flows) == (RAILS, 2 * fabric.rails)
+    assert row.kept_ratio == pytest.approx(1, abs=0.05)
+    assert report.findings == ()

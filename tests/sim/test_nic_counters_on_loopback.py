@@ -13,10 +13,12 @@ from netprobe.model.meaning import Meaning
 from netprobe.model.plan import Plan, Scope, Stage
 from netprobe.model.ports import Span
 from netprobe.model.run import Launch, RunStatus
+from netprobe.plan.bursts import BurstWish, burst_stage
 from netprobe.plan.task import Task
 from netprobe.session.threads import run_on_threads
 from netprobe.store.reader import read_run
 from netprobe.store.writer import RunWriter
+from netprobe.units import NS_PER_MS, NS_PER_S
 
 FILES = {
     "sys/class/infiniband/mlx5_0/fw_ver": "28.40.1000\n",
@@ -57,8 +59,8 @@ def system(tmp_path):
     return System(root=root, netlink=GrowingNetlink())
 
 
-def measured(tmp_path, system, ranks=2, hosts=2, excluded=()):
-    stage = Stage(
+def measured(tmp_path, system, ranks=2, hosts=2, excluded=(), stage=None):
+    stage = stage or Stage(
         id="bandwidth", probe="bandwidth", scope=Scope.BETWEEN_HOSTS, sizes_bytes=(512,), iterations=4,
         warmup_iterations=1, window=2,
     )  # fmt: skip
@@ -128,3 +130,26 @@ def test_the_judge_sees_a_port_with_both_kinds_of_counters(tmp_path, system):
     assert set(ports.spans) == {Span.LOAD, Span.IDLE_BEFORE, Span.IDLE_AFTER}
     assert (ports.grown(Meaning.OUT_OF_SEQUENCE) == 0).all()
     assert (ports.by_priority(Meaning.PAUSE_SENT)[:, 3] > 0).all()
+
+
+def test_in_bursts_pauses_are_counted_by_second_where_the_driver_answers_at_once(tmp_path, system):
+    (system.root / "drivers/mlx5_core").mkdir(parents=True)
+    (system.root / "sys/class/net/eth0/device/driver").symlink_to(system.root / "drivers/mlx5_core")
+    wish = BurstWish(period_ns=50 * NS_PER_MS, compute_ratio=0.1, size_bytes=4096, length_ns=2 * NS_PER_S)
+
+    run = measured(tmp_path, system, stage=burst_stage(wish, length_ns=NS_PER_S))
+
+    rounds = run.counters.filter(pl.col("round_index").is_not_null())
+    paused = rounds.filter(pl.col("counter") == "ethtool/eth0/tx_prio3_pause")
+    assert set(paused["rank"]) == {0, 1}
+    assert {each.round_index for each in run.steps} <= set(paused["round_index"])
+    assert (paused.filter(pl.col("round_index") < len(run.steps))["growth"] > 0).all()
+
+
+def test_where_a_driver_keeps_old_values_no_second_is_told_what_may_be_of_another(tmp_path, system):
+    wish = BurstWish(period_ns=50 * NS_PER_MS, compute_ratio=0.1, size_bytes=4096, length_ns=NS_PER_S)
+
+    run = measured(tmp_path, system, stage=burst_stage(wish, length_ns=NS_PER_S))
+
+    rounds = run.counters.filter(pl.col("round_index").is_not_null())
+    assert not any(name.startswith("ethtool/") for name in rounds["counter"].unique())

@@ -11,6 +11,7 @@ from netprobe.model.collective import SHAPES
 from netprobe.model.limits import Limits
 from netprobe.model.plan import HOST_NOISE, LOADS, REACH, Plan, Scope, Stage
 from netprobe.model.run import Launch, RunStatus
+from netprobe.model.storage import STORAGE
 from netprobe.model.verdict import Verdict
 from netprobe.plan.task import Task
 from netprobe.registry import probes
@@ -155,5 +156,5 @@ def test_a_rank_that_fails_ends_the_run_with_its_own_error(tmp_path):
 
 def test_every_registered_probe_has_a_stage_here():
     # Of tests/unit/test_reach_judged, test_bursts_on_loopback, test_host_noise_on_loopback, test_loads_on_loopback.
-    elsewhere = {REACH, BURSTS, HOST_NOISE, *LOADS}
+    elsewhere = {REACH, BURSTS, HOST_NOISE, STORAGE, *LOADS}
     assert set(probes()) == {*PAIR_PROBES, *SHAPES, *elsewhere}

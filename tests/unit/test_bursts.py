@@ -182,7 +182,7 @@ def test_a_rank_without_a_cpu_is_told_beyond_what_all_sleep():
 def test_a_step_could_begin_when_it_was_due_or_when_the_one_before_let_go():
     steps = BurstSteps(
         began=np.array([100, 200]), entered=np.array([150, 250]), left=np.array([230, 300]),
-        off_cpu_ns=np.zeros(2, dtype=np.int64),
+        off_cpu_ns=np.zeros(2, dtype=np.int64), computed=np.array([150, 250]),
     )  # fmt: skip
     pace = StepPace(start_ns=100, period_ns=100, work=0, work_limit_ns=0, buckets=1)
 
@@ -245,9 +245,9 @@ def bind_fake_mpi():
 def test_each_step_reduces_all_elements_in_buckets_and_stamps_its_parts_in_order():
     bind_fake_mpi()
     CALLS.clear()
-    rows = np.full((3, 4), -1, dtype=np.int64)
+    rows = np.full((3, 5), -1, dtype=np.int64)
 
-    _native.bursts(0x1000, 0x9000, 10, 3, 4, 7, 8, 9, 0, 0, 1000, NS_PER_S, rows)
+    _native.bursts(0x1000, 0x9000, 10, 3, 4, 7, 8, 9, 0, 0, 1000, NS_PER_S, False, rows)
 
     assert CALLS == [(0x1000, 0x9000, 3), (0x100C, 0x900C, 3), (0x1018, 0x9018, 4)] * 3
     assert (np.diff(rows[:, :3].ravel()) >= 0).all()
@@ -258,10 +258,10 @@ def test_steps_in_phase_never_begin_before_they_are_due():
     import time
 
     bind_fake_mpi()
-    rows = np.full((3, 4), -1, dtype=np.int64)
+    rows = np.full((3, 5), -1, dtype=np.int64)
     start_ns = time.monotonic_ns() + NS_PER_MS
 
-    _native.bursts(0x1000, 0x9000, 10, 1, 4, 7, 8, 9, start_ns, 2 * NS_PER_MS, 0, NS_PER_S, rows)
+    _native.bursts(0x1000, 0x9000, 10, 1, 4, 7, 8, 9, start_ns, 2 * NS_PER_MS, 0, NS_PER_S, False, rows)
 
     assert (rows[:, 0] >= start_ns + np.arange(3) * 2 * NS_PER_MS).all()
 
@@ -273,4 +273,38 @@ def test_a_computation_ends_at_its_limit():
 def test_more_buckets_than_elements_are_refused():
     bind_fake_mpi()
     with pytest.raises(ValueError, match="do not make 11 buckets"):
-        _native.bursts(0x1000, 0x9000, 10, 11, 4, 7, 8, 9, 0, 0, 0, 0, np.zeros((1, 4), dtype=np.int64))
+        _native.bursts(0x1000, 0x9000, 10, 11, 4, 7, 8, 9, 0, 0, 0, 0, False, np.zeros((1, 5), dtype=np.int64))
+
+
+def test_what_is_computed_first_is_computed_when_the_all_reduce_is_entered():
+    bind_fake_mpi()
+    rows = np.full((3, 5), -1, dtype=np.int64)
+
+    _native.bursts(0x1000, 0x9000, 10, 1, 4, 7, 8, 9, 0, 0, 1000, NS_PER_S, False, rows)
+
+    assert (rows[:, 4] == rows[:, 1]).all()
+
+
+def test_a_computation_beside_the_all_reduce_is_done_in_every_step_and_none_begins_before():
+    bind_fake_mpi()
+    CALLS.clear()
+    rows = np.full((5, 5), -1, dtype=np.int64)
+    quickest_ns = min(_native.compute(1 << 20, NS_PER_S) for _ in range(5))
+
+    _native.bursts(0x1000, 0x9000, 10, 1, 4, 7, 8, 9, 0, 0, 1 << 20, NS_PER_S, True, rows)
+
+    began, entered, left, _, computed = rows.T
+    assert len(CALLS) == 5
+    assert (computed - began > quickest_ns / 2).all()
+    assert (entered < computed).all()
+    assert (left < computed).all()  # these all-reduces take no time
+    assert (began[1:] >= computed[:-1]).all()
+
+
+def test_a_step_ends_when_both_its_parts_have():
+    steps = BurstSteps(
+        began=np.array([0, 0]), entered=np.array([0, 0]), left=np.array([30, 50]), computed=np.array([40, 20]),
+        off_cpu_ns=np.zeros(2, dtype=np.int64),
+    )  # fmt: skip
+
+    assert steps.ended.tolist() == [40, 50]

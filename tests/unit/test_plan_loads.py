@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.model.endpoint import Rank
-from netprobe.model.plan import LOADS, Plan, Scope, Stage
+from netprobe.model.plan import LOADS, RAILS, Plan, Scope, Stage
 from netprobe.plan.budget import fitted
 from netprobe.plan.loads import FAN_INS, FEWEST_FOR, MOST_LEAVES
 from netprobe.plan.profiles import plan_for
@@ -49,7 +49,8 @@ def test_no_flow_ends_where_it_begins_or_comes_twice_and_who_is_measured_carries
         probe, hosts, seed=seed, rails=rails, leaf_of=lambda host: f"leaf{host % leaves}" if leaves else None
     )
 
-    assert bool(drawn) == (hosts >= FEWEST_FOR[probe])
+    is_able = hosts >= FEWEST_FOR[probe] if probe != RAILS else hosts > 1 and rails > 1
+    assert bool(drawn) == is_able
     for each in drawn:
         measured = [end for pair in each.pairs for end in pair]
         assert all(src != dst for src, dst in [*flows(each), *each.pairs])
@@ -159,3 +160,23 @@ def test_plans_without_loads_are_those_of_quick_alone():
 
     assert planned == {"quick": [], "pretrain": ["loaded_latency", "incast", "victim"]}
     assert isinstance(plan_for("deep"), Plan)
+
+
+def test_rails_are_filled_one_by_one_and_then_all_at_once_both_ways_between_disjoint_pairs_of_hosts():
+    drawn = rounds(RAILS, 4, rails=3, matchings=2)
+
+    assert len(drawn) == 2 * (3 + 1)
+    for index, each in enumerate(drawn):
+        hosts = [(src // 3, dst // 3) for src, dst in flows(each)]
+        used = {src % 3 for src, _ in flows(each)}
+        assert used == ({0, 1, 2} if index % 4 == 3 else {index % 4})
+        assert {(b, a) for a, b in hosts} == set(hosts)
+        assert len(set(map(frozenset, hosts))) == 2
+        assert len(flows(each)) == 4 * len(used)
+
+
+def test_other_matchings_meet_other_partners():
+    drawn = rounds(RAILS, 8, rails=2, matchings=3)
+
+    met = [frozenset(frozenset((src // 2, dst // 2)) for src, dst in flows(each)) for each in drawn[2::3]]
+    assert len({pair for each in met for pair in each}) == 3 * 4

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from netprobe.errors import PlanError
 from netprobe.plan.sizes import sweep
-from netprobe.units import format_duration, format_gbps, format_size, gbps, parse_duration_ns, parse_size
+from netprobe.units import format_duration, format_gbps, format_size, gbps, parse_duration_ns, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,17 @@ def test_a_sweep_that_makes_no_sense_says_what_to_type_instead(arguments, compla
         sweep(**arguments)
 
     assert "try:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_s"),
+    [("2GB/s", 2_000_000_000), ("1.5 GiB/s", 3 << 29), ("500M", 500_000_000), ("100", 100), ("3TB", 3 * 10**12)],
+)
+def test_rates_are_decimal_but_for_binary_suffixes(text, bytes_per_s):
+    assert parse_rate(text) == bytes_per_s
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1G", "2Gb it", "1e9", "2GB/h"])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(ValueError, match="is not a rate"):
+        parse_rate(text)

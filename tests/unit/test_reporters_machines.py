@@ -14,6 +14,8 @@ from sample_reports import SAMPLES, nodes, report
 
 from netprobe.contracts import RenderOptions
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.plan import RAILS, Scope
+from netprobe.model.report import TogetherSummary, UnderLoad
 from netprobe.model.run import HISTORY, Launch
 from netprobe.model.verdict import Verdict
 from netprobe.registry import detectors, history_detectors, reporters
@@ -124,7 +126,21 @@ def test_what_was_not_there_to_look_at_is_skipped():
     assert cases["thinkpad", "nvlink-degraded"] == ("skipped", "no rank there used a GPU")
     assert cases["thinkpad", "pfc-missing"] == ("skipped", "no rank there used RDMA")
     assert cases["thinkpad", "incast"] == ("skipped", "nothing was measured under load")
+    assert cases["thinkpad", "rail-contention"] == ("skipped", "no rails were measured all at once")
+    assert cases["thinkpad", "storage-interference"] == ("skipped", "no reads beside all-reduces were measured")
     assert cases["run", "between hosts"][0] == "skipped"
+
+
+def test_rails_alone_are_no_load_that_others_are_judged_by():
+    rails = TogetherSummary(
+        probe=RAILS, scope=Scope.BETWEEN_HOSTS, size_bytes=1 << 20, flows=4, total_gbps=800.0, alone_gbps=800.0,
+        kept_ratio=1.0, worst_flow=("node01", "node02"), worst_gbps=800.0,
+    )  # fmt: skip
+
+    cases = junit(report(nodes(1, 2), under_load=UnderLoad(together=(rails,))))
+
+    assert cases["node01", "rail-contention"] == ("passed", "")
+    assert cases["node01", "incast"] == ("skipped", "nothing was measured under load")
 
 
 def test_a_victim_is_skipped_and_not_failed():

@@ -71,3 +71,13 @@ def test_options_of_bursts_that_mean_nothing_are_one_line_with_exit_code_4(capsy
     captured = capsys.readouterr()
     assert told in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_what_is_exposed_is_a_time_and_a_share_of_all_time():
+    told = replace(STEPS, overlaps=True, exposed_p50_ns=4.2e6, exposed_ratio=0.071)
+
+    text = reporters()["console"].render(report(("node00", "node01"), steps=(told,)), RenderOptions(width=80))
+
+    assert "64 MiB meanwhile, every 100 ms" in text
+    assert "4.20 ms 7 %" in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.contracts import Source
+from netprobe.model.counters import CounterWindow
 from netprobe.session.counting import SETTLING_NS, Counting
 from netprobe.system.here import recorded_system
 
@@ -122,3 +123,39 @@ def test_what_costs_much_to_read_is_read_around_the_probes_that_it_is_for():
 
     counting.begin("host_noise")
     assert counting.end("host_noise", 0, 0).grown == {"s/a": 4}
+
+
+def by_second(*readings, takes_ns=0):
+    """Return a source of one reading after another, each of which takes so long, and a clock."""
+    at_ns, left = [0], list(readings)
+
+    def read(system):
+        at_ns[0] += takes_ns
+        return left.pop(0)
+
+    source = Source(id="s", title="", is_per_host=True, read=read, in_rounds=False, in_seconds=True)
+    return Counting(is_first_on_host=True, known={"s": source}, now=lambda: at_ns[0], settle=lambda pause_s: None)
+
+
+def test_a_second_counts_from_the_end_of_the_one_before_with_one_reading_each():
+    counting = by_second({"s/a": 1}, {"s/a": 4}, {"s/a": 4, "s/b": 1}, {"s/a": 9, "s/b": 1})
+    told = CounterWindow(stage="bursts", round_index=0, rank=0, elapsed_ns=10**9, grown={"t/a": 5})
+
+    counting.begin_seconds()
+    grown = [counting.with_second(told).grown for _ in range(3)]
+
+    assert grown == [{"t/a": 5, "s/a": 3}, {"t/a": 5, "s/a": 0}, {"t/a": 5, "s/a": 5, "s/b": 0}]
+    assert counting.too_slow() is None
+
+
+def test_what_takes_too_long_each_time_is_read_no_more_and_that_is_told_once():
+    counting = by_second(*({"s/a": each} for each in range(9)), takes_ns=30_000_000)
+    told = CounterWindow(stage="bursts", round_index=0, rank=0, elapsed_ns=10**9, grown={})
+
+    counting.begin_seconds()
+    grown = [counting.with_second(told).grown for _ in range(4)]
+    gaps = [counting.too_slow() for _ in range(2)]
+
+    assert grown == [{"s/a": 1}, {"s/a": 1}, {}, {}]
+    assert "took 30.0 ms a second" in gaps[0].reason
+    assert gaps[1] is None

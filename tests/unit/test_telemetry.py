@@ -11,7 +11,7 @@ from netprobe.catalogue.keys import key_of
 from netprobe.registry import sources
 from netprobe.system.files import LARGEST_COUNT, count_of
 from netprobe.system.here import recorded_system, this_system
-from netprobe.telemetry import interfaces, interrupts, processor, scheduling, tcp
+from netprobe.telemetry import ethtool_by_second, interfaces, interrupts, processor, scheduling, tcp
 
 SNMP = """Ip: Forwarding DefaultTTL
 Ip: 1 64
@@ -168,7 +168,7 @@ def test_every_source_reads_this_machine_and_an_empty_one(id, tmp_path):
 
     here = source.read(this_system())
 
-    assert here or source.in_stages or not Path("/proc/thread-self").exists()
+    assert here or source.in_stages or source.in_seconds or not Path("/proc/thread-self").exists()
     assert all((name.count("/") == 1 or key_of(name)) and 0 <= count <= LARGEST_COUNT for name, count in here.items())
     assert source.read(recorded_system(tmp_path)) == {}
 
@@ -248,3 +248,13 @@ def test_interrupts_and_switches_of_a_host_are_told_beside_what_the_hypervisor_t
         "cpu/context_switches": 50,
         "cpu/softirqs": 70,
     }
+
+
+@pytest.mark.parametrize("name", ["tx_prio3_pause", "rx_discards_phy", "rx_crc_errors_phy", "rx_prio3_pause_duration"])
+def test_pauses_discards_and_damage_are_read_by_second(name):
+    assert ethtool_by_second.is_sign(name)
+
+
+@pytest.mark.parametrize("name", ["rx_bytes_phy", "tx_packets", "nobody_knows_this_pause"])
+def test_traffic_and_what_nobody_knows_are_not_read_by_second(name):
+    assert not ethtool_by_second.is_sign(name)

@@ -45,6 +45,20 @@ def test_steps_in_buckets_reduce_everything_and_stamp_it_in_order(transport, tog
     together(bool((steps.began >= due).all()), "a step began before it was due")
 
 
+def test_steps_that_compute_beside_their_all_reduces_reduce_everything_and_end_with_both(transport, together):
+    call, receive, _send = sum_of(transport)
+    pace = StepPace(
+        start_ns=time.monotonic_ns(), period_ns=0, work=1 << 20, work_limit_ns=NS_PER_S, buckets=3, overlaps=True
+    )
+
+    steps = transport.bursts(call, pace, steps=4)
+
+    found = receive.verify_reduction(dtype="float32", op="sum", seed=5, iteration=0, ranks=transport.size, count=COUNT)
+    together(found is None, "the sum is wrong")
+    together(bool((steps.ended >= steps.computed).all() and (steps.ended >= steps.left).all()), "a step ended early")
+    together(bool((steps.began[1:] >= steps.ended[:-1]).all()), "a step began before the one before had ended")
+
+
 class Records:
     def __init__(self):
         self.told = []
