@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.catalogue.keys import key_of
 from netprobe.catalogue.readings import saturated
+from netprobe.catalogue.resetting import reset_remedy
 from netprobe.detectors._words import listed
 from netprobe.model.snapshot import Reading
 
@@ -18,9 +19,9 @@ def untold(seen: Iterable[str], before: Reading, after: Reading) -> Iterator[str
     gone = sorted({*seen} - places_of(after))
     if gone:
         yield f"gone: {listed(gone)}: no counters of it any more; try: netprobe inventory, dmesg"
-    full = [f"{key.place} {key.name}" for key in map(key_of, saturated(before.values)) if key is not None]
+    full = [key for key in map(key_of, saturated(before.values)) if key is not None]
     if full:
         yield (
-            f"saturated: {listed(full)}: at the largest value that can be shown, so growth is not known; "
-            "try: perfquery -R, or a new start of the driver"
+            f"saturated: {listed(f'{key.place} {key.name}' for key in full)}: at the largest value that can be shown, "
+            f"so growth is not known; try: {reset_remedy(full)}"
         )

@@ -11,6 +11,7 @@ from netprobe.detectors._roce_rules import is_judgeable, lacks_of, tells_pfc
 from netprobe.detectors._words import listed
 from netprobe.judge.benchmarks import Note, judged
 from netprobe.judge.candidates import unjudged_pauses, with_candidates
+from netprobe.judge.full_counters import full_gaps
 from netprobe.judge.growths import ID as COUNTERS
 from netprobe.judge.growths import TROUBLE, grown, known_counter, port_name, told_by
 from netprobe.judge.judge import merged, settled, worst_first
@@ -133,6 +134,7 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         readings = material.readings.get(inventory.host, ())
         answers += grown(inventory, readings, told)
         answers += _lifetime(inventory.host, readings)
+        answers += full_gaps(inventory.host, readings)
         answers += remarks(inventory, readings)
     answers = [_capped(each, material.assumed, evidence) if isinstance(each, Finding) else each for each in answers]
     answers += switch_notes(material.switches, run.inventories)
