@@ -10,7 +10,7 @@ from test_session_host import on_ranks, rank
 from netprobe.catalogue.keys import CounterKey, Origin
 from netprobe.catalogue.resetting import OTHERWISE, reset_remedy
 from netprobe.cli.app import main
-from netprobe.cli.unwatched import places_of, untold
+from netprobe.cli.unwatched import Watched, untold
 from netprobe.cli.watching import Watching, watch_counters
 from netprobe.model.snapshot import Reading
 from netprobe.session.saturation import saturated_gaps
@@ -43,17 +43,9 @@ def test_a_counter_that_is_full_when_ranks_meet_leaves_a_gap_and_one_below_it_do
 
 @pytest.mark.parametrize(("before", "after", "is_told"), [(FULL, FULL, True), (ALMOST, FULL, False), (0, 0, False)])
 def test_growth_beyond_the_largest_value_is_told_as_not_known(before, after, is_told):
-    lines = tuple(untold(["mlx5_0"], reading(mlx5_0=before), reading(mlx5_0=after)))
+    lines = tuple(untold(Watched(seen=frozenset()), reading(mlx5_0=before), reading(mlx5_0=after)))
 
     assert ["saturated: mlx5_0 link_downed: at the largest value" in line for line in lines] == [True] * is_told
-
-
-def test_a_port_that_was_there_and_is_gone_is_told_until_it_is_back():
-    both, one = reading(mlx5_0=1, mlx5_1=1), reading(mlx5_0=1)
-    seen = places_of(both)
-
-    assert [line.partition(": no")[0] for line in untold(seen, one, one)] == ["gone: mlx5_1"]
-    assert list(untold(seen, one, both)) == []
 
 
 def test_watching_a_full_counter_shows_no_growth_of_0_and_is_no_clean_result(tmp_path):
