@@ -71,6 +71,7 @@ class Unjudged:
     file: str
     what: str
     lines: int
+    remedy: str = ""
 
 
 Told = Sample | Benchmark | Link | NcclFacts | Unjudged
