@@ -17,6 +17,7 @@ from netprobe.judge.growths import TROUBLE, grown, known_counter, port_name, tol
 from netprobe.judge.judge import merged, settled, worst_first
 from netprobe.judge.partners import HostCounts, with_partners
 from netprobe.judge.remarks import all_active, remarks
+from netprobe.judge.subnet import is_comparable, subnet_answers
 from netprobe.judge.switches import switch_notes
 from netprobe.model.benchmark import Benchmark
 from netprobe.model.evidence import Evidence
@@ -24,6 +25,7 @@ from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.inventory import HostInventory
 from netprobe.model.limits import Limits
 from netprobe.model.snapshot import Reading
+from netprobe.model.subnet import SubnetLink
 from netprobe.model.switches import SwitchPortCounts
 from netprobe.model.verdict import ExitCode
 from netprobe.registry import detectors
@@ -88,6 +90,8 @@ class Ingested:
     """Those of which two snapshots tell what grew."""
     nccl_hosts: tuple[str, ...]
     """Those whose NCCL told in its log which way it took."""
+    links: int
+    """Of an InfiniBand subnet."""
     is_judged: bool
     """Whether anything at all could be judged."""
 
@@ -115,6 +119,8 @@ class Material:
     """Hosts whose readings were only taken to be of one host."""
     switches: tuple[SwitchPortCounts, ...] = ()
     """Growth between two snapshots of a switch."""
+    subnet: tuple[SubnetLink, ...] = ()
+    """Links of an InfiniBand subnet."""
     moments_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Wall-clock time of each reading by host; empty where it is not told."""
 
@@ -138,6 +144,7 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         answers += remarks(inventory, readings)
     answers = [_capped(each, material.assumed, evidence) if isinstance(each, Finding) else each for each in answers]
     answers += switch_notes(material.switches, run.inventories)
+    answers += subnet_answers(material.subnet)
     answers += _settings_gaps(unjudged)
     answers += _uncounted(run.inventories, material.readings)
     answers += (answer for benchmark in material.benchmarks for answer in judged(benchmark, limits))
@@ -157,8 +164,10 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         benchmarks=material.benchmarks,
         switches=tuple(dict.fromkeys(each.switch for each in material.switches)),
         nccl_hosts=tuple(dict.fromkeys(each.host for each in evidence.nccl)),
+        links=len(material.subnet),
         is_judged=bool(
             windows
+            or is_comparable(material.subnet)
             or any(each.network_ways for each in evidence.nccl)
             or settings > len(unjudged)
             or any(_is_judged(each, limits) for each in material.benchmarks)
