@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netprobe.ingest.pasted import Line
+from netprobe.ingest.ports_text import SHARED
 from netprobe.ingest.told import Place, Told, Unjudged
 
 FILE_NAME: Final = re.compile(r"\s{0,64}/sys/class/(?:infiniband|net)/[\w.-]{1,64}/[^\s:=]{1,256}\s*$")
@@ -23,6 +24,8 @@ class NotJudged:
 
     def take(self, line: Line) -> bool:
         """Note a line of one of the kinds."""
+        if SHARED.match(line.text):
+            return False  # a name that tells which interface a device has
         kind = next((what for pattern, what in KINDS.items() if pattern.match(line.text)), None)
         if kind is not None:
             self._lines[kind] += 1
