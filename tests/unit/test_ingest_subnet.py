@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ingest_samples import read
 
 from netprobe.cli.app import main
 from netprobe.errors import FormatError
@@ -138,6 +139,18 @@ def test_ports_without_a_link_are_counted_and_no_downgrade(ingest):
 
     assert found["findings"] == []
     assert any("1 ports of an InfiniBand subnet without a link" in gap["reason"] for gap in found["gaps"])
+
+
+def test_of_a_real_listing_each_link_is_read_and_ports_without_one_are_left_alone():
+    found = read("ibnetdiscover-pairs.txt")
+
+    assert [(*(end.subject for end in link.ends), link.shown) for link in found.subnet] == [
+        ("o0001 HCA-1", "ib-i1l1s01 10", "4X EDR"),
+        ("o0002 HCA-1", "ib-i1l1s01 11", "4X EDR"),
+        ("p0001 HCA-1", "ib-i4l1s01 35", "4X EDR"),
+        ("ib-i1l2s01 1", "ib-i1l1s01 1", "4X EDR"),
+    ]
+    assert (found.unread, [each.lines for each in found.unjudged]) == (0, [2])
 
 
 @given(st.data())
