@@ -1,7 +1,7 @@
 """The links of an InfiniBand subnet: ``ibnetdiscover``, the same with ``-p``, and ``iblinkinfo``.
 
 Each names both ends of a link with LID and port, and each end lists the link. Source: rdma-core infiniband-diags.
-Does not handle: ``iblinkinfo --line`` without descriptions, and ports that are not up (they are counted alone).
+Does not handle: ``iblinkinfo --line``; and ports that are not up, which are only counted.
 """
 
 import re

@@ -99,6 +99,13 @@ def test_a_counter_that_stood_full_between_two_readings_is_named_with_its_port_a
     assert told["findings"] == []
 
 
+@pytest.mark.parametrize(("others", "expected"), [({}, 3), ({"symbol_error": 4}, 0), ({"port_rcv_packets": 9}, 3)])
+def test_a_port_whose_only_counters_of_trouble_are_full_is_not_well(tmp_path, capsys, others, expected):
+    text = port_text(link_downed=FULL, **others)
+
+    assert ingested(tmp_path, capsys, text, text)[0] == expected
+
+
 def test_a_counter_that_filled_up_grew_by_at_least_that_much_and_leaves_no_gap_of_its_own(tmp_path, capsys):
     _, told = ingested(tmp_path, capsys, port_text(link_downed=ALMOST), port_text(link_downed=FULL))
 
