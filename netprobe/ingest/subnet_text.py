@@ -43,8 +43,8 @@ LINK: Final = re.compile(
     + NAME
     + r"\"\s*\((.{0,80}?)\)\s*$"
 )
-TRAINED: Final = re.compile(r"(\d{1,2})X\s+(\d{1,3}(?:\.\d{1,6})?) Gbps\s+Active/\s*LinkUp")
-COULD_BE: Final = re.compile(r"Could be\s+(\S{1,16})")
+TRAINED: Final = re.compile(r"(\d{1,2})X\s+(\d{1,3}(?:\.\d{1,6})?) Gbps(?: \((FDR10)\))?\s+Active/\s*LinkUp")
+COULD_BE: Final = re.compile(r"Could be\s+(\S{1,16}(?: Gbps)?)")
 
 
 class SubnetLinks:
@@ -131,7 +131,7 @@ class SubnetLinks:
             SubnetEnd(name=name, is_switch=is_switch, lid=int(match[1]), port=int(match[2])),
             SubnetEnd(name=match[6], is_switch=False, lid=int(match[4]), port=int(match[5])),
             int(trained[1]),
-            _speed(float(trained[2])),
+            trained[3] or _speed(float(trained[2])),
             " ".join(could_be) or None,
         )
 

@@ -132,6 +132,16 @@ def test_what_iblinkinfo_says_that_both_ends_could_do_needs_no_others(ingest):
     assert all("both ends could do 4X" in each["summary"] for each in found["findings"])
 
 
+def test_what_iblinkinfo_says_of_speeds_is_read_with_its_unit_and_by_its_name():
+    text = as_linkinfo({"n1 mlx5_0": (4, "SDR")}, remark="Could be 14.0625 Gbps").replace(
+        "2.5 Gbps", "10.0 Gbps (FDR10)"
+    )
+
+    [link] = [link for link in read_text(text, "f").subnet if link.could_be is not None]
+
+    assert (link.shown, link.could_be) == ("4X FDR10", "14.0625 Gbps")
+
+
 def test_ports_without_a_link_are_counted_and_no_downgrade(ingest):
     text = as_pairs({}) + "SW 7 80 0x7cfe9003009ce5b0 4x SDR                                    'leaf1'\n"
 
