@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from netprobe.catalogue.counter import Counter
+from netprobe.catalogue.counter import UNREADABLE, Behaviour, Counter
 from netprobe.catalogue.growth import growth_of, is_saturated
 from netprobe.catalogue.keys import key_of
 from netprobe.catalogue.lookup import counter_of
@@ -40,6 +40,20 @@ def saturated(values: Mapping[str, int]) -> tuple[str, ...]:
     """Return the counters that stand at their largest value: what they count from now on is not known."""
     return tuple(
         name for name, value in values.items() if (counter := _known(name)) is not None and is_saturated(counter, value)
+    )
+
+
+def went_back(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the counters that show less than before though all they can do is grow: they were reset in between."""
+    return tuple(
+        name
+        for name, value in before.items()
+        if after.get(name, value) < value
+        and (counter := _known(name)) is not None
+        and counter.is_recognised
+        and counter.behaviour in (Behaviour.WRAPS, Behaviour.SATURATES)
+        and value != UNREADABLE
+        and growth_of(counter, value, after[name]) is None
     )
 
 

@@ -61,6 +61,8 @@ def _headline(found: Ingested) -> str:
         told.append(f"counters or settings of {fold(found.hosts)}")
     if found.nccl_hosts:
         told.append(f"NCCL's log of {fold(found.nccl_hosts)}")
+    if found.links:
+        told.append(f"{counted(found.links, 'link')} of an InfiniBand subnet")
     if found.switches:
         count = len(found.switches)
         told.append(f"counters of {count:,} switch{'es' * (count > 1)}")

@@ -162,6 +162,8 @@ def line_of(file: ReadFile) -> str:
         parts.append(f"{counted(counters, 'counter')} in {counted(len(file.samples), 'reading')} of ports")
     others = {"link": file.links, "flow-control report": file.qos, "neighbour": file.neighbours, "cable": file.cables}
     parts += [counted(len(told), noun) for noun, told in others.items() if told]
+    if file.subnet:
+        parts.append(f"{counted(len(file.subnet), 'link')} of an InfiniBand subnet")
     if file.nccl:
         parts.append(f"NCCL's log of {counted(len(file.nccl), 'rank')}")
     if file.switches:
@@ -196,6 +198,7 @@ def _judged(read: _Read, limits: Limits, elapsed_ns: int | None) -> "tuple[Run, 
         files=read.lines,
         assumed=told.assumed,
         switches=told.switches,
+        subnet=tuple(each for file in read.files for each in file.subnet),
         moments_ns={each.inventory.host: each.moments_ns for each in told.hosts},
     )
     return run, judge_ingested(material, limits)

@@ -13,7 +13,7 @@ from netprobe.catalogue.readings import growth_between
 from netprobe.cli.output import is_readers_terminal, print_drawn, render_options
 from netprobe.cli.snapshotting import reading_of
 from netprobe.cli.streams import tell
-from netprobe.cli.unwatched import places_of, untold
+from netprobe.cli.unwatched import Watched, places_of, restarted, untold, watched
 from netprobe.contracts import RenderOptions, System
 from netprobe.model.snapshot import Reading
 from netprobe.model.verdict import ExitCode
@@ -69,15 +69,16 @@ def watch_counters(system: System, watching: Watching, *, goes_on: bool) -> int:
     if goes_on and is_readers_terminal(sys.stdout):
         _live(system, watching, before)
         return ExitCode.HEALTHY
-    seen = places_of(before)
+    known = Watched(seen=places_of(before))
     while True:
         time.sleep(watching.interval_s)
         after = reading_of(system)
-        rows, lines = rows_between(before, after, watching), tuple(untold(seen, before, after))
+        known = watched(known, before, after)
+        rows, lines = rows_between(before, after, watching), tuple(untold(known, before, after))
         print_drawn(table_text(rows, lines, after.at_ns - before.at_ns, watching, render_options(verbose=False)))
         if not goes_on:
             return ExitCode.INCONCLUSIVE if lines else ExitCode.HEALTHY
-        before, seen = after, seen | places_of(after)
+        before = after
 
 
 def _live(system: System, watching: Watching, before: Reading) -> None:
@@ -87,24 +88,28 @@ def _live(system: System, watching: Watching, before: Reading) -> None:
 
     from netprobe.reporters._wording import visible
 
-    seen = places_of(before)
+    known = Watched(seen=places_of(before))
     with Live(console=Console(), auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(watching.interval_s)
             after = reading_of(system)
+            known = watched(known, before, after)
             rows = rows_between(before, after, watching)
-            lines = (Text(visible(line), style="yellow") for line in untold(seen, before, after))
+            lines = (Text(visible(line), style="yellow") for line in untold(known, before, after))
             live.update(Group(_table(rows, after.at_ns - before.at_ns, watching), *lines), refresh=True)
-            before, seen = after, seen | places_of(after)
+            before = after
 
 
 def rows_between(before: Reading, after: Reading, watching: Watching) -> list[Row]:
-    """Return the counters that grew, or all on request: the worst first, then the largest."""
-    growth = growth_between(before.values, after.values)
+    """Return the counters that grew, or all on request: the worst first, then the largest.
+
+    Those of a port that began anew are left out: one that shows more than before may have grown from 0.
+    """
+    growth, anew = growth_between(before.values, after.values), restarted(before, after)
     rows = []
     for text, grown in growth.grown.items():
         key = key_of(text)
-        if key is None or not (grown or watching.shows_all):
+        if key is None or key.place in anew or not (grown or watching.shows_all):
             continue
         rows.append(
             Row(

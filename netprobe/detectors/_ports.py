@@ -188,7 +188,7 @@ class Ports:
 
 
 def not_counted(ports: Ports, topic: str, what: str, missing: BoolArray, among: BoolArray | None = None) -> Gap | None:
-    """Return one gap for all ports whose driver does not count something; None where there are none.
+    """Return one gap for all ports that did not count something: their driver never does, or the counter is full.
 
     ``among``: which ports should, if not all that carry RDMA.
 
@@ -199,11 +199,11 @@ def not_counted(ports: Ports, topic: str, what: str, missing: BoolArray, among: 
     if not at:
         return None
     drivers = sorted({driver for port in at if (driver := ports.driver(port)) is not None})
-    who = f"{listed(drivers)} {'does' if len(drivers) == 1 else 'do'} not count" if drivers else "nobody counted"
+    who = f"{listed(drivers)} did not count" if drivers else "nobody counted"
     return Gap(
         topic=topic,
         reason=f"cannot be told: {who} {what} on {len(at)} of {int(asked.sum())} RDMA ports",
-        remedy="the counters of the switch ports; a newer driver may count it",
+        remedy="the counters of the switch ports; a newer driver, or a reset of a full counter, may help",
     )
 
 

@@ -12,6 +12,8 @@ from netprobe.model.finding import Gap
 from netprobe.model.inventory import HostInventory
 
 ID: Final = CONFIG_DRIFT
+ECN: Final = "ECN "
+"""How the topics of congestion control begin (locate.fleet)."""
 ENVIRONMENT: Final = "environment"
 """What is not set there is told: it is not set."""
 
@@ -49,6 +51,14 @@ def untold_gaps(
         "the traffic class of RDMA",
         [each for each in unclassed if (each.host, each.port.name) not in classed],
         "cat /sys/class/infiniband/DEVICE/tc/1/traffic_class; not all drivers have it",
+    )
+    marked = {(host, each.name.part) for each, names in silent if each.name.topic.startswith(ECN) for host in names}
+    unmarked = [each for each in settable if each.net is not None and tells_pfc(each) and each.net.ecn is None]
+    yield from unread_gap(
+        ID,
+        "congestion control (ECN and the priority of its notifications)",
+        [each for each in unmarked if (each.host, each.port.netdev) not in marked],
+        "/sys/class/net/DEVICE/ecn with NVIDIA's driver, else the vendor's tool; not all drivers have it",
     )
     told = {
         (host, each.name.part)

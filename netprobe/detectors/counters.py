@@ -20,6 +20,7 @@ from netprobe.model.finding import Confidence, Fact, Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.meaning import Meaning
 from netprobe.model.ports import Span
+from netprobe.units import format_count
 
 ID = "counters"
 TROUBLE: Final = (Weight.FAIL, Weight.WARN)
@@ -103,14 +104,19 @@ def _guessed(ports: Ports, port: int, found: list[tuple[str, Counter, float]]) -
         confidence=Confidence.LOW,
         subjects=(ports.subject(port),),
         hosts=(),
-        summary=f"{worst[0]} grew by {worst[2]:,.0f} under load{more}: no table knows it, and its name means trouble",
+        summary=f"{worst[0]} grew by {_amount(*worst[1:])} under load{more}: no table knows it, and its name means "
+        "trouble",
         facts=tuple(
-            Fact(metric=name, observed=f"{growth:,.0f}", expected="0", basis=counter.title)
+            Fact(metric=name, observed=_amount(counter, growth), expected="0", basis=counter.title)
             for name, counter, growth in found[:MOST_FACTS]
         ),
         next_action=f"look {worst[0]} up in the documentation of {ports.driver(port) or 'the driver'}",
         retest=check_again([ports.host(port)], ports),
     )
+
+
+def _amount(counter: Counter, growth: float) -> str:
+    return format_count(round(growth), counter.unit)
 
 
 DETECTOR = Detector(

@@ -13,6 +13,7 @@ from netprobe.catalogue.keys import Origin
 from netprobe.catalogue.lookup import counter_of
 from netprobe.ingest.pasted import Line
 from netprobe.ingest.ports_text import FILE as PORT_FILE
+from netprobe.ingest.ports_text import SHARED
 from netprobe.ingest.told import Link, Place, Sample, Told, as_count
 from netprobe.units import NS_PER_S
 
@@ -137,7 +138,8 @@ class Sysfs(Counters):
             return value is not None
         if SYSFS_OTHER.match(line.text):
             # Who took the last line is asked first: what others read must be left to them.
-            return "/ecn/" not in line.text and "/tc/" not in line.text and not PORT_FILE.match(line.text)
+            is_others = PORT_FILE.match(line.text) or SHARED.match(line.text)
+            return "/ecn/" not in line.text and "/tc/" not in line.text and not is_others
         match = BARE_ROW.match(line.text)
         value = None if match is None else as_count(match[2])
         if match is None or value is None or not _is_known(Origin.RDMA, match[1]):

@@ -6,11 +6,11 @@ Does not handle: rccl-tests ``-Z csv``. Source: src/common.cu, src/util.cu of NV
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from netprobe.ingest.pasted import Line
-from netprobe.ingest.row_order import is_mixed
+from netprobe.ingest.row_order import is_interleaved, is_mixed
 from netprobe.ingest.told import Place, Table, Told, Unjudged, as_count, as_float, as_name, benchmarks
 from netprobe.model.benchmark import Benchmark, BenchmarkRow
 from netprobe.units import NS_PER_US
@@ -27,7 +27,23 @@ REMARK: Final = re.compile(
 TIMES: Final = ("time", "cputime")
 SAME_RATIO: Final = 0.01
 MIXED: Final = "rows of several tables of nccl-tests that jobs wrote into one file at once"
+ONE_FILE_EACH: Final = (
+    "a file for each job (srun -o job-%j.txt, mpirun --output-filename DIR), or a prefix on each line (srun --label, "
+    "mpirun --tag-output)"
+)
 FEWEST_NAMES, MOST_NAMES = 3, 5  # size, count, type, and where there are: redop, root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RowLine:
+    """A line of a table."""
+
+    number: int
+    names: tuple[str, ...]
+    """Type, redop and root: what is measured one after the other."""
+    size_bytes: int
+    rows: tuple[BenchmarkRow, ...]
+    """Out-of-place and in-place."""
 
 
 class NcclTests:
@@ -42,8 +58,8 @@ class NcclTests:
         self._hosts: dict[str, str] = {}
         """By rank."""
         self._done: list[Table] = []
-        self._sizes: dict[int, dict[tuple[str, ...], list[int]]] = {}
-        """Of each table's lines, by type and what else is measured one after the other."""
+        self._lines: dict[int, list[_RowLine]] = {}
+        """Of each table."""
         self._unfinished: set[int] = set()
         """Tables whose end was not seen."""
 
@@ -54,7 +70,7 @@ class NcclTests:
             return self._heading(line, text) or self._remark(text)
         if match := NAMED.search(text):
             self._operation = match[1]
-        return self._row(text)
+        return self._row(line, text)
 
     def take_json(self, line: Line, value: dict[str, object]) -> bool:
         """Note a whole run of nccl-tests ``-J``, or one row of rccl-tests ``-Z json``."""
@@ -71,19 +87,44 @@ class NcclTests:
 
     def told(self) -> Iterator[Told]:
         """Yield one benchmark a table; a table does not say what it is of, but the factor of all-reduce is its own."""
-        mixed = [index for index in self._sizes if self._is_mixed(index)]
+        tables: list[Table] = []
+        mixed = 0
+        for index, table in enumerate(self._done):
+            lines = self._lines.get(index, [])
+            if self._is_mixed(index):
+                mixed += len(lines)
+                tables.append(Table(about=table.about, rows=[_wrong_alone(row) for row in table.rows if row.wrong]))
+            elif is_interleaved([(line.names, line.size_bytes) for line in lines]):
+                tables += self._divided(table.about, lines)
+            else:
+                tables.append(table)
         if mixed:
-            lines = sum(len(sizes) for index in mixed for sizes in self._sizes[index].values())
-            yield Unjudged(file=self._place.file, what=MIXED, lines=lines)
-        for index in mixed:
-            self._done[index].rows = [_wrong_alone(row) for row in self._done[index].rows if row.wrong]
-        for each in benchmarks(self._done):
+            yield Unjudged(file=self._place.file, what=MIXED, lines=mixed, remedy=ONE_FILE_EACH)
+        for each in benchmarks(tables):
             is_reduced = each.operation is None and _has_factor_of_allreduce(each)
             yield replace(each, operation="all_reduce_perf") if is_reduced else each
 
     def _is_mixed(self, index: int) -> bool:
-        sweeps = self._sizes[index].values()
-        return any(is_mixed(sizes, follows_unfinished=index - 1 in self._unfinished) for sizes in sweeps)
+        sweeps: dict[tuple[str, ...], list[int]] = {}
+        for line in self._lines.get(index, ()):
+            sweeps.setdefault(line.names, []).append(line.size_bytes)
+        return any(is_mixed(sizes, follows_unfinished=index - 1 in self._unfinished) for sizes in sweeps.values())
+
+    def _divided(self, about: Benchmark, lines: Sequence[_RowLine]) -> Iterator[Table]:
+        """Yield a table for each type, redop and root; whose the heading and the ranks above them are is not known."""
+        by_names: dict[tuple[str, ...], list[_RowLine]] = {}
+        for line in lines:
+            by_names.setdefault(line.names, []).append(line)
+        for own in by_names.values():
+            unknown = replace(
+                about,
+                operation=None,
+                ranks=None,
+                hosts=None,
+                source=self._place.line(own[0].number),
+                out_of_bounds=None,
+            )
+            yield Table(about=unknown, rows=[row for line in own for row in line.rows])
 
     def _heading(self, line: Line, text: str) -> bool:
         words = text.lstrip("#").split()
@@ -122,7 +163,7 @@ class NcclTests:
             self._done[-1].about = replace(self._done[-1].about, operation=match[1])
         return REMARK.match(text) is not None
 
-    def _row(self, text: str) -> bool:
+    def _row(self, line: Line, text: str) -> bool:
         if not self._columns:
             return False
         columns = self._columns
@@ -138,12 +179,13 @@ class NcclTests:
         halves = list(_halves(columns, figures))
         if not halves or any(as_float(half[0][1]) is None for half in halves):
             return False
-        of_table = self._sizes.setdefault(len(self._done) - 1, {})
-        of_table.setdefault(tuple(names[2:]), []).append(size_bytes)
-        self._done[-1].rows += (
+        rows = tuple(
             _row_of(size_bytes, dict(half), in_place=index > 0 or self._is_in_place_only)
             for index, half in enumerate(halves)
         )
+        told = _RowLine(number=line.number, names=tuple(names[2:]), size_bytes=size_bytes, rows=rows)
+        self._lines.setdefault(len(self._done) - 1, []).append(told)
+        self._done[-1].rows += rows
         return True
 
 

@@ -1,4 +1,4 @@
-"""Outputs that are known and tell nothing that is judged here: the links of a subnet, names of files without values."""
+"""Outputs that are known and tell nothing that is judged here: names of files without values."""
 
 import re
 from collections import Counter
@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from netprobe.ingest.pasted import Line
+from netprobe.ingest.ports_text import SHARED
 from netprobe.ingest.told import Place, Told, Unjudged
 
-SUBNET_LINK: Final = re.compile(
-    r"(?:CA|SW|RT)\s+\d{1,5}\s+\d{1,3}\s+0x[0-9a-fA-F]{16}\s+\d{1,2}x\s+(?:[A-Z]{2,4}\d{0,3}|\?{3})(?=\s|$)"
-)
 FILE_NAME: Final = re.compile(r"\s{0,64}/sys/class/(?:infiniband|net)/[\w.-]{1,64}/[^\s:=]{1,256}\s*$")
 KINDS: Final = {
-    SUBNET_LINK: "lines of the links of an InfiniBand subnet (ibnetdiscover -p)",
     FILE_NAME: "names of files in sysfs without their values",
 }
 
@@ -27,6 +24,8 @@ class NotJudged:
 
     def take(self, line: Line) -> bool:
         """Note a line of one of the kinds."""
+        if SHARED.match(line.text):
+            return False  # a name that tells which interface a device has
         kind = next((what for pattern, what in KINDS.items() if pattern.match(line.text)), None)
         if kind is not None:
             self._lines[kind] += 1

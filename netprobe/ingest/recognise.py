@@ -21,6 +21,8 @@ from netprobe.ingest.pasted import NAME, RANK, Line, NoJson, Stream, pieces
 from netprobe.ingest.perftest_text import Perftest
 from netprobe.ingest.ports_text import PortFiles
 from netprobe.ingest.qos_draft import QosReport
+from netprobe.ingest.subnet_text import HEADING as SUBNET_NODE
+from netprobe.ingest.subnet_text import SubnetLinks
 from netprobe.ingest.switch_snapshot import SwitchFile
 from netprobe.ingest.told import Link, Place, Reader, Sample, Told, Unjudged
 from netprobe.inventory import lldp
@@ -28,10 +30,11 @@ from netprobe.model.benchmark import Benchmark
 from netprobe.model.finding import Gap
 from netprobe.model.inventory import Neighbour
 from netprobe.model.nccl import NcclFacts
+from netprobe.model.subnet import SubnetLink
 from netprobe.model.switches import SwitchPortCounts
 
-READERS: Final = (NcclLogLines, NcclTests, Perftest, Osu, Imb, Perfquery, Rocestat, RdmaTool, NotJudged, PortFiles,
-                  Sysfs, Ethtool)  # fmt: skip
+READERS: Final = (NcclLogLines, NcclTests, Perftest, Osu, Imb, Perfquery, Rocestat, RdmaTool, SubnetLinks, PortFiles,
+                  NotJudged, Sysfs, Ethtool)  # fmt: skip
 """In the order in which a line is offered, at first; the last two look at the lines alone, without a heading."""
 ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;:?]{0,32}[A-Za-z]|\][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)|[()][0-9A-Za-z])")
 LINE_END: Final = re.compile(r"\r\n|\n|\r")
@@ -78,6 +81,8 @@ class ReadFile:
     """Counters of switches that tell nothing which is judged, by name."""
     nccl: tuple[NcclFacts, ...] = ()
     """What NCCL's log says, by process."""
+    subnet: tuple[SubnetLink, ...] = ()
+    """Links of an InfiniBand subnet, each once."""
     unjudged: tuple[Unjudged, ...] = ()
     unread: int = 0
     """Lines that no reader took; empty ones do not count."""
@@ -89,7 +94,7 @@ class ReadFile:
     def is_empty(self) -> bool:
         """Whether nothing was recognised."""
         told = (self.benchmarks, self.samples, self.links, self.qos, self.neighbours, self.cables, self.switches)
-        return not any((*told, self.nccl, self.unjudged))
+        return not any((*told, self.nccl, self.subnet, self.unjudged))
 
 
 def read_text(text: str, name: str) -> ReadFile:
@@ -110,8 +115,9 @@ def streams(text: str) -> tuple[Stream, ...]:
     found: dict[str | None, list[Line]] = {}
     for number, line in enumerate(LINE_END.split(text), start=1):
         match = RANK.match(line) or NAME.match(line)
-        # ``rx_packets: 5`` is a counter, whatever pdsh would make of it.
-        is_prefix = match is not None and match[0] and not NUMBER.fullmatch(line, match.end())
+        # ``rx_packets: 5`` is a counter, whatever pdsh would make of it; ``Switch: 0x…`` is a node of a subnet.
+        is_other = match is not None and (NUMBER.fullmatch(line, match.end()) or SUBNET_NODE.match(line))
+        is_prefix = match is not None and match[0] and not is_other
         prefix, rest = (match[1], line[match.end() :]) if match is not None and is_prefix else (None, line)
         found.setdefault(prefix, []).append(Line(number=number, text=rest))
     return tuple(Stream(prefix=prefix, lines=tuple(lines)) for prefix, lines in found.items())
@@ -155,6 +161,7 @@ class _Text:
             samples=tuple(each for each in self._told if isinstance(each, Sample)),
             links=tuple(each for each in self._told if isinstance(each, Link)),
             nccl=tuple(each for each in self._told if isinstance(each, NcclFacts)),
+            subnet=tuple(each for each in self._told if isinstance(each, SubnetLink)),
             unjudged=tuple(each for each in self._told if isinstance(each, Unjudged)),
             qos=reports,
             neighbours=tuple(self._neighbours.items()),

@@ -211,11 +211,12 @@ def _readings(own: Mapping[Port, Sequence[Sample]], elapsed_ns: int | None) -> I
 
 
 def _unjudged(file: ReadFile) -> Iterator[Gap]:
-    lines: Counter[str] = Counter()
+    lines: Counter[tuple[str, str]] = Counter()
     for each in file.unjudged:
-        lines[each.what] += each.lines
-    for what, count in lines.items():
-        yield Gap(topic="ingest", reason=f"{file.name} has {count} {what}, of which nothing is judged here")
+        lines[each.what, each.remedy] += each.lines
+    for (what, remedy), count in lines.items():
+        reason = f"{file.name} has {count} {what}, of which nothing is judged here"
+        yield Gap(topic="ingest", reason=reason, remedy=remedy)
 
 
 def _pairings(by_host: Mapping[str, Mapping[Port, Sequence[Sample]]]) -> Iterator[tuple[str, Gap]]:

@@ -8,6 +8,7 @@ from netprobe.catalogue.keys import Origin
 from netprobe.ingest.pasted import Line
 from netprobe.model.benchmark import Benchmark, BenchmarkRow
 from netprobe.model.nccl import NcclFacts
+from netprobe.model.subnet import SubnetLink
 from netprobe.system.files import LARGEST_COUNT, count_of
 
 LONGEST_NAME: Final = 253
@@ -71,9 +72,10 @@ class Unjudged:
     file: str
     what: str
     lines: int
+    remedy: str = ""
 
 
-Told = Sample | Benchmark | Link | NcclFacts | Unjudged
+Told = Sample | Benchmark | Link | NcclFacts | SubnetLink | Unjudged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,13 @@ from netprobe.detectors._roce_rules import is_judgeable, lacks_of, tells_pfc
 from netprobe.detectors._words import listed
 from netprobe.judge.benchmarks import Note, judged
 from netprobe.judge.candidates import unjudged_pauses, with_candidates
+from netprobe.judge.full_counters import full_gaps
 from netprobe.judge.growths import ID as COUNTERS
 from netprobe.judge.growths import TROUBLE, grown, known_counter, port_name, told_by
 from netprobe.judge.judge import merged, settled, worst_first
 from netprobe.judge.partners import HostCounts, with_partners
 from netprobe.judge.remarks import all_active, remarks
+from netprobe.judge.subnet import is_comparable, subnet_answers
 from netprobe.judge.switches import switch_notes
 from netprobe.model.benchmark import Benchmark
 from netprobe.model.evidence import Evidence
@@ -23,6 +25,7 @@ from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.inventory import HostInventory
 from netprobe.model.limits import Limits
 from netprobe.model.snapshot import Reading
+from netprobe.model.subnet import SubnetLink
 from netprobe.model.switches import SwitchPortCounts
 from netprobe.model.verdict import ExitCode
 from netprobe.registry import detectors
@@ -87,6 +90,8 @@ class Ingested:
     """Those of which two snapshots tell what grew."""
     nccl_hosts: tuple[str, ...]
     """Those whose NCCL told in its log which way it took."""
+    links: int
+    """Of an InfiniBand subnet."""
     is_judged: bool
     """Whether anything at all could be judged."""
 
@@ -114,6 +119,8 @@ class Material:
     """Hosts whose readings were only taken to be of one host."""
     switches: tuple[SwitchPortCounts, ...] = ()
     """Growth between two snapshots of a switch."""
+    subnet: tuple[SubnetLink, ...] = ()
+    """Links of an InfiniBand subnet."""
     moments_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Wall-clock time of each reading by host; empty where it is not told."""
 
@@ -133,9 +140,11 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         readings = material.readings.get(inventory.host, ())
         answers += grown(inventory, readings, told)
         answers += _lifetime(inventory.host, readings)
+        answers += full_gaps(inventory.host, readings)
         answers += remarks(inventory, readings)
     answers = [_capped(each, material.assumed, evidence) if isinstance(each, Finding) else each for each in answers]
     answers += switch_notes(material.switches, run.inventories)
+    answers += subnet_answers(material.subnet)
     answers += _settings_gaps(unjudged)
     answers += _uncounted(run.inventories, material.readings)
     answers += (answer for benchmark in material.benchmarks for answer in judged(benchmark, limits))
@@ -155,8 +164,10 @@ def judge_ingested(material: Material, limits: Limits) -> Ingested:
         benchmarks=material.benchmarks,
         switches=tuple(dict.fromkeys(each.switch for each in material.switches)),
         nccl_hosts=tuple(dict.fromkeys(each.host for each in evidence.nccl)),
+        links=len(material.subnet),
         is_judged=bool(
             windows
+            or is_comparable(material.subnet)
             or any(each.network_ways for each in evidence.nccl)
             or settings > len(unjudged)
             or any(_is_judged(each, limits) for each in material.benchmarks)

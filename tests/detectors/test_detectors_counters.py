@@ -115,6 +115,15 @@ def test_an_interface_that_carries_no_rdma_is_not_the_fabrics_where_others_do():
     assert findings("counters", fabric(4, eth, line)) == []
 
 
+def test_a_time_that_is_only_guessed_is_told_with_its_unit():
+    line = counted(on=["h2"]) + 'unrecognised = { "rdma/mlx5_0/1/odd_tx_pause_time_us" = 1500000000 }\n'
+
+    (finding,) = findings("counters", fabric(4, line))
+
+    assert [fact.observed for fact in finding.facts] == ["1.50 s"]
+    assert "grew by 1.50 s under load" in finding.summary
+
+
 def test_a_meaning_that_is_only_guessed_is_told_as_a_guess():
     line = counted(on=["h2"], send_discard=5000) + 'unrecognised = { "ethtool/eth0/odd_tx_drops" = 5000 }\n'
 

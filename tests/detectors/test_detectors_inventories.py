@@ -769,3 +769,13 @@ def test_a_traffic_class_that_nobody_tells_is_not_taken_for_a_right_one(line, to
     reasons = [gap.reason for gap in gaps("config-drift", FOUR + line)]
 
     assert any("the traffic class of RDMA could not be read on 4 RDMA ports" in each for each in reasons) is not told
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_congestion_control_that_nobody_tells_is_said_to_be_unknown_and_undermines_nothing(is_told):
+    line = "ecn = { cnp_priority = 6 }\n" if is_told else ""
+
+    found = [gap for gap in gaps("config-drift", FOUR + line) if gap.reason.startswith("congestion control (ECN")]
+
+    assert [gap.undermines for gap in found] == [] if is_told else [False]
+    assert all("could not be read on 4 RDMA ports" in gap.reason for gap in found)

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingest_samples import read, row_of, text_of
 
+from netprobe.cli.app import main
 from netprobe.errors import FormatError
 from netprobe.ingest.recognise import read_text
+from netprobe.model.verdict import ExitCode
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -107,14 +109,51 @@ def test_rows_that_one_table_has_in_this_order_are_one_table(rows):
         (HEADING + "".join(sweep(32, 8, 64, 16)), 4),
         (HEADING * 2 + "".join(sweep(8, 8, 16, 16)), 4),
         (HEADING + "".join(sweep(8)) + HEADING + "".join(sweep(8, 16, 16, 32, 32)), 5),
+        (HEADING + "".join(sweep(8, 8, 16, 16, 32, 32)), 6),
     ],
-    ids=["one job ahead", "the first is further", "in step, behind both headings", "in step, the first began earlier"],
+    ids=[
+        "one job ahead",
+        "the first is further",
+        "in step, behind both headings",
+        "in step, the first began earlier",
+        "in step, behind one heading",
+    ],
 )
 def test_rows_of_two_jobs_in_one_file_are_told_and_not_judged(text, lines):
     found = read_text(text, "f")
 
     assert sum(len(each.rows) for each in found.benchmarks) == text.count(" sum ") - lines
     assert [(each.lines, "jobs wrote into one file at once" in each.what) for each in found.unjudged] == [(lines, True)]
+
+
+@pytest.mark.parametrize("headings", [1, 2])
+def test_rows_of_two_jobs_that_differ_in_type_are_told_apart_and_whose_the_heading_is_is_not_known(headings):
+    pairs = zip(sweep(8, 16, 32), sweep(8, 16, 32, kind="half"), strict=True)
+    ranks = "#  Rank  0 Group  0 Pid   1 on n1 device  0 [00] H100\n"
+
+    found = read_text(ranks + HEADING * headings + "".join(row for pair in pairs for row in pair), "f")
+
+    assert [[row.size_bytes for row in each.rows] for each in found.benchmarks] == [[8, 16, 32]] * 2
+    assert [each.source for each in found.benchmarks] == [f"f line {headings + 2}", f"f line {headings + 3}"]
+    assert {(each.hosts, each.ranks, each.operation) for each in found.benchmarks} == {(None, None, None)}
+    assert found.unjudged == ()
+
+
+def test_types_that_come_round_again_in_cycles_are_one_table():
+    rows = (sweep(8, 16) + sweep(8, 16, kind="half")) * 2
+
+    assert [len(each.rows) for each in read_text(HEADING + "".join(rows), "f").benchmarks] == [8]
+
+
+def test_that_rows_are_mixed_is_told_with_how_to_avoid_it(tmp_path, capsys):
+    (tmp_path / "f").write_text(HEADING + "".join(sweep(8, 8, 16, 16, 32, 32)))
+
+    code = main(["ingest", str(tmp_path / "f")])
+
+    out = " ".join(capsys.readouterr().out.split())
+    assert code == ExitCode.INCONCLUSIVE
+    assert "6 rows of several tables of nccl-tests" in out
+    assert "a file for each job (srun -o job-%j.txt" in out
 
 
 def test_wrong_elements_are_wrong_whichever_job_had_them():

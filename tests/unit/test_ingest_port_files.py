@@ -53,6 +53,41 @@ def test_an_interface_that_a_port_is_said_to_use_is_that_port(ingest):
     assert subjects(ACTIVE + INTERFACE) == {"n1 mlx5_0"}
 
 
+RDMA_SIDE, NET_SIDE = "/sys/class/infiniband/mlx5_0/device/net", "/sys/class/net"
+COUNTER = f"{PORT}/hw_counters/out_of_sequence:5\n"
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        f"{RDMA_SIDE}/eth0\n",
+        f"{RDMA_SIDE}/eth0/mtu:9000\n",
+        f"{NET_SIDE}/eth0/device/infiniband/mlx5_0\n",
+        "mlx5_0 port 1 ==> eth0 (Up)\n",
+        "link mlx5_0/1 state ACTIVE physical_state LINK_UP netdev eth0\n",
+    ],
+)
+@pytest.mark.parametrize("is_counter_first", [False, True])
+def test_a_paste_that_shows_whose_interface_it_is_makes_one_port_of_the_two(ingest, proof, is_counter_first):
+    text = COUNTER + proof if is_counter_first else proof + COUNTER
+
+    assert {subject for each in ingest(text)["findings"] for subject in each["subjects"]} == {"n1 mlx5_0"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        COUNTER,  # eth0 and mlx5_0 have the same number, which proves nothing
+        f"{RDMA_SIDE}/eth0\n{RDMA_SIDE}/eth0_rep\n{COUNTER}",
+        f"{RDMA_SIDE}/eth0\n{COUNTER}{PORT[:-1]}2/state:4: ACTIVE\n",
+        f"{RDMA_SIDE.replace('mlx5_0', 'mlx5_1')}/eth1\n{COUNTER}",
+    ],
+    ids=["numbers alone", "two interfaces", "two ports", "of another device"],
+)
+def test_an_interface_that_nothing_proves_to_be_of_a_port_stays_by_itself(ingest, text):
+    assert {subject for each in ingest(text)["findings"] for subject in each["subjects"]} == {"n1 eth0"}
+
+
 @pytest.mark.parametrize("is_counter_first", [False, True])
 def test_files_of_a_port_are_read_wherever_its_counters_stand(is_counter_first):
     counter, files = f"{PORT}/hw_counters/out_of_sequence:5\n", ACTIVE + INTERFACE

@@ -68,7 +68,7 @@ def test_a_link_that_is_down_is_told_and_nobody_knows_whether_it_is_used(ingest)
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (SUBNET, "has 3 lines of the links of an InfiniBand subnet"),
+        (SUBNET, "has 2 ports of an InfiniBand subnet without a link"),
         (host("hfi1-file-list.txt"), "names of files in sysfs without their values"),
     ],
 )

@@ -76,6 +76,29 @@ def test_wrong_checksums_are_told_once_though_errors_count_them_too(ingest):
     assert notes(and_others) == [f"{damage}, frames received with any error, wrong checksums among them 8"]
 
 
+@pytest.mark.parametrize(
+    ("leaf", "what"),
+    [
+        ("in_crc_errors", "frames received with a wrong checksum (CRC)"),
+        ("in_fcs_errors", "frames received with a wrong checksum (CRC)"),
+        ("in_errors", "frames received with any error, wrong checksums among them"),
+        ("out_errors", "frames that could not be sent"),
+        ("in_discards", "packets dropped"),
+        ("out_discards", "packets dropped"),
+    ],
+)
+def test_each_counter_of_openconfig_is_told_by_its_meaning(ingest, leaf, what):
+    told = ingest(gnmi(**{leaf: 1}), gnmi(**{leaf: 6}))
+
+    assert notes(told) == [f"leaf2 Ethernet8: {what} 5"]
+
+
+def test_two_counters_of_the_same_frames_are_not_added_up(ingest):
+    told = ingest(gnmi(in_crc_errors=1, in_fcs_errors=1), gnmi(in_crc_errors=6, in_fcs_errors=6))
+
+    assert notes(told) == ["leaf2 Ethernet8: frames received with a wrong checksum (CRC) 5"]
+
+
 def test_counters_that_are_not_used_are_counted_and_the_first_are_named(ingest):
     others = {f"in_thing_{number}": number for number in range(8)}
 
