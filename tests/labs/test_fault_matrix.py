@@ -24,8 +24,10 @@ ALIKE = {
     "it is down before the run",
     "it goes down",
     "its rank is frozen",
+    "its rank is killed",
+    "its processes are stopped",
 }
-"""Faults of which another of the same kind is tried on every change."""
+"""Faults of which another of the same kind is tried on every change, or the same one in test_survival."""
 ATTEMPTS = [
     pytest.param(trial, host, id=f"{trial.name}-{host}")
     for number, trial in enumerate(each for each in TRIALS if IS_WHOLE or each.name not in ALIKE)

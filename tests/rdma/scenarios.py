@@ -57,6 +57,7 @@ EVERY = (
         series_ns=4 * SERIES_NS,
         detector="link-downgrade",
         subjects=either("h4 rxe0"),
+        is_extra=True,
     ),
     Scenario(
         name="mtu",
