@@ -65,6 +65,10 @@ def history(
     output_format: Annotated[
         str, typer.Option("--format", help="console, json, markdown, or another of report's.")
     ] = "console",
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write one page: calendar, trends, levels, findings, what changed."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every figure behind a finding, every NIC.")] = False,
 ) -> int:
     """Look back at the runs of many nights: what is open, what changed, how each NIC and host does against itself.
@@ -78,7 +82,7 @@ def history(
     from netprobe.cli.looking_back import look_back
 
     choice = Choice(runs=runs, profile=profile, host=host, metric=metric, since=since)
-    return look_back(choice, Judging(limits=limits, format=output_format, verbose=verbose), checks=check)
+    return look_back(choice, Judging(limits=limits, format=output_format, html=html, verbose=verbose), checks=check)
 
 
 def _refuse_lost_options(context: typer.Context, command: str) -> None:
