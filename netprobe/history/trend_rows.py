@@ -105,6 +105,11 @@ def sparkline(values: FloatArray, width: int, *, reach_ratio: float = ALIKE_RATI
 
 def condensed(values: FloatArray, most: int) -> FloatArray:
     """Return the values as ``most`` of them at most: nights that share one are its median, NaN where none is known."""
-    parts = np.array_split(values, min(most, len(values))) if len(values) else []
-    told = [float(np.median(part[np.isfinite(part)])) if np.isfinite(part).any() else np.nan for part in parts]
-    return np.array(told, dtype=np.float64)
+    count = min(most, len(values))
+    if not count:
+        return np.full(0, np.nan)
+    shares = np.full(count, len(values) // count)
+    shares[: len(values) % count] += 1
+    parts = np.full((count, int(shares[0])), np.nan)
+    parts[np.arange(parts.shape[1]) < shares[:, None]] = values
+    return middle(parts.T)

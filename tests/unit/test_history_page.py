@@ -21,6 +21,7 @@ from netprobe.history.judge import judge_history
 from netprobe.history.levels import levels_of
 from netprobe.history.nights import history_of
 from netprobe.history.standing import State, standings
+from netprobe.history.trend_rows import condensed
 from netprobe.model.history import Acknowledgement, History, Night, Trend, Unit
 from netprobe.model.limits import Limits
 from netprobe.model.run import RunStatus
@@ -272,3 +273,13 @@ def test_a_drawing_with_a_band_has_it_behind_the_lines():
     assert text.index("<polygon") < text.index("<circle")
     assert "<polyline" not in text
     assert "&lt;b&gt;" in text
+
+
+@given(st.lists(st.one_of(st.floats(1.0, 1e6), st.just(np.nan)), max_size=90), st.integers(1, 30))
+def test_condensed_nights_are_the_medians_of_what_is_known_of_them(values, most):
+    told = np.array(values, dtype=np.float64)
+    parts = np.array_split(told, min(most, len(told))) if len(told) else []
+
+    expected = [np.median(known) if len(known := part[np.isfinite(part)]) else np.nan for part in parts]
+
+    np.testing.assert_allclose(condensed(told, most), expected)
