@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from netprobe import __version__
+from netprobe.cli.completing import detector_names, probe_names
 from netprobe.cli.gathering import Whom
 from netprobe.cli.help import GroupedHelp
 from netprobe.cli.history_app import baseline_app, compare, history_app
@@ -105,7 +106,11 @@ def check(
 )
 def run(
     probe: Annotated[
-        str, typer.Argument(help="latency, bandwidth, reach, incast, bursts, or a collective such as allreduce.")
+        str,
+        typer.Argument(
+            help="latency, bandwidth, reach, incast, bursts, or a collective such as allreduce.",
+            autocompletion=probe_names,
+        ),
     ],
     *,
     begin: Annotated[str, typer.Option("--minbytes", "-b", help="Smallest message, as in 8 or 64K.")] = "8",
@@ -359,7 +364,10 @@ def doctor() -> int:
 
 @app.command()
 def explain(
-    detector: Annotated[str | None, typer.Argument(help="As printed in a report, such as slow-host.")] = None,
+    detector: Annotated[
+        str | None,
+        typer.Argument(help="As printed in a report, such as slow-host.", autocompletion=detector_names),
+    ] = None,
 ) -> int:
     """Explain a detector: cause, evidence, remedy, limits."""
     from netprobe.cli.explaining import explain_detector

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from netprobe.cli.completing import detector_names, format_names
 from netprobe.cli.options import Judging, directory
 from netprobe.errors import PlanError
 
@@ -63,8 +64,13 @@ def history(
     check: Annotated[bool, typer.Option("--check", help="Exit with 0, 1, 2 or 3 by what is open.")] = False,
     limits: LimitsFile = None,
     output_format: Annotated[
-        str, typer.Option("--format", help="console, json, markdown, or another of report's.")
+        str,
+        typer.Option("--format", help="console, json, markdown, or another of report's.", autocompletion=format_names),
     ] = "console",
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write one page: calendar, trends, levels, findings, what changed."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every figure behind a finding, every NIC.")] = False,
 ) -> int:
     """Look back at the runs of many nights: what is open, what changed, how each NIC and host does against itself.
@@ -78,7 +84,7 @@ def history(
     from netprobe.cli.looking_back import look_back
 
     choice = Choice(runs=runs, profile=profile, host=host, metric=metric, since=since)
-    return look_back(choice, Judging(limits=limits, format=output_format, verbose=verbose), checks=check)
+    return look_back(choice, Judging(limits=limits, format=output_format, html=html, verbose=verbose), checks=check)
 
 
 def _refuse_lost_options(context: typer.Context, command: str) -> None:
@@ -92,7 +98,7 @@ def _refuse_lost_options(context: typer.Context, command: str) -> None:
 
 @history_app.command()
 def ack(
-    detector: Annotated[str, typer.Argument(help="As printed, such as link-flap.")],
+    detector: Annotated[str, typer.Argument(help="As printed, such as link-flap.", autocompletion=detector_names)],
     subject: Annotated[str, typer.Argument(help="As printed, such as 'node17 mlx5_3'.")],
     *,
     note: Annotated[str, typer.Option(help="Why; kept with it.")] = "",

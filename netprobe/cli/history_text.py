@@ -36,6 +36,8 @@ class Shown:
     since: datetime | None
     every: bool
     """Each NIC and host by itself, also where they are alike."""
+    host: str | None = None
+    """Where only one is."""
 
 
 def drawn(report: Report, history: History, shown: Shown, options: RenderOptions) -> str:
@@ -43,7 +45,7 @@ def drawn(report: Report, history: History, shown: Shown, options: RenderOptions
     from netprobe.reporters.console import console_for, print_figures, print_findings, print_gaps
     from netprobe.reporters.console import without_trailing_spaces as trimmed
 
-    first = _first(history, shown.since)
+    first = first_night(history, shown.since)
     named = {subject for finding in report.findings for subject in finding.subjects}
     console = console_for(options)
     with console.capture() as captured:
@@ -56,7 +58,7 @@ def drawn(report: Report, history: History, shown: Shown, options: RenderOptions
     return trimmed(captured.get())
 
 
-def _first(history: History, since: datetime | None) -> int:
+def first_night(history: History, since: datetime | None) -> int:
     """Return the first night to show: at least one."""
     if since is None:
         return 0
@@ -64,21 +66,27 @@ def _first(history: History, since: datetime | None) -> int:
     return min(early, len(history.nights) - 1)
 
 
+def scale_of_nights(report: Report, history: History) -> tuple[str, ...]:
+    """Return what a verdict on many nights is about, in a few words each."""
+    nights = history.nights
+    return (
+        counted(len(nights), "night"),
+        counted(len(report.hosts), "host"),
+        f"profile {visible(report.profile)}",
+        nights[0].label if len(nights) == 1 else f"{nights[0].label} to {nights[-1].label}",
+    )
+
+
 def _headline(console: "Console", report: Report, history: History) -> None:
     from rich.text import Text
 
     from netprobe.reporters.console import VERDICT_STYLES
 
-    nights = history.nights
-    span = nights[0].label if len(nights) == 1 else f"{nights[0].label} to {nights[-1].label}"
-    parts = (
-        counted(len(nights), "night"),
-        counted(len(report.hosts), "host"),
-        f"profile {visible(report.profile)}",
-        span,
-    )
     console.print(
-        Text.assemble((report.verdict, VERDICT_STYLES[report.verdict]), "  ", " · ".join(parts)), soft_wrap=True
+        Text.assemble(
+            (report.verdict, VERDICT_STYLES[report.verdict]), "  ", " · ".join(scale_of_nights(report, history))
+        ),
+        soft_wrap=True,
     )
     console.print()
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from netprobe.cli.history_app import Choice
+from netprobe.cli.history_text import Shown, drawn
 from netprobe.cli.options import Judging, duration_ns
-from netprobe.cli.output import CONSOLE, format_of, print_drawn, render_options
+from netprobe.cli.output import CONSOLE, PAGE, format_of, print_drawn, refuse_output, render_options, write_report
 from netprobe.cli.remembering import folder_of, made_digest
+from netprobe.cli.streams import tell
 from netprobe.errors import PlanError
 from netprobe.history.judge import judge_history, verdict_of
 from netprobe.history.levels import is_judged
@@ -18,7 +21,7 @@ from netprobe.model.history import Acknowledgement, History, Trend
 from netprobe.model.limits import Limits
 from netprobe.model.report import Report
 from netprobe.model.verdict import ExitCode
-from netprobe.registry import pick, reporters, suggestion
+from netprobe.registry import reporters, suggestion
 from netprobe.store.acknowledged import acknowledge, read_acknowledged
 from netprobe.store.history import Rows, read_rows, run_directories
 from netprobe.units import NS_PER_S
@@ -26,26 +29,38 @@ from netprobe.units import NS_PER_S
 
 def look_back(choice: Choice, judging: Judging, *, checks: bool) -> int:
     """Print the history of a folder; return 0, or with ``checks`` the exit code of its verdict."""
-    reporter = pick("format", reporters(), format_of(judging))
+    refuse_output(judging)
     limits = Limits() if judging.limits is None else load_limits(judging.limits)
-    folder = folder_of(choice.runs)
     shown_ns = None if choice.since is None else duration_ns("--since", choice.since)
-    rows = read_rows(run_directories(folder), made_digest)
-    history = history_of(rows, profile=choice.profile, acknowledged=read_acknowledged(folder)).history
+    rows, loaded = load(folder_of(choice.runs), profile=choice.profile)
+    history = loaded.history
     host = None if choice.host is None else _known_host(choice.host, history)
-    trends = _wanted(history, choice.metric, host, every=judging.verbose)
     report = _about(judge_history(history, limits), host)
-    options = render_options(verbose=judging.verbose)
-    if reporter.id == CONSOLE:
-        from netprobe.cli.history_text import Shown, drawn
-
-        newest = history.nights[-1].started
-        since = None if shown_ns is None else newest - timedelta(seconds=shown_ns / NS_PER_S)
-        shown = Shown(trends=trends, since=since, every=judging.verbose or host is not None)
-        print_drawn(drawn(report, history, shown, options))
+    newest = history.nights[-1].started
+    shown = Shown(
+        trends=_wanted(history, choice.metric, host, every=judging.verbose),
+        since=None if shown_ns is None else newest - timedelta(seconds=shown_ns / NS_PER_S),
+        every=judging.verbose or host is not None,
+        host=host,
+    )
+    make_page = partial(_page, report, history, shown, limits, rows)
+    if judging.html is not None:
+        write_report(judging.html, make_page())
+        tell(f"page: {judging.html}")
+    format = format_of(judging)
+    if format == PAGE:
+        print_drawn(make_page())
+    elif format == CONSOLE:
+        print_drawn(drawn(report, history, shown, render_options(verbose=judging.verbose)))
     else:
-        print_drawn(reporter.render(report, options))
+        print_drawn(reporters()[format].render(report, render_options(verbose=judging.verbose)))
     return report.exit_code if checks else ExitCode.HEALTHY
+
+
+def _page(report: Report, history: History, shown: Shown, limits: Limits, rows: Rows) -> str:
+    from netprobe.cli.history_page import page  # what draws is only imported where something is drawn
+
+    return page(report, history, shown, limits, rows)
 
 
 def load(folder: Path, *, profile: str | None = None) -> tuple[Rows, Loaded]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netprobe.cli.measuring import Audience, measure
 from netprobe.cli.nightly_text import Night, summary
@@ -30,9 +31,12 @@ from netprobe.model.run import RunStatus
 from netprobe.model.verdict import ExitCode, Verdict
 from netprobe.store.acknowledged import read_acknowledged
 from netprobe.store.files import PAGE_FILE
-from netprobe.store.history import read_rows, run_directories
+from netprobe.store.history import Rows, read_rows, run_directories
 from netprobe.store.lock import holder_here, locked
-from netprobe.store.nightly import HISTORY_TEXT, LOCK, read_told, write_told
+from netprobe.store.nightly import HISTORY_PAGE, HISTORY_TEXT, LOCK, read_told, write_told
+
+if TYPE_CHECKING:
+    from netprobe.cli.history_text import Shown
 
 Measuring = Callable[[Audience], int]
 """Measures, hands the judged run to the audience, and returns an exit code."""
@@ -77,11 +81,16 @@ def _told(wish: Wish, found: Judged, run: Path) -> int:
     """Look back, print what is new, and note that it was told; return the night's exit code."""
     limits, _ = bars(wish.judging)
     troubles: list[str] = []
-    looked = _looked(wish.folder, found, limits, troubles)
+    looked, rows = _looked(wish.folder, found, limits, troubles)
     before = _before(wish.folder, troubles)
     report = found.report
     news = news_of(before, standing_of(report, looked, limits), report.hosts)
-    files = _written(wish, found, run, looked, troubles)
+    drawings = Drawings(
+        page=lambda: _page(wish.judging, found, run),
+        history=lambda: None if looked is None else _history_text(looked),
+        history_page=lambda: None if looked is None or rows is None else _history_page(looked, limits, rows),
+    )
+    files = _written(wish.folder, run, drawings, troubles)
     night = Night(
         report=report,
         looked=looked,
@@ -102,16 +111,18 @@ def _told(wish: Wish, found: Judged, run: Path) -> int:
     return worst_of((report.verdict, news.now.history or Verdict.INCONCLUSIVE)).exit_code
 
 
-def _looked(folder: Path, found: Judged, limits: Limits, troubles: list[str]) -> Looked | None:
-    """Return the history with tonight, under the same limits; None where it cannot be read."""
+def _looked(
+    folder: Path, found: Judged, limits: Limits, troubles: list[str]
+) -> tuple[Looked, Rows] | tuple[None, None]:
+    """Return the history with tonight, under the same limits; nothing where it cannot be read."""
     try:
         rows = read_rows(run_directories(folder), made_digest)
         profile = found.report.profile
         history = history_of(rows, profile=profile, acknowledged=read_acknowledged(folder)).history
     except NetprobeError as error:
         troubles.append(str(error))
-        return None
-    return Looked(history=history, report=judge_history(history, limits))
+        return None, None
+    return Looked(history=history, report=judge_history(history, limits)), rows
 
 
 def _before(folder: Path, troubles: list[str]) -> Standing | None:
@@ -123,40 +134,56 @@ def _before(folder: Path, troubles: list[str]) -> Standing | None:
         return None
 
 
-def _written(
-    wish: Wish, found: Judged, run: Path, looked: Looked | None, troubles: list[str]
-) -> tuple[tuple[str, Path], ...]:
-    """Write what there is to read: the page of the run where its libraries are there, and the history as a text."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawings:
+    """What draws each file; None is for one that cannot be drawn."""
+
+    page: Callable[[], str | None]
+    history: Callable[[], str | None]
+    history_page: Callable[[], str | None]
+
+
+def _written(folder: Path, run: Path, drawings: Drawings, troubles: list[str]) -> tuple[tuple[str, Path], ...]:
+    """Write what there is to read: pages where their libraries are there, and the history as a text."""
     files = []
-    for name, file, text in (
-        ("page", run / PAGE_FILE, partial(_page, wish, found, run)),
-        ("history", wish.folder / HISTORY_TEXT, partial(_history_text, looked)),
+    for name, file, draw in (
+        ("page", run / PAGE_FILE, drawings.page),
+        ("history", folder / HISTORY_TEXT, drawings.history),
+        ("nights", folder / HISTORY_PAGE, drawings.history_page),
     ):
         try:
-            drawn = text()
+            drawn = draw()
             if drawn is not None:
                 write_report(file, drawn)
                 files.append((name, file))
+        except UnavailableError:
+            continue  # an extra that nobody has to install
         except StoreError as error:
             troubles.append(str(error))
     return tuple(files)
 
 
-def _page(wish: Wish, found: Judged, run: Path) -> str | None:
-    from netprobe.reporters.html import refuse_missing
+def _page(judging: Judging, found: Judged, run: Path) -> str:
+    from netprobe.reporters._document import refuse_missing
 
-    try:
-        refuse_missing()
-    except UnavailableError:
-        return None  # an extra that nobody has to install
-    return rendered(found.report, PAGE, RenderOptions(), partial(exhibited, run, wish.judging, found))
+    refuse_missing()  # before what is drawn is worked out
+    return rendered(found.report, PAGE, RenderOptions(), partial(exhibited, run, judging, found))
 
 
-def _history_text(looked: Looked | None) -> str | None:
-    from netprobe.cli.history_text import Shown, drawn
+def _history_text(looked: Looked) -> str:
+    from netprobe.cli.history_text import drawn
 
-    if looked is None:
-        return None
+    return drawn(looked.report, looked.history, _shown(looked), RenderOptions(width=PLAIN_WIDTH))
+
+
+def _history_page(looked: Looked, limits: Limits, rows: Rows) -> str:
+    from netprobe.cli.history_page import page
+
+    return page(looked.report, looked.history, _shown(looked), limits, rows)
+
+
+def _shown(looked: Looked) -> "Shown":
+    from netprobe.cli.history_text import Shown
+
     trends = tuple(each for each in looked.history.trends if is_judged(each))
-    shown = Shown(trends=trends, since=None, every=False)
-    return drawn(looked.report, looked.history, shown, RenderOptions(width=PLAIN_WIDTH))
+    return Shown(trends=trends, since=None, every=False)

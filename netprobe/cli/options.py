@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from netprobe.cli.completing import format_names
 from netprobe.errors import PlanError
 from netprobe.model.plan import Carriers, GpuPlace, Memories
 from netprobe.model.rdma import Engine, Operation
@@ -73,6 +74,7 @@ class Judging:
             help="console (the default), markdown, html, json, jsonl, junit, sarif, prometheus, nccl-tests, osu, "
             "perftest, hosts, hosts-mpich, hosts-openmpi, hosts-slurm or drain.",
             show_default=False,
+            autocompletion=format_names,
         ),
     ] = None
     html: Annotated[

@@ -75,7 +75,7 @@ def refuse_output(judging: Judging, output: Path | None = None) -> None:
     """Refuse what would only be noticed after measuring: a mistyped format, no library, no such directory."""
     reporter = pick("format", reporters(), format_of(judging, output))
     if reporter.id == PAGE or judging.html is not None:
-        from netprobe.reporters.html import refuse_missing
+        from netprobe.reporters._document import refuse_missing
 
         refuse_missing()
     if reporter.id == PAGE and output is None and is_readers_terminal(sys.stdout):

@@ -28,6 +28,20 @@ REACH: Final = 5
 """Nights on either side of a step whose medians must differ: a slow slide differs less in so few."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Usual:
+    """What the nights before one tell of it, of each subject: shape (subjects,)."""
+
+    reference: FloatArray
+    """Their median; NaN where too few are known."""
+    known: IntArray
+    """How many of them are known."""
+    noise: FloatArray
+    """What a single night must differ by to stand out from them."""
+    smallest: FloatArray
+    """What a level must differ by to matter."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels:
     """One trend, made comparable: arrays have shape (nights, subjects), or (subjects,)."""
@@ -131,28 +145,40 @@ def _common(levels: Levels) -> Trend:
 
 def _levels(trend: Trend, history: History, limits: Limits) -> Levels:
     last = history.last or 0
-    sign = 1.0 if trend.unit.is_rate else -1.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = sign * np.log(np.where(trend.values > 0, trend.values, np.nan))
+    log = log_rates(trend.values, trend)
     shift = fleet_shift(log)
     own = log - shift[:, None]
-    before = own[max(last - int(limits.own_nights), 0) : last]
-    known = np.isfinite(before).sum(axis=0)
-    reference = np.where(known >= limits.fewest_nights, middle(before), np.nan)
-    deviation = middle(np.abs(before - reference))
-    uncertain = 1 + MAD_UNCERTAINTY / np.sqrt(np.maximum(known, 1))
-    smallest = _smallest(trend, reference, limits)
+    usual = usual_of(own[max(last - int(limits.own_nights), 0) : last], trend, limits)
     return Levels(
         trend=trend,
         own=own,
         shift=shift,
         last=last,
-        reference=reference,
-        known=known,
-        noise=np.maximum(smallest, limits.outlier_mads * SIGMAS_PER_MAD * uncertain * np.nan_to_num(deviation)),
-        smallest=smallest,
+        reference=usual.reference,
+        known=usual.known,
+        noise=usual.noise,
+        smallest=usual.smallest,
         accepted=_accepted(trend, history),
     )
+
+
+def usual_of(before: FloatArray, trend: Trend, limits: Limits) -> Usual:
+    """Return what the nights before one tell of it; ``before`` are log rates of shape (nights, subjects)."""
+    known = np.isfinite(before).sum(axis=0)
+    reference = np.where(known >= limits.fewest_nights, middle(before), np.nan)
+    deviation = middle(np.abs(before - reference))
+    uncertain = 1 + MAD_UNCERTAINTY / np.sqrt(np.maximum(known, 1))
+    smallest = _smallest(trend, reference, limits)
+    noise = np.maximum(smallest, limits.outlier_mads * SIGMAS_PER_MAD * uncertain * np.nan_to_num(deviation))
+    return Usual(reference=reference, known=known, noise=noise, smallest=smallest)
+
+
+def log_rates(values: FloatArray, trend: Trend) -> FloatArray:
+    """Return the logarithms of a trend's values, larger where they are better; NaN where there is none."""
+    sign = 1.0 if trend.unit.is_rate else -1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: FloatArray = sign * np.log(np.where(values > 0, values, np.nan))
+    return logs
 
 
 def _accepted(trend: Trend, history: History) -> IntArray:

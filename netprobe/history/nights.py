@@ -75,7 +75,7 @@ def history_of(
             fingerprints=fingerprints,
             facts=known,
             acknowledged={(each.detector, each.subject): each.at for each in acknowledged},
-            gaps=(*_skipped(rows), *gaps, *strangers, *_cut_short(nights)),
+            gaps=(*skipped_gaps(rows), *gaps, *strangers, *_cut_short(nights)),
         ),
     )
 
@@ -204,7 +204,7 @@ def _split(facts: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _skipped(rows: Rows) -> Iterator[Gap]:
+def skipped_gaps(rows: Rows) -> Iterator[Gap]:
     """Say which directories could not be read: by name where they are few."""
     for each in rows.skipped[:MOST_NAMED]:
         yield Gap(topic="history", reason=f"{each.directory.name} is left out: {each.reason}")

@@ -34,11 +34,24 @@ class TrendRow:
         return None if self.last is None or self.median <= 0 else self.last / self.median - 1
 
 
-def rows_of(trend: Trend, labels: Sequence[str], named: Collection[str], *, every: bool) -> Iterator[TrendRow]:
+def rows_of(
+    trend: Trend, labels: Sequence[str], named: Collection[str], *, every: bool, most: int = MOST_OWN
+) -> Iterator[TrendRow]:
     """Yield the rows of a trend: subjects that findings name or that moved, then the others as one.
 
-    ``every``: each subject by itself. The newest night is the last row of the values.
+    ``every``: each subject by itself; else ``most`` of them. The newest night is the last row of the values.
     """
+    every = every or trend.subjects == (FLEET,)
+    own = list(range(len(trend.subjects))) if every else sorted(standing_out(trend, named)[:most])
+    for column in own:
+        yield _row((trend.subjects[column],), trend.values[:, column], labels)
+    rest = [column for column in range(len(trend.subjects)) if column not in set(own)]
+    if rest:
+        yield _row(tuple(trend.subjects[column] for column in rest), middle(trend.values[:, rest].T), labels)
+
+
+def standing_out(trend: Trend, named: Collection[str]) -> list[int]:
+    """Return the subjects that findings name, then those that moved, by how far; those that are gone first."""
     medians = middle(trend.values)
     last = trend.values[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -49,13 +62,7 @@ def rows_of(trend: Trend, labels: Sequence[str], named: Collection[str], *, ever
     weight = np.where(np.isfinite(moved), moved, np.inf)
     is_named = np.array([subject in named for subject in trend.subjects], dtype=bool)
     stands_out = is_named | (weight >= _alike_log(trend))
-    order = sorted(np.flatnonzero(stands_out).tolist(), key=lambda at: (not is_named[at], -weight[at]))
-    own = list(range(len(trend.subjects))) if every or trend.subjects == (FLEET,) else sorted(order[:MOST_OWN])
-    for column in own:
-        yield _row((trend.subjects[column],), trend.values[:, column], labels)
-    rest = [column for column in range(len(trend.subjects)) if column not in set(own)]
-    if rest:
-        yield _row(tuple(trend.subjects[column] for column in rest), middle(trend.values[:, rest].T), labels)
+    return sorted(np.flatnonzero(stands_out).tolist(), key=lambda at: (not is_named[at], -weight[at]))
 
 
 def _alike_log(trend: Trend) -> float:
@@ -83,9 +90,7 @@ def sparkline(values: FloatArray, width: int, *, reach_ratio: float = ALIKE_RATI
     The scale spans the row's own values, at least ``reach_ratio`` of their median either way, so that noise stays flat.
     Nights that share a bar are its median.
     """
-    parts = np.array_split(values, min(width, len(values))) if len(values) else []
-    told = [float(np.median(part[np.isfinite(part)])) if np.isfinite(part).any() else np.nan for part in parts]
-    bars = np.array(told, dtype=np.float64)
+    bars = condensed(values, width)
     known = bars[np.isfinite(bars)]
     if not len(known):
         return "·" * len(bars)
@@ -94,5 +99,17 @@ def sparkline(values: FloatArray, width: int, *, reach_ratio: float = ALIKE_RATI
     high = max(float(known.max()), center * (1 + reach_ratio))
     steps = "▁▂▃▄▅▆▇█"
     span = high - low
-    height = [(value - low) / span if span > 0 else 0.5 for value in told]
+    height = [(value - low) / span if span > 0 else 0.5 for value in bars.tolist()]
     return "".join("·" if np.isnan(at) else steps[min(int(at * len(steps)), len(steps) - 1)] for at in height)
+
+
+def condensed(values: FloatArray, most: int) -> FloatArray:
+    """Return the values as ``most`` of them at most: nights that share one are its median, NaN where none is known."""
+    count = min(most, len(values))
+    if not count:
+        return np.full(0, np.nan)
+    shares = np.full(count, len(values) // count)
+    shares[: len(values) % count] += 1
+    parts = np.full((count, int(shares[0])), np.nan)
+    parts[np.arange(parts.shape[1]) < shares[:, None]] = values
+    return middle(parts.T)

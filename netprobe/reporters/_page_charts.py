@@ -9,7 +9,7 @@ from netprobe.model.exhibits import Exhibits, Spread
 from netprobe.model.plan import Path, Scope
 from netprobe.model.report import GroupSummary, Report
 from netprobe.reporters._page_words import CARRIERS, memory_words, spread_title
-from netprobe.reporters._svg import Line, Scale, bars, class_of, line_chart
+from netprobe.reporters._svg import NOTHING, Behind, Line, Scale, bars, class_of, line_chart
 from netprobe.reporters._wording import duration, message_size, three_digits
 
 TOLD_SHARES: Final = (0.5, 0.9, 0.99, 0.999, 0.9999)
@@ -29,6 +29,9 @@ class Chart:
     drawing: str
     legend: tuple[tuple[str, str], ...]
     """(class, name) of each line."""
+    behind: Behind = NOTHING
+    labels: tuple[str, ...] = ()
+    """What each point of a line is called, where its place on the axis does not say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def latency_chart(exhibits: Exhibits) -> Chart | None:
     ticks = tuple((1 / (1 - share), text) for share, text in PERCENTILE_TICKS if 1 / (1 - share) <= furthest * 1.01)
     across = Scale(title="share of all iterations that took no longer", ticks=ticks)
     up = Scale(title="half a round trip", ticks=_duration_ticks([value for line in lines for value in line.y]))
-    return _chart(lines, across, up, "latency by percentile")
+    return chart_of(lines, across, up, "latency by percentile")
 
 
 def _spread_line(spread: Spread) -> Line:
@@ -102,7 +105,7 @@ def collectives_chart(report: Report, exhibits: Exhibits | None) -> Chart | None
     across = Scale(title="size", ticks=tuple((size, message_size(int(size))) for size in sizes[::step]))
     values = [value for line in (*lines, *expected) for value in line.y]
     up = Scale(title="busbw, GB/s", ticks=_round_steps(max(values)), is_log=False)
-    return _chart((*lines, *expected), across, up, "bandwidth of collectives by size")
+    return chart_of((*lines, *expected), across, up, "bandwidth of collectives by size")
 
 
 def _collective_lines(groups: Sequence[GroupSummary]) -> Iterator[Line]:
@@ -152,15 +155,18 @@ def expectation_notes(report: Report, exhibits: Exhibits | None) -> tuple[str, .
     return (*lacking, *(("of collectives in host memory nobody has published a figure to expect",) if of_hosts else ()))
 
 
-def _chart(lines: tuple[Line, ...], across: Scale, up: Scale, label: str) -> Chart:
+def chart_of(lines: tuple[Line, ...], across: Scale, up: Scale, label: str, behind: Behind = NOTHING) -> Chart:
+    """Return lines with their drawing and its legend; ``label`` says to who cannot see it what it shows."""
+    legend = [("expected" if line.is_expected else class_of(index), line.name) for index, line in enumerate(lines)]
+    if behind.band is not None:
+        legend.append(("band", behind.band.name))
     return Chart(
         lines=lines,
         across=across,
         up=up,
-        drawing=line_chart(lines, across, up, label=label),
-        legend=tuple(
-            ("expected" if line.is_expected else class_of(index), line.name) for index, line in enumerate(lines)
-        ),
+        drawing=line_chart(lines, across, up, label=label, behind=behind),
+        legend=tuple(legend),
+        behind=behind,
     )
 
 
@@ -180,7 +186,12 @@ def _decades(values: Sequence[float]) -> tuple[tuple[float, str], ...]:
 
 def _round_steps(largest: float) -> tuple[tuple[float, str], ...]:
     """Return ticks from 0 up, five to ten of them, a round number apart."""
-    rough = largest / 6
+    return tuple((tick, f"{tick:g}") for tick in round_ticks(0.0, largest))
+
+
+def round_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Return five to ten places a round number apart, the first not above ``low``, the last not below ``high``."""
+    rough = (high - low or abs(high) or 1.0) / 6
     decade = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * decade for factor in (1, 2, 5, 10) if factor * decade >= rough)
-    return tuple((count * step, f"{count * step:g}") for count in range(math.ceil(largest / step) + 1))
+    return tuple(count * step for count in range(math.floor(low / step), math.ceil(high / step) + 1))

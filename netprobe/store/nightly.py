@@ -11,6 +11,7 @@ from netprobe.store.files import write_atomically
 FILE: Final = "nightly.json"
 LOCK: Final = "nightly.lock"
 HISTORY_TEXT: Final = "history.txt"
+HISTORY_PAGE: Final = "history.html"
 
 
 def read_told(folder: Path) -> Standing | None:

@@ -187,15 +187,28 @@
       line: line.expected
         ? { color: style("--ink"), dash: "dash", width: 2 }
         : { color: style(`--s${at % 6}`), width: 2, dash: at >= 6 ? "dot" : "solid" },
-      marker: { size: 5 }, hovertemplate: "%{y:.4g}<extra>%{fullData.name}</extra>",
+      marker: { size: chart.labels.length > 60 ? 3 : 5 }, customdata: chart.labels.map(plain),
+      hovertemplate: `${chart.labels.length ? "%{customdata}: " : ""}%{y:.4g}<extra>%{fullData.name}</extra>`,
     }));
+    for (const outline of chart.outlines) {
+      traces.unshift({
+        type: "scatter", mode: "lines", x: outline.map(([x]) => x), y: outline.map(([, y]) => y), fill: "toself",
+        fillcolor: style("--band"), line: { width: 0 }, hoverinfo: "skip",
+      });
+    }
     const axis = (of) => ({
       type: of.log ? "log" : "linear", title: { text: plain(of.title) }, tickmode: "array", tickvals: of.ticks.map(([value]) => value),
       ticktext: of.ticks.map(([, text]) => text), gridcolor: style("--line"), zeroline: false, linecolor: style("--line"),
     });
     const layout = base({
-      height: 420, margin: { l: 70, r: 10, t: 20, b: 70 }, hovermode: "closest", xaxis: axis(chart.across), yaxis: axis(chart.up),
+      height: 420, margin: { l: 70, r: 10, t: 24, b: 70 }, hovermode: "closest", xaxis: axis(chart.across), yaxis: axis(chart.up),
       showlegend: false,
+      shapes: chart.marks.map(([at]) => ({
+        type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: style("--quiet"), width: 1, dash: "dot" },
+      })),
+      annotations: chart.marks.map(([at, text]) => ({
+        x: at, y: 1, yref: "paper", yanchor: "bottom", text: plain(text), showarrow: false, font: { size: 11 },
+      })),
     });
     Plotly.react(plot, traces, layout, config);
   }

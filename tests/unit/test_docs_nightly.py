@@ -8,7 +8,7 @@ from command_lines import in_shell, parsed
 
 from netprobe.cli.gating import EXCLUDE_VARIABLE, HEALTHY_VARIABLE, HOSTFILE_VARIABLE, PLACEHOLDER
 from netprobe.store.files import HOSTS_FILE
-from netprobe.store.nightly import FILE, HISTORY_TEXT, LOCK
+from netprobe.store.nightly import FILE, HISTORY_PAGE, HISTORY_TEXT, LOCK
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY = (ROOT / "docs" / "nightly.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_the_mail_is_one_that_was_printed():
 
 
 def test_the_files_and_the_examples_are_those_that_there_are():
-    for name in (FILE, HISTORY_TEXT, LOCK):
+    for name in (FILE, HISTORY_PAGE, HISTORY_TEXT, LOCK):
         assert f"| `{name}` |" in NIGHTLY
     table = NIGHTLY.partition("## Cron")[2]
     for file in (ROOT / "scripts" / "examples").iterdir():

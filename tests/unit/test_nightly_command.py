@@ -144,7 +144,8 @@ def test_the_page_and_the_history_lie_where_the_summary_says(night, wish):
     named = {line.split(None, 1)[0]: Path(line.split(None, 1)[1]) for line in text.splitlines() if "/" in line}
     assert named["page"].read_text(encoding="utf-8").startswith("<!doctype html>")
     assert named["history"].read_text(encoding="utf-8").count("1 night") == 1
-    assert named["page"].parent.parent == named["history"].parent == wish.folder
+    assert "1 night" in named["nights"].read_text(encoding="utf-8")
+    assert named["page"].parent.parent == named["history"].parent == named["nights"].parent == wish.folder
 
 
 def test_a_damaged_note_of_what_was_told_costs_one_mail_and_no_night(night, wish):

@@ -58,6 +58,7 @@ def test_the_wheel_brings_kernels_schemas_samples_expectations_and_the_page(whee
     assert {"netprobe/reports/schema/run-1.json", "netprobe/reports/schema/report-1.json"} <= names
     assert "netprobe/judge/expectations.toml" in names
     assert {f"netprobe/reports/html/report.{kind}" for kind in ("html.j2", "css", "js")} <= names
+    assert {f"netprobe/reports/html/{name}.html.j2" for name in ("page", "parts", "history")} <= names
     assert not any(name.startswith(("tests/", "scripts/", "kernels/", "reports/")) for name in names)
 
 
