@@ -67,10 +67,15 @@ def leaves_of(evidence: Evidence) -> Placement:
     return placement if placement.leaves else placement_by_latency(evidence.pairs, placement)
 
 
-def fit_cases(evidence: Evidence, placement: Placement, limits: Limits) -> Iterator[FitCase]:
-    """Yield the fits of all tables between hosts, without crowded hosts: their pace is the scheduler's."""
+def fit_cases(
+    evidence: Evidence, placement: Placement, limits: Limits, *, with_crowded: bool = False
+) -> Iterator[FitCase]:
+    """Yield the fits of all tables between hosts, mostly without crowded hosts: their pace is the scheduler's.
+
+    ``with_crowded`` keeps their streams, of which the wire sets most.
+    """
     largest = largest_sizes(evidence.pairs)
-    for table in without_crowded(evidence, placement, keeps_streams=False):
+    for table in without_crowded(evidence, placement, keeps_streams=with_crowded):
         if table.scope is not Scope.BETWEEN_HOSTS:
             continue
         for rows, fit in leaf_fits(table, placement, limits):

@@ -23,7 +23,7 @@ from netprobe.detectors._leaves import (
     worst_first,
 )
 from netprobe.detectors._together import together_findings, untold
-from netprobe.detectors._words import MOST_FACTS, percent, rate_at, table_title
+from netprobe.detectors._words import MOST_FACTS, listed, percent, rate_at, table_title
 from netprobe.locate.leaf_effects import Reach
 from netprobe.locate.paths import is_latency
 from netprobe.locate.placement import Placement
@@ -33,6 +33,8 @@ from netprobe.model.limits import Limits
 from netprobe.stats.rates import loss_as_log, loss_ratio
 
 ID: Final = "oversubscribed"
+CROWDED_RATIO: Final = 0.5
+"""Of the rate within a leaf: what crossing costs beyond any scheduler, where all ranks wait for a CPU."""
 COUNT_UPLINKS: Final = (
     "count the uplinks that are up, compare rate and load with another leaf's; then look at ECMP and routes"
 )
@@ -53,13 +55,34 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         for subject, cases in by_subject.items()
         if any(case.is_bandwidth for case in cases)  # small messages fill no uplink
     ]
+    crowded = [] if any(case.is_bandwidth for case in fits) else _crowded_fits(evidence, placement, limits)
     shared = [case for case in fits if case.is_bandwidth and case.fit.is_across_shared]
+    shared += [case for case in crowded if loss_ratio(case.fit.across or 0.0) > CROWDED_RATIO]
     if shared:
-        found.append(_shared_finding(min(shared, key=lambda case: case.fit.across or 0.0), fits, placement, limits))
+        worst = min(shared, key=lambda case: case.fit.across or 0.0)
+        found.append(_shared_finding(worst, fits or crowded, placement, limits))
+    elif crowded:
+        yield _crowded_gap(evidence, placement)
     yield from found
     told = [subject for each in found for subject in each.subjects]
     yield from untold(told, together_findings(ID, evidence, placement, limits))
     yield from _not_compared(fits)
+
+
+def _crowded_fits(evidence: Evidence, placement: Placement, limits: Limits) -> list[FitCase]:
+    """Return what leaves explain of streams of hosts whose ranks wait for a CPU, where there are no others."""
+    fits = fit_cases(evidence, placement, limits, with_crowded=True)
+    return [case for case in fits if case.is_bandwidth and not np.isnan(case.inside)]
+
+
+def _crowded_gap(evidence: Evidence, placement: Placement) -> Gap:
+    crowded = evidence.crowded_hosts
+    return Gap(
+        topic=ID,
+        reason=f"on {len(crowded)} of {len(placement.hosts)} hosts ranks wait for a CPU ({listed(sorted(crowded))}): "
+        f"uplinks that lack less than {percent(CROWDED_RATIO)} would not be told from the scheduler",
+        remedy="fewer ranks per host, or more CPUs for them",
+    )
 
 
 def _leaf_finding(subject: str, cases: list[LeafCase], placement: Placement, limits: Limits) -> Finding:
@@ -146,7 +169,7 @@ DETECTOR = Detector(
     towards each other beyond what both do with others; for the whole fabric, where it is only a warning. Hosts of such
     a leaf are not blamed for it. Two leaves alone cannot tell whose uplinks it is, so both are named. Where all
     hosts send at once (bisection, permutation), flows across a leaf that get host_block_ratio less than pair by pair
-    tell of it as well, where pairs have not.""",
+    tell of it as well, where pairs have not. Where all ranks wait for a CPU, crossing has to cost half of the rate.""",
     remedy="""On the leaf: the state and speed of all uplinks, members of port channels, routes and weights of ECMP,
     the load of each uplink while the retest runs. If it is how the fabric is built, say so in the site's expectations.
     """,

@@ -233,3 +233,15 @@ def test_small_messages_that_are_slower_across_are_no_lost_uplinks():
     text = fabric() + bandwidth(between(0, None, 300.0)).replace('"8M"', '"64"') + bandwidth("")
 
     assert findings("oversubscribed", text) == []
+
+
+@pytest.mark.parametrize(("across_gbps", "told"), [(201.0, []), (199.0, [("leaf leaf0 <-> leaf leaf1",)])])
+def test_where_all_ranks_wait_for_a_cpu_uplinks_are_told_by_half_of_the_rate_alone(across_gbps, told):
+    crossing = f"{between(0, 1, across_gbps)}, {between(1, 0, across_gbps)}"
+    waits = '[[counters]]\ngrown = { "process/run_delay_ns" = 500_000_000 }\n'
+    text = fabric(leaves=2) + bandwidth(crossing) + waits
+    assert len(evidence_in(text).crowded_hosts) == 8
+
+    assert [each.subjects for each in findings("oversubscribed", text)] == told
+    assert any("not be told from the scheduler" in gap.reason for gap in gaps("oversubscribed", text)) == (not told)
+    assert all(each.hosts == () for each in findings("oversubscribed", text))
