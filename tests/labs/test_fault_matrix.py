@@ -1,6 +1,6 @@
 """Every fault: the right host is named, with the right cause and direction, and nobody else.
 
-On every change those that differ in kind, on one host each, and three runs without a fault; NETPROBE_MATRIX=whole tries
+On every change those that differ in kind, on one host each, and two runs without a fault; NETPROBE_MATRIX=whole tries
 every fault on all three hosts, and ten runs without one, which takes 20 minutes.
 """
 
@@ -17,7 +17,7 @@ from netprobe.model.verdict import ExitCode
 
 HOSTS = ("h2", "h5", "h7")
 IS_WHOLE = os.environ.get("NETPROBE_MATRIX") == "whole"
-CLEAN_RUNS = 10 if IS_WHOLE else 3
+CLEAN_RUNS = 10 if IS_WHOLE else 2
 ALIKE = {
     "1 % of what it receives is lost",
     "its port receives at a third of the rate",
@@ -47,6 +47,8 @@ def test_a_fault_is_found_where_it_is_and_nowhere_else(lab, netprobe, tmp_path, 
     mistakes = outcome.mistakes(trial, host)
     table.add(trial.name, outcome, is_right=not mistakes)
     assert not mistakes, f"{mistakes}\n{outcome.output}"
+    if trial.detector == "slow-link":
+        assert "leaf switches are unknown" in " ".join(outcome.output.split()), "partners may share one, which is said"
 
 
 def test_clean_runs_in_a_row_find_nothing(lab, netprobe, tmp_path, table):

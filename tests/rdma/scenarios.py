@@ -73,6 +73,7 @@ EVERY = (
         detector="gid-mismatch",
         subjects=either("h2 rxe0"),
         says="link-local",
+        is_extra=True,
     ),
     Scenario(
         name="flap",
@@ -105,6 +106,7 @@ EVERY = (
         detector=LOSS,
         subjects=either("h2 rxe0"),
         says="(tx)",
+        is_extra=True,
     ),
     # Long enough for thousands of packets: of some hundreds, one percent is too few to tell from a hiccup.
     Scenario(
