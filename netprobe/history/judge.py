@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC
 
 from netprobe import __version__
-from netprobe.judge.judge import merged, worst_first
+from netprobe.judge.order import merged, worst_first
 from netprobe.model.evidence import Coverage
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.history import History

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from netprobe.errors import StoreError
-from netprobe.judge.judge import SEVERITIES
+from netprobe.judge.order import SEVERITIES
 from netprobe.model.finding import Gap, Severity
 from netprobe.model.history import Acknowledgement, History, IntArray, Kind, Night, Seen, Trend, Unit
 from netprobe.model.run import RunStatus

@@ -10,7 +10,7 @@ from typing import Final
 
 from netprobe.history.detectors.recurring import ID as RECURRING
 from netprobe.history.judge import verdict_of
-from netprobe.judge.judge import SEVERITIES
+from netprobe.judge.order import SEVERITIES
 from netprobe.model.finding import Finding
 from netprobe.model.history import History
 from netprobe.model.limits import Limits

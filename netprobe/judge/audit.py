@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from netprobe.judge.judge import merged, settled
+from netprobe.judge.judge import settled
+from netprobe.judge.order import merged
 from netprobe.model.finding import Finding, Gap, Severity
 from netprobe.model.limits import Limits
 from netprobe.model.verdict import ExitCode

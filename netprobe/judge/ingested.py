@@ -14,7 +14,8 @@ from netprobe.judge.candidates import unjudged_pauses, with_candidates
 from netprobe.judge.full_counters import full_gaps
 from netprobe.judge.growths import ID as COUNTERS
 from netprobe.judge.growths import TROUBLE, grown, known_counter, port_name, told_by
-from netprobe.judge.judge import merged, settled, worst_first
+from netprobe.judge.judge import settled
+from netprobe.judge.order import merged, worst_first
 from netprobe.judge.partners import HostCounts, with_partners
 from netprobe.judge.remarks import all_active, remarks
 from netprobe.judge.subnet import is_comparable, subnet_answers

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Final
 
 from netprobe.judge.explain import explained
 from netprobe.judge.groups import grouped, host_leaves, leaves
 from netprobe.judge.layers import layer_summaries
 from netprobe.judge.nccl import nccl_summaries
+from netprobe.judge.order import merged, worst_first
 from netprobe.judge.sensitivity import measured_sensitivity
 from netprobe.judge.step_summary import step_summary
 from netprobe.judge.summary import endpoint_summary, gpu_summaries, group_summary, noise_summary, pair_summary
@@ -21,7 +21,7 @@ from netprobe.judge.verdict import healthy_hosts, verdict_of
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
 from netprobe.model.expectation import Expectation
-from netprobe.model.finding import Confidence, Finding, Gap, Severity
+from netprobe.model.finding import Finding, Gap
 from netprobe.model.limits import Limits
 from netprobe.model.report import REPORT_FORMAT, Report
 from netprobe.model.run import RunHeader
@@ -29,9 +29,6 @@ from netprobe.plan.second_pass import SECOND_PASS
 from netprobe.registry import detectors
 from netprobe.store.reader import Run
 from netprobe.units import NS_PER_S
-
-SEVERITIES: Final = tuple(Severity)
-CONFIDENCES: Final = tuple(Confidence)
 
 
 def judge(run: Run, limits: Limits, expectations: tuple[Expectation, ...] = ()) -> Report:
@@ -138,21 +135,6 @@ def _may_share_a_leaf(evidence: Evidence) -> bool:
             leaves_met.setdefault(one.host, {})[other.host] = other.leaf
             leaves_met.setdefault(other.host, {})[one.host] = one.leaf
     return any(len(leaf_of) > 1 and None in leaf_of.values() for leaf_of in leaves_met.values())
-
-
-def merged(gaps: Iterable[Gap]) -> Iterator[Gap]:
-    """Say each reason once, with all topics that it leaves open."""
-    topics: dict[tuple[str, str, bool], dict[str, None]] = {}
-    for gap in gaps:
-        topics.setdefault((gap.reason, gap.remedy, gap.undermines), {})[gap.topic] = None
-    for (reason, remedy, undermines), names in topics.items():
-        yield Gap(topic=", ".join(names), reason=reason, remedy=remedy, undermines=undermines)
-
-
-def worst_first(finding: Finding) -> tuple[int, int, str, tuple[str, ...]]:
-    """Return the key by which findings are sorted."""
-    severity, confidence = SEVERITIES.index(finding.severity), CONFIDENCES.index(finding.confidence)
-    return severity, confidence, finding.detector, finding.subjects
 
 
 def _elapsed_ns(header: RunHeader) -> int | None:

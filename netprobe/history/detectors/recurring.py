@@ -11,7 +11,7 @@ from netprobe.history.detectors.missing import absences
 from netprobe.history.detectors.regression import RATES, losses_by_subject
 from netprobe.history.levels import levels_of
 from netprobe.history.wording import acknowledge, nights_fact, retest
-from netprobe.judge.judge import SEVERITIES
+from netprobe.judge.order import SEVERITIES
 from netprobe.model.finding import Confidence, Finding, Gap, Severity
 from netprobe.model.history import FLEET, History, Seen
 from netprobe.model.limits import Limits
