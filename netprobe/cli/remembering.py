@@ -13,9 +13,11 @@ from netprobe.store.history import run_directories
 
 def folder_of(runs: Path | None) -> Path:
     """Return the folder of runs."""
+    if runs is not None:
+        return runs
     from netprobe.cli.measuring import default_runs
 
-    return runs or default_runs()
+    return default_runs()
 
 
 def made_digest(run: Path) -> Digest:

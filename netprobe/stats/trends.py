@@ -25,7 +25,11 @@ def middle(values: FloatArray) -> FloatArray:
         return np.full(columns, np.nan)
     known = np.isfinite(values).sum(axis=0)
     if (known == rows).all():
-        whole: FloatArray = np.median(values, axis=0)
+        # numpy.median of few rows takes twice as long as what it calls.
+        above = rows // 2
+        below = above - 1 + rows % 2
+        parts = np.partition(values, (below, above), axis=0)
+        whole: FloatArray = (parts[below] + parts[above]) / 2
         return whole
     ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=0)
     column = np.arange(columns)
