@@ -8,12 +8,12 @@ import numpy as np
 from netprobe.detectors._halves import JOINING, halves_subject
 from netprobe.detectors._lossy_links import LossyLink, lossy_links
 from netprobe.detectors._lost_packets import share
-from netprobe.detectors._ports import Ports, any_of, grown_facts, not_counted
+from netprobe.detectors._ports import FloatArray, Ports, any_of, grown_facts, not_counted
 from netprobe.detectors._rdma import IntArray, RdmaCase
 from netprobe.detectors._signatures import DAMAGE, DROPS
 from netprobe.detectors._words import MOST_FACTS, is_common, retest
 from netprobe.locate.halves import Halves
-from netprobe.locate.loss import LossyHost, blame_loss
+from netprobe.locate.loss import LossBlame, LossyHost, blame_loss
 from netprobe.locate.own_leaf import cleared_by_own_leaf
 from netprobe.locate.placement import Placement
 from netprobe.model.evidence import Evidence
@@ -27,8 +27,7 @@ SURE_WITH_PARTNERS: Final = 3
 def findings(case: RdmaCase, evidence: Evidence, placement: Placement) -> Iterator[Finding]:
     """Yield ports, and then paths, that lose what RDMA sends."""
     rows = case.loss.rows
-    leaf_of, leaves = leaves_of_ports(case.ports, evidence)
-    blame = blame_loss(rows, case.lossy, cleared_by_own_leaf(rows, case.lossy, leaf_of))
+    blame, links = _explained(case, evidence)
     by_port: dict[int, list[LossyHost]] = {}
     for lossy in blame.hosts:
         by_port.setdefault(lossy.host, []).append(lossy)
@@ -36,7 +35,6 @@ def findings(case: RdmaCase, evidence: Evidence, placement: Placement) -> Iterat
         yield _port_finding(case, port, roles, evidence, placement)
     if blame.halves is not None:
         yield _halves_finding(case, blame.halves)
-    links = lossy_links(rows, blame.paths, leaf_of, leaves, smallest_ratio=case.ports.limits.rdma_loss_ratio)
     yield from (_link_finding(case, link) for link in links)
     paths = np.setdiff1d(blame.paths, np.concatenate([link.rows for link in links])) if links else blame.paths
     if is_common(len(paths), int(rows.is_counted.sum())):
@@ -44,6 +42,29 @@ def findings(case: RdmaCase, evidence: Evidence, placement: Placement) -> Iterat
         return
     for row in paths.tolist():
         yield _path_finding(case, row, evidence, placement)
+
+
+def _explained(case: RdmaCase, evidence: Evidence) -> tuple[LossBlame, tuple[LossyLink, ...]]:
+    """Return what explains the lossy rows, and the links between leaves that explain what ports do not."""
+    rows = case.loss.rows
+    leaf_of, leaves = leaves_of_ports(case.ports, evidence)
+    blame = blame_loss(rows, case.lossy, cleared_by_own_leaf(rows, case.lossy, leaf_of))
+    smallest = case.ports.limits.rdma_loss_ratio
+    return blame, lossy_links(rows, blame.paths, leaf_of, leaves, smallest_ratio=smallest)
+
+
+def most_on_links(case: RdmaCase, evidence: Evidence) -> FloatArray:
+    """Return what some direction over a lossy link loses at any load, as a share, by port; shape (ports,).
+
+    0 for ports of rails that cross none. Under load a port sends to many, and to some across that link.
+    """
+    rows, names = case.loss.rows, np.array(case.ports.table.name, dtype=object)
+    most = np.zeros(len(names))
+    for link in _explained(case, evidence)[1]:
+        rails = set(names[np.concatenate([rows.src[link.rows], rows.dst[link.rows]])].tolist())
+        on_rail = np.array([name in rails for name in names], dtype=np.bool_)
+        most[on_rail] = np.maximum(most[on_rail], rows.ratio[link.rows].max())
+    return most
 
 
 def gaps(case: RdmaCase) -> Iterator[Gap]:

@@ -11,6 +11,7 @@ import numpy as np
 from netprobe.contracts import Detector
 from netprobe.detectors._ports import BoolArray, FloatArray, Ports, check_again, count_fact, fine_percent, grown_facts
 from netprobe.detectors._rdma import are_accounted_for, bad_receivers, rdma_case
+from netprobe.detectors._rdma_losses import most_on_links
 from netprobe.detectors._signatures import DAMAGE, LOSS_SEEN_BY_SENDER, PAUSE_RECEIVED, PAUSE_SENT
 from netprobe.locate.placement import placement_of
 from netprobe.model.evidence import Evidence
@@ -41,6 +42,7 @@ def detect(evidence: Evidence, limits: Limits) -> Iterator[Finding | Gap]:
         case = rdma_case(evidence, limits, placement_of(evidence.ranks))
         if are_accounted_for(case, float(lost.sum()), bad_receivers(case), Span.PROVOKED):
             bad[:] = False
+        bad &= ratio > most_on_links(case, evidence)
     for port in np.flatnonzero(bad).tolist():
         yield _finding(ports, port, float(lost[port]), float(ratio[port]))
     if not paused.any() and not _any_mark(ports):

@@ -11,6 +11,7 @@ Mark = str | frozenset[str]
 LEAF: Final = "leaf "
 """How the subject of a finding about a switch begins; the hosts behind it are those that it asks to leave out."""
 
+SPINES: Final = "spines"
 ARROWS: Final = (" <-> ", " -> ")
 
 
@@ -77,13 +78,16 @@ def sought_of(whom: Named) -> Iterator[Mark]:
 def switch_marks(subject: str) -> frozenset[str]:
     """Return by what findings about a way between two leaves go: either leaf, and the way in each of its notations.
 
-    Empty for what is no such way: a leaf alone may be slow for reasons of its own.
+    Of a way between a leaf and the spines, that leaf. Empty for what is no such way: a leaf alone may be slow for
+    reasons of its own.
     """
     for arrow in ARROWS:
         ends = subject.split(arrow)
         if len(ends) == 2 and all(end.startswith(LEAF) for end in ends):
             ways = {f"{one}{between}{other}" for one, other in (ends, ends[::-1]) for between in ARROWS}
             return frozenset(ways.union(ends))
+        if len(ends) == 2 and SPINES in ends:
+            return frozenset(end for end in ends if end.startswith(LEAF))
     return frozenset()
 
 

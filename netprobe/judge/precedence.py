@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from netprobe.detectors._words import tells_of_gpu
-from netprobe.judge.naming import Mark, Named, marks_of, sought_of, switch_marks
+from netprobe.judge.naming import SPINES, Mark, Named, marks_of, sought_of, switch_marks
 from netprobe.model.finding import Finding, Severity
 from netprobe.model.meaning import Meaning
 from netprobe.model.rdma import FailurePhase
@@ -23,6 +23,8 @@ class On(StrEnum):
     """The loser names the winner's port, its host as a whole, or a path that ends there."""
     SWITCHES = "the same leaves"
     """The loser names ways between leaves, of which the winner names one, or a leaf at an end of each."""
+    UPLINKS = "the same uplinks"
+    """The loser names a leaf, and the winner a way between it and the spines."""
     LEAF = "the same leaf"
     """The loser names a leaf, and the winner as well, or a way that ends there."""
     RUN = "the same run"
@@ -168,6 +170,7 @@ LEAVES: Final = (
         Rule(winner=winner, loser="oversubscribed", on=on, why="what loses packets is why it carries less")
         for winner, on in (
             ("packet-loss", On.PORT),
+            ("packet-loss", On.UPLINKS),
             ("packet-loss", On.SWITCHES),
             ("physical-errors", On.SWITCHES),
             ("link-flap", On.SWITCHES),
@@ -354,8 +357,9 @@ def _beats(on: On, findings: Sequence[Finding], named: Sequence[Named | None], w
         return True
     if on is On.SWITCHES:
         return all(not switch_marks(subject).isdisjoint(first.subjects) for subject in second.subjects)
-    if on is On.LEAF:
-        return set(second.subjects) <= {mark for subject in first.subjects for mark in switch_marks(subject)}
+    if on in (On.LEAF, On.UPLINKS):
+        ways = [subject for subject in first.subjects if on is On.LEAF or SPINES in subject]
+        return set(second.subjects) <= {mark for subject in ways for mark in switch_marks(subject)}
     ends = named[winner], named[loser]
     return on is On.LINK and ends[0] is not None and ends[1] is not None and _is_on_link(ends[0], ends[1])
 

@@ -635,6 +635,18 @@ def test_what_overtakes_without_load_at_a_receiver_accounts_for_what_its_senders
     assert len(findings("headroom", fabric(4, late, holes, LOADED, *under_load))) == answers
 
 
+@pytest.mark.parametrize(("asked", "answers"), [(1000, 0), (1001, 1)])
+def test_under_load_a_port_loses_no_more_than_a_lossy_link_of_its_rail_explains(asked, answers):
+    leaf_of = {f"h{number}": f"leaf{(number + 1) // 2}" for number in range(1, 9)}
+    ways = (("h1", "h3"), ("h2", "h5"), ("h1", "h7"), ("h2", "h4"), ("h1", "h6"), ("h2", "h8"))
+    of_link = [lost([src], [dst]) for src, dst in ways]  # 0.1 % of each, from one leaf to all others
+    text = fabric(8, *of_link, LOADED, provoked(on=["h1"], sequence_nak=asked))
+
+    assert [each.subjects for each in answers_behind("packet-loss", text, leaf_of)] == [("leaf leaf1 -> spines",)]
+    told = [each for each in answers_behind("headroom", text, leaf_of) if isinstance(each, Finding)]
+    assert len(told) == answers
+
+
 @pytest.mark.parametrize(("loaded", "answers"), [(80_000_000, 1), (120_000_000, 0)])
 def test_what_is_lost_under_load_is_held_against_what_was_sent_under_load(loaded, answers):
     alone = 3_000_000  # packets that h2 sent in its rounds with three others, in which nothing was lost

@@ -57,9 +57,31 @@ def test_what_one_port_loses_may_explain_a_part_of_the_fabric_and_never_the_whol
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.on is On.LEAF], ids=lambda rule: rule.winner)
 @pytest.mark.parametrize(
-    ("cause", "stand"), [("leaf a", 1), ("leaf a -> leaf b", 1), ("leaf b -> leaf a", 1), ("leaf c -> leaf b", 2)]
+    ("cause", "stand"),
+    [
+        ("leaf a", 1),
+        ("leaf a -> leaf b", 1),
+        ("leaf b -> leaf a", 1),
+        ("leaf c -> leaf b", 2),
+        ("leaf a -> spines", 1),
+        ("spines -> leaf a", 1),
+        ("spines -> leaf b", 2),
+    ],
 )
 def test_a_leaf_is_told_with_what_loses_there_or_on_a_way_that_ends_there(rule, cause, stand):
+    loser, winner = (
+        finding(each, subject, hosts=()) for each, subject in ((rule.loser, "leaf a"), (rule.winner, cause))
+    )
+
+    assert len(left(loser, winner)) == stand
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.on is On.UPLINKS], ids=lambda rule: rule.winner)
+@pytest.mark.parametrize(
+    ("cause", "stand"),
+    [("leaf a -> spines", 1), ("spines -> leaf a", 1), ("spines -> leaf b", 2), ("leaf a -> leaf b", 2)],
+)
+def test_a_leaf_that_carries_too_little_is_told_with_what_its_own_uplinks_lose(rule, cause, stand):
     loser, winner = (
         finding(each, subject, hosts=()) for each, subject in ((rule.loser, "leaf a"), (rule.winner, cause))
     )
