@@ -12,13 +12,20 @@ DEADLINE_S = 180  # ten times what five ranks on two busy cores take
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
-def test_every_body_passes_on_all_ranks(mpiexec, launch_options, giving_way, ranks):
+def test_every_body_passes_on_all_ranks(mpiexec, launch_options, giving_way, tmp_path, ranks):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    # Ranks that end together would tidy up the same old folders, each under the other's feet.
+    command += ["-o", "tmp_path_retention_count=100"]
     bodies = str(Path(__file__).parent / "ranks")
 
     ended = subprocess.run(
         [mpiexec, *launch_options, "-n", str(ranks), *command, bodies],
-        env={**os.environ, **(giving_way if ranks > (os.cpu_count() or 1) else {}), "NETPROBE_ON_RANKS": "1"},
+        env={
+            **os.environ,
+            **(giving_way if ranks > (os.cpu_count() or 1) else {}),
+            "NETPROBE_ON_RANKS": "1",
+            "PYTEST_DEBUG_TEMPROOT": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
