@@ -108,15 +108,18 @@ def _blame(case: LossCase) -> LossBlame:
 
 def _refused(case: LossCase, at: NDArray[np.int64]) -> Iterator[Gap]:
     """Tell of hosts that dropped themselves what came to them, from so few others that it is no trait of theirs."""
-    hosts = case.placement.hosts
-    for row in at.tolist():
-        yield Gap(
-            topic=ID,
-            reason=f"{hosts[int(case.rows.dst[row])]} itself dropped {case.rows.refused[row]:,.0f} segments from "
-            f"{hosts[int(case.rows.src[row])]} for want of room: its process was late to read them, and the way "
-            "between them is not blamed",
-            remedy="fewer ranks per host or more CPUs for them, or a larger net.ipv4.tcp_rmem",
-        )
+    if not len(at):
+        return
+    rows, hosts = case.rows, case.placement.hosts
+    worst = int(at[np.argmax(rows.refused[at])])
+    others = f", and {len(at) - 1} more alike" if len(at) > 1 else ""
+    yield Gap(
+        topic=ID,
+        reason=f"{hosts[int(rows.dst[worst])]} itself dropped {rows.refused[worst]:,.0f} segments from "
+        f"{hosts[int(rows.src[worst])]} for want of room{others}: the process was late to read them, and the way "
+        "between them is not blamed",
+        remedy="fewer ranks per host or more CPUs for them, or a larger net.ipv4.tcp_rmem",
+    )
 
 
 def _counted(case: LossCase, blame: LossBlame) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ INSIDE: Final = (
     "see what reads and messages share inside a host (memory, PCIe, CPUs); then --storage with a file on the file "
     "system that jobs read from"
 )
+UNKNOWN_NIC: Final = "; that both share a NIC is not excluded, as no NIC told its rate"
 BASIS: Final = "limit storage_lost_ratio, of the slower of alone before and after"
 
 
@@ -48,10 +49,15 @@ class _Case:
     """Whether the file is on a file system of the hosts' own, so that reads cross no fabric."""
 
     @property
-    def reads_share(self) -> float:
-        """The largest share of a host's NICs that reads take beside all-reduces; 0 where that is not known."""
+    def reads_share(self) -> float | None:
+        """The largest share of a host's NICs that reads take beside all-reduces; None where that is not known."""
         share = self.table.read_gbps[:, 1] / self.line_gbps
-        return float(np.nanmax(share)) if np.isfinite(share).any() else 0.0
+        return float(np.nanmax(share)) if np.isfinite(share).any() else None
+
+    @property
+    def not_excluded(self) -> str:
+        """The end of a next action where a NIC that both share may be all: nobody told how fast it is."""
+        return "" if self.is_own or np.isfinite(self.line_gbps).any() else UNKNOWN_NIC
 
     @property
     def reads_entitled(self) -> FloatArray:
@@ -98,7 +104,7 @@ def _lines(evidence: Evidence, table: StorageTable, placement: Placement) -> Flo
 def _reduces(case: _Case, placement: Placement, limits: Limits) -> Iterator[Finding | Gap]:
     table = case.table
     rates = 1 / table.reduced_p50_ns
-    allowed = limits.storage_lost_ratio + case.reads_share
+    allowed = limits.storage_lost_ratio + (case.reads_share or 0.0)  # what is not known is said with the finding
     lost, most = float(lost_ratio(rates)), float(most_lost_ratio(rates))
     if np.isnan(lost):
         yield Gap(
@@ -133,7 +139,7 @@ def _reduces_suffer(case: _Case, lost: float, placement: Placement) -> Finding:
             *_tail(table),
         ),
         excluded=("drift (slower than both before and after)", *_sharing(case)),
-        next_action=INSIDE if case.is_own else BETWEEN,
+        next_action=INSIDE if case.is_own else BETWEEN + case.not_excluded,
         retest=_again(table),
     )
 
@@ -150,7 +156,7 @@ def _tail(table: StorageTable) -> Iterator[Fact]:
 
 
 def _sharing(case: _Case) -> tuple[str, ...]:
-    if not case.reads_share:
+    if case.reads_share is None:
         return ()
     return (f"that both share a NIC (reads take {percent(case.reads_share)} of it, which is allowed for)",)
 
@@ -205,7 +211,7 @@ def _reads_suffer(case: _Case, lost: FloatArray, starved: BoolArray, judged: int
         next_action=INSIDE
         if case.is_own
         else "see whether storage and all-reduces share a NIC and a queue on these hosts, and which of the two its "
-        "weights favour; then pauses and drops of the ports on the way to the storage servers",
+        "weights favour; then pauses and drops of the ports on the way to the storage servers" + case.not_excluded,
         retest=_again(table),
     )
 

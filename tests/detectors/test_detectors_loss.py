@@ -61,6 +61,16 @@ def test_a_path_is_not_blamed_for_what_the_receiving_host_dropped_itself(counter
     )
 
 
+def test_many_hosts_that_dropped_themselves_what_came_are_one_gap():
+    ways = [("h1", "h3", 600), ("h2", "h4", 700)]
+    lines = [line for a, b, dropped in ways for line in (
+        loses(on=a, to=b), loses(on=b, to=a, segments=0, **{"tcp/TCPRcvQDrop": dropped})
+    )]  # fmt: skip
+
+    (told,) = [gap.reason for gap in gaps("packet-loss", fabric(6, *lines)) if "itself dropped" in gap.reason]
+    assert told.startswith("h4 itself dropped 700 segments from h2 for want of room, and 1 more alike")
+
+
 def test_a_host_that_loses_both_ways_is_one_finding():
     (finding,) = findings("packet-loss", fabric(4, loses(on="h2"), loses(to="h2")))
 

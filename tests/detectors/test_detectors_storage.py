@@ -58,6 +58,11 @@ def test_reads_that_drift_are_a_gap(odd):
     assert "reads of node2 alone differ before and after" in gap.reason
 
 
+def test_where_no_nic_tells_its_rate_sharing_one_is_not_excluded():
+    for each in findings(ID, mixed(us=(300.0, 900.0, 301.0), gbps=(16.0, 6.0, 15.0))):
+        assert each.next_action.endswith("that both share a NIC is not excluded, as no NIC told its rate")
+
+
 def test_the_command_to_test_again_quotes_the_path():
     (finding,) = findings(ID, mixed(us=(300.0, 900.0, 301.0)))
 
