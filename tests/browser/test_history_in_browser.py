@@ -83,14 +83,8 @@ def test_without_a_script_drawings_and_tables_are_there(chromium, file):
 
 
 def test_on_a_telephone_nothing_is_wider_than_the_screen(opened):
-    page = opened.page
-    page.set_viewport_size({"width": 390, "height": 800})
-    try:
-        page.wait_for_selector('html[data-drawn="390"]', state="attached")
+    with opened.as_wide_as(390) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    finally:
-        page.set_viewport_size({"width": 1200, "height": 900})
-        page.wait_for_selector('html[data-drawn="1200"]', state="attached")
 
 
 def test_on_paper_the_nights_are_unfolded_and_still_pictures_stand_in(opened):

@@ -84,14 +84,8 @@ def test_every_figure_can_be_looked_at_by_host_and_by_nic(opened):
 
 
 def test_a_page_that_is_made_narrow_is_drawn_anew_for_a_telephone(opened):
-    page = opened.page
-    page.set_viewport_size({"width": 390, "height": 800})
-    try:
-        page.wait_for_selector('html[data-drawn="390"]', state="attached")
+    with opened.as_wide_as(390) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    finally:
-        page.set_viewport_size({"width": 1200, "height": 900})
-        page.wait_for_selector('html[data-drawn="1200"]', state="attached")
 
 
 def test_without_a_script_everything_is_there_in_words_and_pictures(chromium, file):

@@ -1,5 +1,7 @@
 """A page in a browser."""
 
+from contextlib import contextmanager
+
 DEADLINE_MS = 60_000  # a loaded machine is no failure
 
 
@@ -17,3 +19,17 @@ class Opened:
         self.page.goto(file.as_uri())
         if has_script and drawn:
             self.page.wait_for_selector(drawn, state="attached")
+
+    @contextmanager
+    def as_wide_as(self, width):
+        """Give the page another width for a while, and wait until it is drawn for that."""
+        before = self.page.viewport_size
+        self._resize({"width": width, "height": 800})
+        try:
+            yield self.page
+        finally:
+            self._resize(before)
+
+    def _resize(self, size):
+        self.page.set_viewport_size(size)
+        self.page.wait_for_selector(f'html[data-drawn="{size["width"]}"]', state="attached")
